@@ -1,0 +1,103 @@
+/**
+ * Engines: what turns messages into answers. One interface for all of them, so that the attempt runner measures each
+ * the same way. An engine reports events with times of the agent's monotonic clock; it never retries (the sample
+ * runner does) and never times out by itself except while stopping (the caller's signal does).
+ */
+import type { Json } from "../../shared/benchmark/json.js";
+import type { EngineKind, GenerationSettings, ModelSpec } from "../../shared/benchmark/plan.js";
+import type { Finish, TokenCounts } from "../../shared/benchmark/record.js";
+
+export interface Engine {
+  readonly kind: EngineKind;
+  /** Whether it can be used now, its version, and the models it could serve. Never throws; takes ≤ 3 s. */
+  probe(signal: AbortSignal): Promise<EngineProbe>;
+  /**
+   * Makes a model ready to answer; idempotent for a loaded one. `options` are the job's engineOptions
+   * (engine_config keys that are not generation settings). Throws EngineError.
+   */
+  prepare(model: ModelSpec, options: EngineOptions, signal: AbortSignal): Promise<PreparedModel>;
+  /** Stops children and closes connections; resolves when they are gone. */
+  close(): Promise<void>;
+}
+
+export type EngineOptions = { readonly [key: string]: Json };
+
+export interface EngineProbe {
+  version: string;
+  /** Model names it can serve, sorted; empty if it cannot say. */
+  models: string[];
+  /** Why it cannot be used; absent if it can. */
+  unavailable?: string;
+}
+
+export interface PreparedModel {
+  /** As seen, not as wished: goes into every record. */
+  readonly identity: { version: string; digest?: string; quant?: string; args: string[] };
+  /** Time the load took; 0 if it was loaded before. */
+  readonly loadNs: number;
+  /** Names of generation settings and options this engine ignores; reported as "not applied". */
+  notApplied(generation: GenerationSettings, options: EngineOptions): string[];
+  /**
+   * One try of one sample. Yields `sent` first, then deltas if the engine streams, then exactly one `done`.
+   * Throws EngineError; a stream that ends without `done` is a bug of the engine module.
+   * Aborting `signal` ends this request and no other.
+   */
+  run(request: InferenceRequest, signal: AbortSignal): AsyncIterable<EngineEvent>;
+  unload(): Promise<void>;
+}
+
+export interface InferenceRequest {
+  system?: string;
+  user: string;
+  images: { name: string; mime: string; bytes: Uint8Array }[];
+  generation: GenerationSettings;
+  options: EngineOptions;
+  /** Sample ordinal and repetition; only the simulated engine looks at them. */
+  ordinal: number;
+  repetition: number;
+  /** The expected answer if there is one; only the simulated engine may look at it. */
+  target?: string;
+}
+
+export type EngineEvent =
+  | { kind: "sent"; tNs: number }
+  | { kind: "first_byte"; tNs: number }
+  | { kind: "delta"; tNs: number; channel: "content" | "reasoning"; text: string }
+  | EngineDone;
+
+export interface EngineDone {
+  kind: "done";
+  tNs: number;
+  finish: Finish;
+  /** The whole answer; for streaming engines the joined content deltas. */
+  text: string;
+  /** True if the model refused by a structured signal (a refusal field, a content filter). */
+  refused: boolean;
+  tokens: TokenCounts;
+  /** The server's own figures, in ns where they are times. */
+  server: { [key: string]: number };
+  flags: string[];
+}
+
+/** transient: worth another try; oom: out of memory; engine: anything else; media: a picture that cannot be read. */
+export type EngineErrorKind = "transient" | "oom" | "engine" | "media";
+
+export class EngineError extends Error {
+  /** Short class for tables, such as connection_refused, bad_status, silent_end, media_broken, child_died. */
+  readonly class: string;
+  readonly kind: EngineErrorKind;
+  /** What the server asked for with Retry-After. */
+  readonly retryAfterMs: number | undefined;
+  constructor(
+    kind: EngineErrorKind,
+    className: string,
+    message: string,
+    more: { retryAfterMs?: number; cause?: unknown } = {},
+  ) {
+    super(message, more.cause === undefined ? undefined : { cause: more.cause });
+    this.name = "EngineError";
+    this.kind = kind;
+    this.class = className;
+    this.retryAfterMs = more.retryAfterMs;
+  }
+}

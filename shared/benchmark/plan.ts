@@ -1,0 +1,140 @@
+/**
+ * The plan: a campaign's matrix with everything resolved, so that an agent needs nothing but the plan and the item
+ * manifests, both by hash. It is written once, as one content-addressed artifact, before the campaign's gates open.
+ */
+import type { Json } from "./json.js";
+
+/** The engines of this version. */
+export const ENGINE_KINDS = ["ocr", "ollama", "openai", "simulated"] as const;
+export type EngineKind = (typeof ENGINE_KINDS)[number];
+
+export interface Plan {
+  v: 1;
+  campaign: string;
+  name: string;
+  description: string;
+  /** SHA-256 of the suite text as submitted, hex. */
+  suiteSha256: string;
+  jobs: JobSpec[];
+}
+
+/** One cell of the matrix: model × prompt × dataset × generation settings. */
+export interface JobSpec {
+  /** `j0000`, `j0001`, … in matrix order (prompts outermost, datasets innermost). */
+  id: string;
+  prompt: PromptSpec;
+  model: ModelSpec;
+  dataset: DatasetRef;
+  generation: GenerationSettings;
+  /** engine_config keys that are about the engine, not the generation: base_url, device, num_gpu, … */
+  engineOptions: { [key: string]: Json };
+  metrics: MetricSpec[];
+  test: TestConfig;
+  repetitions: number;
+  /** items × repetitions; sample ordinal o is item o % items in repetition floor(o / items). */
+  samples: number;
+  /** Samples in one shard; the last one may be shorter. */
+  shardSize: number;
+  /** Items run before measuring and thrown away. */
+  warmup: number;
+  /** Attempts of one shard that may fail before its samples get engine_error records. */
+  maxAttempts: number;
+}
+
+export interface DatasetRef {
+  id: string;
+  /** SHA-256 of the item manifest artifact, hex. */
+  manifestSha256: string;
+  items: number;
+}
+
+/** A prompt version, immutable; `sha256` names it. */
+export interface PromptSpec {
+  id: string;
+  name: string;
+  description: string;
+  version: string;
+  /** Liquid template of the user message; sees `input`, `item`, `images` and the item's vars. */
+  template: string;
+  /** Liquid template of the system message. */
+  system?: string;
+  /** What the answer should look like; decides about parsing when `answer` is absent. */
+  output: OutputFormat;
+  /** JSON Schema of the output, for people and for engines that enforce it. */
+  outputSchema?: Json;
+  /** Canonical field → expression over the parsed output, such as {has_smoke: "judgment == 'Yes'"}. */
+  fields: { [field: string]: string };
+  answer?: AnswerSpec;
+  tags: string[];
+  useCases: string[];
+  /** SHA-256 over all of the above as canonical JSON, hex. */
+  sha256: string;
+}
+
+/** text: the whole answer; json: one JSON object; lines: `Key: value` lines, keys lower-cased with _ for spaces. */
+export type OutputFormat = "text" | "json" | "lines";
+
+/** How the answer is taken out of the output text. */
+export interface AnswerSpec {
+  /** RE2 patterns tried in order; the first match's last group (or whole match) is the answer. */
+  extract: string[];
+  /** Applied after extraction. */
+  normalize: ("trim" | "lower" | "collapse_spaces" | "strip_punctuation" | "strip_commas")[];
+  type: "text" | "number" | "choice" | "json";
+}
+
+export interface ModelSpec {
+  /** As written in the suite. */
+  id: string;
+  engine: EngineKind;
+  /** The engine's name for it, after mapping. */
+  model: string;
+  revision?: string;
+  quant?: string;
+  /** Prices in USD, for `cost`. Unit: per million tokens, per GPU hour. */
+  price?: { in_1m?: number; cached_1m?: number; out_1m?: number; gpu_hour?: number };
+  /** Engine-specific settings of this model alone, such as {upscale: 2} for ocr or a script for simulated. */
+  options: { [key: string]: Json };
+}
+
+export interface GenerationSettings {
+  temperature?: number;
+  max_tokens?: number;
+  top_p?: number;
+  top_k?: number;
+  seed?: number;
+  num_ctx?: number;
+  repeat_penalty?: number;
+  stop?: string[];
+  /** Seconds one try may take. Default 120. */
+  timeoutS: number;
+  /** Tries after the first for transient failures. Default 3. */
+  maxRetries: number;
+  /** Seconds before the first retry; doubles with jitter. Default 1. */
+  retryDelayS: number;
+  /** Longest side in pixels; larger pictures are scaled down before they are sent. */
+  maxImageSize?: number;
+  /** Requests in flight at once on one agent for remote engines. */
+  maxConcurrentRequests?: number;
+  /** Seconds between the starts of two requests of one attempt. */
+  requestDelayS?: number;
+}
+
+export interface TestConfig {
+  iouThreshold: number;
+  confidenceThreshold: number;
+  /** Keep at most this many pictures of a sequence, evenly spaced. */
+  maxImagesPerSequence?: number;
+  /** Record the raw output of answered samples too, not only of failed ones. Default true. */
+  includeRawResponses: boolean;
+  /** Cancel the rest of the job after this many failed samples. */
+  maxFailures?: number;
+  /** Cancel the rest of the job when more than this share failed (over at least 20). */
+  failureThreshold?: number;
+}
+
+export interface MetricSpec {
+  id: string;
+  /** Such as ">= 0.80". */
+  target?: string;
+}

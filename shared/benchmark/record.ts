@@ -1,0 +1,103 @@
+/**
+ * The result record: one JSON line per sample. The records of the committed attempt are the result; everything shown
+ * to people is computed from them. Times are monotonic nanoseconds of the agent that ran the sample.
+ */
+import type { Json } from "./json.js";
+import type { EngineKind, GenerationSettings } from "./plan.js";
+
+export const STATUSES = [
+  "ok",
+  "parse_error",
+  "refused",
+  "engine_error",
+  "timeout",
+  "oom",
+  "poison",
+  "cancelled",
+] as const;
+/** How a sample ended. ok, parse_error and refused are answers; the others are failures of the machinery. */
+export type Status = (typeof STATUSES)[number];
+
+export const isAnswered = (s: Status): boolean => s === "ok" || s === "parse_error" || s === "refused";
+/** engine_error, timeout, oom, poison: run, and no answer came. */
+export const isFailure = (s: Status): boolean =>
+  s === "engine_error" || s === "timeout" || s === "oom" || s === "poison";
+
+export interface ResultRecord {
+  v: 1;
+  /** SHA-256 of (campaign, job, ordinal), hex: the same sample has the same id in every attempt. */
+  record_id: string;
+  /** SHA-256 of everything that decides the answer; for the response cache only. */
+  cache_key: string;
+  /** SHA-256 of {item content, occurrence of that content, repetition}: what paired comparisons match on. */
+  pair_key: string;
+  campaign: string;
+  job: string;
+  shard: number;
+  /** Name of the attempt, `<epoch>.<n>`. */
+  attempt: string;
+  ordinal: number;
+  repetition: number;
+  item_id: string;
+  cluster_id: string;
+  level?: string;
+  group?: string;
+  prompt: { id: string; version: string; sha256: string };
+  model: { id: string; digest?: string; quant?: string };
+  engine: { kind: EngineKind; version: string; args: string[] };
+  node: { id: string; device_class: string; gpu_uuids: string[]; driver?: string };
+  gen: GenerationSettings;
+  cached: boolean;
+  /** In-engine tries, the last one included. */
+  tries: { t_ns: number; status: string }[];
+  t_ns: SampleTimes;
+  /** Deltas received; 0 for engines that do not stream. */
+  chunks: number;
+  tokens: TokenCounts;
+  /** Figures of the server itself, beside ours; keys as the engine reports them, times in ns. */
+  server: { [key: string]: number };
+  status: Status;
+  finish: Finish;
+  /** Class and message when status is not ok, e.g. {class: "media_missing", message: "…"}. */
+  error?: { class: string; message: string };
+  /** Raw answer text; absent when none came or it is not kept. */
+  output?: string;
+  /** Canonical fields taken out of the answer. */
+  parsed?: Json;
+  parse_mode?: ParseMode;
+  /** SHA-256 of truth and target; pairs with different ones are not comparable. */
+  target_sha: string;
+  /** Per-sample values that the aggregates are made of; see `score.ts`. */
+  scores: { [name: string]: number };
+  cost_usd?: number;
+  /** Such as truncated, prefix_cache, simulated. */
+  flags: string[];
+}
+
+export type Finish = "stop" | "length" | "filter" | "tool" | "error";
+/** direct: the answer was clean; fenced: inside a code fence; extracted: found inside prose. */
+export type ParseMode = "direct" | "fenced" | "extracted";
+
+export interface SampleTimes {
+  /** When the slot was free (closed loop). */
+  scheduled: number;
+  /** Just before the request's bytes were handed to the socket (last try). */
+  sent: number;
+  first_byte?: number;
+  /** First non-empty content or reasoning delta; absent when not streaming. */
+  first_token?: number;
+  /** First output (non-reasoning) delta. */
+  first_output?: number;
+  /** Last non-empty delta. */
+  last_token?: number;
+  done: number;
+}
+
+export interface TokenCounts {
+  in?: number;
+  out?: number;
+  reasoning?: number;
+  cached?: number;
+  /** server: reported; none: the engine has no tokens. */
+  source: "server" | "none";
+}

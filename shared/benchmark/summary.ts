@@ -1,0 +1,136 @@
+/**
+ * The summary: what tables, reports and exports show, computed from records alone. Field by field it has the shape of
+ * the `Summary` message in proto/sai/v1/result.proto, where each field is explained, so that no conversion stands
+ * between the two.
+ */
+export interface Summary {
+  campaignId: string;
+  name: string;
+  description: string;
+  state: string;
+  createdAt: string;
+  endedAt: string;
+  suiteSha256: string;
+  planSha256: string;
+  simulated: boolean;
+  cells: Cell[];
+  comparisons: Comparison[];
+  warnings: string[];
+  nodes: NodeShare[];
+}
+
+export interface Cell {
+  job: string;
+  model: string;
+  prompt: string;
+  dataset: string;
+  engine: string;
+  engineVersion: string;
+  modelDigest: string;
+  simulated: boolean;
+  counts: Counts | undefined;
+  metrics: MetricValue[];
+  levels: Level[];
+  ttftMs: Distribution | undefined;
+  tpotMs: Distribution | undefined;
+  e2eMs: Distribution | undefined;
+  failures: Failure[];
+  ranks: Rank[];
+  notApplied: string[];
+  flags: { [flag: string]: number };
+}
+
+export interface Counts {
+  planned: number;
+  ok: number;
+  parseError: number;
+  refused: number;
+  engineError: number;
+  timeout: number;
+  oom: number;
+  poison: number;
+  cancelled: number;
+  notRun: number;
+}
+
+export interface MetricValue {
+  id: string;
+  /** Absent means n/a, and `reason` says why. */
+  value?: number | undefined;
+  reason: string;
+  unit: string;
+  n: number;
+  interval: Interval | undefined;
+  answeredOnly: AnsweredOnly | undefined;
+  target: Target | undefined;
+  confusion: Confusion | undefined;
+  higherIsBetter: boolean;
+}
+
+export interface Interval {
+  lo: number;
+  hi: number;
+  method: string;
+}
+export interface AnsweredOnly {
+  value?: number | undefined;
+  n: number;
+}
+export interface Target {
+  expression: string;
+  met?: boolean | undefined;
+}
+export interface Confusion {
+  tp: number;
+  fp: number;
+  fn: number;
+  tn: number;
+}
+export interface Level {
+  level: string;
+  n: number;
+  metrics: MetricValue[];
+}
+export interface Distribution {
+  n: number;
+  mean: number;
+  min: number;
+  p50: number;
+  p90: number;
+  p95: number;
+  p99: number;
+  max: number;
+  flags: string[];
+  percentiles: number[];
+}
+export interface Failure {
+  status: string;
+  class: string;
+  example: string;
+  count: number;
+}
+export interface Rank {
+  metric: string;
+  rank: number;
+}
+export interface Comparison {
+  metric: string;
+  prompt: string;
+  dataset: string;
+  level: string;
+  a: string;
+  b: string;
+  n: number;
+  difference: number;
+  aOnly: number;
+  bOnly: number;
+  p: number;
+  pHolm: number;
+  method: string;
+  verdict: string;
+}
+export interface NodeShare {
+  node: string;
+  samples: number;
+  e2eP50Ms: number;
+}

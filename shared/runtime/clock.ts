@@ -1,0 +1,39 @@
+/** Time as everything here sees it; passed in, so that a simulation can own it. */
+export interface Clock {
+  /** Wall clock in ms since 1970; for people only, never compared between machines. */
+  wallMs(): number;
+  /** Monotonic ms since the process started. */
+  nowMs(): number;
+  /** Monotonic ns since the process started; an integer a double holds exactly for 104 days. */
+  nowNs(): number;
+  /** Resolves after `ms`; rejects with the signal's reason when it aborts first. Leaves no timer or listener behind. */
+  sleep(ms: number, signal?: AbortSignal): Promise<void>;
+  /** Calls `run` after `ms`; the answer cancels it. */
+  after(ms: number, run: () => void): () => void;
+}
+
+const origin = process.hrtime.bigint();
+
+export const systemClock: Clock = {
+  wallMs: () => Date.now(),
+  nowMs: () => Number(process.hrtime.bigint() - origin) / 1e6,
+  nowNs: () => Number(process.hrtime.bigint() - origin),
+  sleep(ms, signal) {
+    return new Promise((resolve, reject) => {
+      if (signal?.aborted) return reject(signal.reason);
+      const onAbort = () => {
+        clearTimeout(timer);
+        reject(signal?.reason);
+      };
+      const timer = setTimeout(() => {
+        signal?.removeEventListener("abort", onAbort);
+        resolve();
+      }, ms);
+      signal?.addEventListener("abort", onAbort, { once: true });
+    });
+  },
+  after(ms, run) {
+    const timer = setTimeout(run, ms);
+    return () => clearTimeout(timer);
+  },
+};
