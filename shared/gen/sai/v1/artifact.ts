@@ -158,10 +158,10 @@ export const UploadRequest: MessageFns<UploadRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadRequest>, I>>(base?: I): UploadRequest {
-    return UploadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadRequest>): UploadRequest {
+    return UploadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadRequest>, I>>(object: I): UploadRequest {
+  fromPartial(object: DeepPartial<UploadRequest>): UploadRequest {
     const message = createBaseUploadRequest();
     switch (object.part?.$case) {
       case "head": {
@@ -262,10 +262,10 @@ export const UploadHead: MessageFns<UploadHead> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadHead>, I>>(base?: I): UploadHead {
-    return UploadHead.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadHead>): UploadHead {
+    return UploadHead.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadHead>, I>>(object: I): UploadHead {
+  fromPartial(object: DeepPartial<UploadHead>): UploadHead {
     const message = createBaseUploadHead();
     message.sha256 = object.sha256 ?? "";
     message.sizeBytes = object.sizeBytes ?? 0;
@@ -354,10 +354,10 @@ export const UploadResponse: MessageFns<UploadResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<UploadResponse>, I>>(base?: I): UploadResponse {
-    return UploadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UploadResponse>): UploadResponse {
+    return UploadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UploadResponse>, I>>(object: I): UploadResponse {
+  fromPartial(object: DeepPartial<UploadResponse>): UploadResponse {
     const message = createBaseUploadResponse();
     message.sha256 = object.sha256 ?? "";
     message.sizeBytes = object.sizeBytes ?? 0;
@@ -424,10 +424,10 @@ export const StatArtifactsRequest: MessageFns<StatArtifactsRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StatArtifactsRequest>, I>>(base?: I): StatArtifactsRequest {
-    return StatArtifactsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatArtifactsRequest>): StatArtifactsRequest {
+    return StatArtifactsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatArtifactsRequest>, I>>(object: I): StatArtifactsRequest {
+  fromPartial(object: DeepPartial<StatArtifactsRequest>): StatArtifactsRequest {
     const message = createBaseStatArtifactsRequest();
     message.sha256 = object.sha256?.map((e) => e) || [];
     return message;
@@ -493,10 +493,10 @@ export const StatArtifactsResponse: MessageFns<StatArtifactsResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StatArtifactsResponse>, I>>(base?: I): StatArtifactsResponse {
-    return StatArtifactsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatArtifactsResponse>): StatArtifactsResponse {
+    return StatArtifactsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatArtifactsResponse>, I>>(object: I): StatArtifactsResponse {
+  fromPartial(object: DeepPartial<StatArtifactsResponse>): StatArtifactsResponse {
     const message = createBaseStatArtifactsResponse();
     message.missing = object.missing?.map((e) => e) || [];
     return message;
@@ -560,10 +560,10 @@ export const DownloadRequest: MessageFns<DownloadRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DownloadRequest>, I>>(base?: I): DownloadRequest {
-    return DownloadRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadRequest>): DownloadRequest {
+    return DownloadRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadRequest>, I>>(object: I): DownloadRequest {
+  fromPartial(object: DeepPartial<DownloadRequest>): DownloadRequest {
     const message = createBaseDownloadRequest();
     message.sha256 = object.sha256 ?? "";
     return message;
@@ -627,10 +627,10 @@ export const DownloadResponse: MessageFns<DownloadResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<DownloadResponse>, I>>(base?: I): DownloadResponse {
-    return DownloadResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DownloadResponse>): DownloadResponse {
+    return DownloadResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DownloadResponse>, I>>(object: I): DownloadResponse {
+  fromPartial(object: DeepPartial<DownloadResponse>): DownloadResponse {
     const message = createBaseDownloadResponse();
     message.chunk = object.chunk ?? Buffer.alloc(0);
     return message;
@@ -758,10 +758,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());
   if (num > globalThis.Number.MAX_SAFE_INTEGER) {
@@ -782,6 +778,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

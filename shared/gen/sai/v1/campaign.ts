@@ -691,10 +691,10 @@ export const Campaign: MessageFns<Campaign> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Campaign>, I>>(base?: I): Campaign {
-    return Campaign.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Campaign>): Campaign {
+    return Campaign.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Campaign>, I>>(object: I): Campaign {
+  fromPartial(object: DeepPartial<Campaign>): Campaign {
     const message = createBaseCampaign();
     message.id = object.id ?? "";
     message.name = object.name ?? "";
@@ -867,10 +867,10 @@ export const Progress: MessageFns<Progress> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Progress>, I>>(base?: I): Progress {
-    return Progress.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Progress>): Progress {
+    return Progress.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Progress>, I>>(object: I): Progress {
+  fromPartial(object: DeepPartial<Progress>): Progress {
     const message = createBaseProgress();
     message.samples = object.samples ?? 0;
     message.samplesDone = object.samplesDone ?? 0;
@@ -1016,10 +1016,10 @@ export const JobProgress: MessageFns<JobProgress> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<JobProgress>, I>>(base?: I): JobProgress {
-    return JobProgress.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<JobProgress>): JobProgress {
+    return JobProgress.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<JobProgress>, I>>(object: I): JobProgress {
+  fromPartial(object: DeepPartial<JobProgress>): JobProgress {
     const message = createBaseJobProgress();
     message.id = object.id ?? "";
     message.model = object.model ?? "";
@@ -1137,10 +1137,10 @@ export const ResolvedInput: MessageFns<ResolvedInput> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ResolvedInput>, I>>(base?: I): ResolvedInput {
-    return ResolvedInput.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ResolvedInput>): ResolvedInput {
+    return ResolvedInput.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ResolvedInput>, I>>(object: I): ResolvedInput {
+  fromPartial(object: DeepPartial<ResolvedInput>): ResolvedInput {
     const message = createBaseResolvedInput();
     message.kind = object.kind ?? 0;
     message.id = object.id ?? "";
@@ -1289,10 +1289,10 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CampaignSpec>, I>>(base?: I): CampaignSpec {
-    return CampaignSpec.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CampaignSpec>): CampaignSpec {
+    return CampaignSpec.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CampaignSpec>, I>>(object: I): CampaignSpec {
+  fromPartial(object: DeepPartial<CampaignSpec>): CampaignSpec {
     const message = createBaseCampaignSpec();
     message.suite = object.suite ?? "";
     message.inputs = object.inputs?.map((e) => ResolvedInput.fromPartial(e)) || [];
@@ -1384,10 +1384,10 @@ export const CampaignSpec_ModelMapEntry: MessageFns<CampaignSpec_ModelMapEntry> 
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CampaignSpec_ModelMapEntry>, I>>(base?: I): CampaignSpec_ModelMapEntry {
-    return CampaignSpec_ModelMapEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CampaignSpec_ModelMapEntry>): CampaignSpec_ModelMapEntry {
+    return CampaignSpec_ModelMapEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CampaignSpec_ModelMapEntry>, I>>(object: I): CampaignSpec_ModelMapEntry {
+  fromPartial(object: DeepPartial<CampaignSpec_ModelMapEntry>): CampaignSpec_ModelMapEntry {
     const message = createBaseCampaignSpec_ModelMapEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -1473,10 +1473,10 @@ export const CreateCampaignRequest: MessageFns<CreateCampaignRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateCampaignRequest>, I>>(base?: I): CreateCampaignRequest {
-    return CreateCampaignRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateCampaignRequest>): CreateCampaignRequest {
+    return CreateCampaignRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateCampaignRequest>, I>>(object: I): CreateCampaignRequest {
+  fromPartial(object: DeepPartial<CreateCampaignRequest>): CreateCampaignRequest {
     const message = createBaseCreateCampaignRequest();
     message.spec = (object.spec !== undefined && object.spec !== null)
       ? CampaignSpec.fromPartial(object.spec)
@@ -1543,10 +1543,10 @@ export const CreateCampaignResponse: MessageFns<CreateCampaignResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CreateCampaignResponse>, I>>(base?: I): CreateCampaignResponse {
-    return CreateCampaignResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateCampaignResponse>): CreateCampaignResponse {
+    return CreateCampaignResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateCampaignResponse>, I>>(object: I): CreateCampaignResponse {
+  fromPartial(object: DeepPartial<CreateCampaignResponse>): CreateCampaignResponse {
     const message = createBaseCreateCampaignResponse();
     message.campaign = (object.campaign !== undefined && object.campaign !== null)
       ? Campaign.fromPartial(object.campaign)
@@ -1629,10 +1629,10 @@ export const ValidateCampaignRequest: MessageFns<ValidateCampaignRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ValidateCampaignRequest>, I>>(base?: I): ValidateCampaignRequest {
-    return ValidateCampaignRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ValidateCampaignRequest>): ValidateCampaignRequest {
+    return ValidateCampaignRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateCampaignRequest>, I>>(object: I): ValidateCampaignRequest {
+  fromPartial(object: DeepPartial<ValidateCampaignRequest>): ValidateCampaignRequest {
     const message = createBaseValidateCampaignRequest();
     message.spec = (object.spec !== undefined && object.spec !== null)
       ? CampaignSpec.fromPartial(object.spec)
@@ -1763,10 +1763,10 @@ export const ValidateCampaignResponse: MessageFns<ValidateCampaignResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ValidateCampaignResponse>, I>>(base?: I): ValidateCampaignResponse {
-    return ValidateCampaignResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ValidateCampaignResponse>): ValidateCampaignResponse {
+    return ValidateCampaignResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ValidateCampaignResponse>, I>>(object: I): ValidateCampaignResponse {
+  fromPartial(object: DeepPartial<ValidateCampaignResponse>): ValidateCampaignResponse {
     const message = createBaseValidateCampaignResponse();
     message.ok = object.ok ?? false;
     message.findings = object.findings?.map((e) => Finding.fromPartial(e)) || [];
@@ -1896,10 +1896,10 @@ export const Finding: MessageFns<Finding> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Finding>, I>>(base?: I): Finding {
-    return Finding.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Finding>): Finding {
+    return Finding.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Finding>, I>>(object: I): Finding {
+  fromPartial(object: DeepPartial<Finding>): Finding {
     const message = createBaseFinding();
     message.severity = object.severity ?? "";
     message.field = object.field ?? "";
@@ -2074,10 +2074,10 @@ export const RenderedMessage: MessageFns<RenderedMessage> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<RenderedMessage>, I>>(base?: I): RenderedMessage {
-    return RenderedMessage.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RenderedMessage>): RenderedMessage {
+    return RenderedMessage.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RenderedMessage>, I>>(object: I): RenderedMessage {
+  fromPartial(object: DeepPartial<RenderedMessage>): RenderedMessage {
     const message = createBaseRenderedMessage();
     message.model = object.model ?? "";
     message.prompt = object.prompt ?? "";
@@ -2148,10 +2148,10 @@ export const GetCampaignRequest: MessageFns<GetCampaignRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetCampaignRequest>, I>>(base?: I): GetCampaignRequest {
-    return GetCampaignRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetCampaignRequest>): GetCampaignRequest {
+    return GetCampaignRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetCampaignRequest>, I>>(object: I): GetCampaignRequest {
+  fromPartial(object: DeepPartial<GetCampaignRequest>): GetCampaignRequest {
     const message = createBaseGetCampaignRequest();
     message.id = object.id ?? "";
     return message;
@@ -2215,10 +2215,10 @@ export const GetCampaignResponse: MessageFns<GetCampaignResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetCampaignResponse>, I>>(base?: I): GetCampaignResponse {
-    return GetCampaignResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetCampaignResponse>): GetCampaignResponse {
+    return GetCampaignResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetCampaignResponse>, I>>(object: I): GetCampaignResponse {
+  fromPartial(object: DeepPartial<GetCampaignResponse>): GetCampaignResponse {
     const message = createBaseGetCampaignResponse();
     message.campaign = (object.campaign !== undefined && object.campaign !== null)
       ? Campaign.fromPartial(object.campaign)
@@ -2309,10 +2309,10 @@ export const ListCampaignsRequest: MessageFns<ListCampaignsRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListCampaignsRequest>, I>>(base?: I): ListCampaignsRequest {
-    return ListCampaignsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListCampaignsRequest>): ListCampaignsRequest {
+    return ListCampaignsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListCampaignsRequest>, I>>(object: I): ListCampaignsRequest {
+  fromPartial(object: DeepPartial<ListCampaignsRequest>): ListCampaignsRequest {
     const message = createBaseListCampaignsRequest();
     message.pageSize = object.pageSize ?? 0;
     message.pageToken = object.pageToken ?? "";
@@ -2400,10 +2400,10 @@ export const ListCampaignsResponse: MessageFns<ListCampaignsResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListCampaignsResponse>, I>>(base?: I): ListCampaignsResponse {
-    return ListCampaignsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListCampaignsResponse>): ListCampaignsResponse {
+    return ListCampaignsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListCampaignsResponse>, I>>(object: I): ListCampaignsResponse {
+  fromPartial(object: DeepPartial<ListCampaignsResponse>): ListCampaignsResponse {
     const message = createBaseListCampaignsResponse();
     message.campaigns = object.campaigns?.map((e) => Campaign.fromPartial(e)) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -2468,10 +2468,10 @@ export const CancelCampaignRequest: MessageFns<CancelCampaignRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CancelCampaignRequest>, I>>(base?: I): CancelCampaignRequest {
-    return CancelCampaignRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelCampaignRequest>): CancelCampaignRequest {
+    return CancelCampaignRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelCampaignRequest>, I>>(object: I): CancelCampaignRequest {
+  fromPartial(object: DeepPartial<CancelCampaignRequest>): CancelCampaignRequest {
     const message = createBaseCancelCampaignRequest();
     message.id = object.id ?? "";
     return message;
@@ -2535,10 +2535,10 @@ export const CancelCampaignResponse: MessageFns<CancelCampaignResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CancelCampaignResponse>, I>>(base?: I): CancelCampaignResponse {
-    return CancelCampaignResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CancelCampaignResponse>): CancelCampaignResponse {
+    return CancelCampaignResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CancelCampaignResponse>, I>>(object: I): CancelCampaignResponse {
+  fromPartial(object: DeepPartial<CancelCampaignResponse>): CancelCampaignResponse {
     const message = createBaseCancelCampaignResponse();
     message.campaign = (object.campaign !== undefined && object.campaign !== null)
       ? Campaign.fromPartial(object.campaign)
@@ -2604,10 +2604,10 @@ export const WatchCampaignRequest: MessageFns<WatchCampaignRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<WatchCampaignRequest>, I>>(base?: I): WatchCampaignRequest {
-    return WatchCampaignRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchCampaignRequest>): WatchCampaignRequest {
+    return WatchCampaignRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchCampaignRequest>, I>>(object: I): WatchCampaignRequest {
+  fromPartial(object: DeepPartial<WatchCampaignRequest>): WatchCampaignRequest {
     const message = createBaseWatchCampaignRequest();
     message.id = object.id ?? "";
     return message;
@@ -2671,10 +2671,10 @@ export const WatchCampaignResponse: MessageFns<WatchCampaignResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<WatchCampaignResponse>, I>>(base?: I): WatchCampaignResponse {
-    return WatchCampaignResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchCampaignResponse>): WatchCampaignResponse {
+    return WatchCampaignResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchCampaignResponse>, I>>(object: I): WatchCampaignResponse {
+  fromPartial(object: DeepPartial<WatchCampaignResponse>): WatchCampaignResponse {
     const message = createBaseWatchCampaignResponse();
     message.campaign = (object.campaign !== undefined && object.campaign !== null)
       ? Campaign.fromPartial(object.campaign)
@@ -2891,10 +2891,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -2930,6 +2926,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

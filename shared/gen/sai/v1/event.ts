@@ -221,10 +221,10 @@ export const Event: MessageFns<Event> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Event>, I>>(base?: I): Event {
-    return Event.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Event>): Event {
+    return Event.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Event>, I>>(object: I): Event {
+  fromPartial(object: DeepPartial<Event>): Event {
     const message = createBaseEvent();
     message.seq = object.seq ?? 0;
     message.time = object.time ?? undefined;
@@ -318,10 +318,10 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StreamEventsRequest>, I>>(base?: I): StreamEventsRequest {
-    return StreamEventsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StreamEventsRequest>): StreamEventsRequest {
+    return StreamEventsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StreamEventsRequest>, I>>(object: I): StreamEventsRequest {
+  fromPartial(object: DeepPartial<StreamEventsRequest>): StreamEventsRequest {
     const message = createBaseStreamEventsRequest();
     message.since = object.since ?? 0;
     message.campaignId = object.campaignId ?? "";
@@ -386,10 +386,10 @@ export const StreamEventsResponse: MessageFns<StreamEventsResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StreamEventsResponse>, I>>(base?: I): StreamEventsResponse {
-    return StreamEventsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StreamEventsResponse>): StreamEventsResponse {
+    return StreamEventsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StreamEventsResponse>, I>>(object: I): StreamEventsResponse {
+  fromPartial(object: DeepPartial<StreamEventsResponse>): StreamEventsResponse {
     const message = createBaseStreamEventsResponse();
     message.event = (object.event !== undefined && object.event !== null) ? Event.fromPartial(object.event) : undefined;
     return message;
@@ -448,10 +448,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -494,6 +490,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -118,10 +118,10 @@ export const Gpu: MessageFns<Gpu> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Gpu>, I>>(base?: I): Gpu {
-    return Gpu.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Gpu>): Gpu {
+    return Gpu.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Gpu>, I>>(object: I): Gpu {
+  fromPartial(object: DeepPartial<Gpu>): Gpu {
     const message = createBaseGpu();
     message.node = object.node ?? "";
     message.device = (object.device !== undefined && object.device !== null)
@@ -188,10 +188,10 @@ export const ListGpusRequest: MessageFns<ListGpusRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListGpusRequest>, I>>(base?: I): ListGpusRequest {
-    return ListGpusRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListGpusRequest>): ListGpusRequest {
+    return ListGpusRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListGpusRequest>, I>>(object: I): ListGpusRequest {
+  fromPartial(object: DeepPartial<ListGpusRequest>): ListGpusRequest {
     const message = createBaseListGpusRequest();
     message.node = object.node ?? "";
     return message;
@@ -255,10 +255,10 @@ export const ListGpusResponse: MessageFns<ListGpusResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListGpusResponse>, I>>(base?: I): ListGpusResponse {
-    return ListGpusResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListGpusResponse>): ListGpusResponse {
+    return ListGpusResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListGpusResponse>, I>>(object: I): ListGpusResponse {
+  fromPartial(object: DeepPartial<ListGpusResponse>): ListGpusResponse {
     const message = createBaseListGpusResponse();
     message.gpus = object.gpus?.map((e) => Gpu.fromPartial(e)) || [];
     return message;
@@ -319,10 +319,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isSet(value: any): boolean {
   return value !== null && value !== undefined;
 }
@@ -332,6 +328,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -413,10 +413,10 @@ export const GetSummaryRequest: MessageFns<GetSummaryRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetSummaryRequest>, I>>(base?: I): GetSummaryRequest {
-    return GetSummaryRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSummaryRequest>): GetSummaryRequest {
+    return GetSummaryRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSummaryRequest>, I>>(object: I): GetSummaryRequest {
+  fromPartial(object: DeepPartial<GetSummaryRequest>): GetSummaryRequest {
     const message = createBaseGetSummaryRequest();
     message.campaignId = object.campaignId ?? "";
     return message;
@@ -480,10 +480,10 @@ export const GetSummaryResponse: MessageFns<GetSummaryResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<GetSummaryResponse>, I>>(base?: I): GetSummaryResponse {
-    return GetSummaryResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetSummaryResponse>): GetSummaryResponse {
+    return GetSummaryResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetSummaryResponse>, I>>(object: I): GetSummaryResponse {
+  fromPartial(object: DeepPartial<GetSummaryResponse>): GetSummaryResponse {
     const message = createBaseGetSummaryResponse();
     message.summary = (object.summary !== undefined && object.summary !== null)
       ? Summary.fromPartial(object.summary)
@@ -771,10 +771,10 @@ export const Summary: MessageFns<Summary> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Summary>, I>>(base?: I): Summary {
-    return Summary.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Summary>): Summary {
+    return Summary.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Summary>, I>>(object: I): Summary {
+  fromPartial(object: DeepPartial<Summary>): Summary {
     const message = createBaseSummary();
     message.campaignId = object.campaignId ?? "";
     message.name = object.name ?? "";
@@ -1176,10 +1176,10 @@ export const Cell: MessageFns<Cell> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Cell>, I>>(base?: I): Cell {
-    return Cell.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Cell>): Cell {
+    return Cell.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Cell>, I>>(object: I): Cell {
+  fromPartial(object: DeepPartial<Cell>): Cell {
     const message = createBaseCell();
     message.job = object.job ?? "";
     message.model = object.model ?? "";
@@ -1293,10 +1293,10 @@ export const Cell_FlagsEntry: MessageFns<Cell_FlagsEntry> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Cell_FlagsEntry>, I>>(base?: I): Cell_FlagsEntry {
-    return Cell_FlagsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Cell_FlagsEntry>): Cell_FlagsEntry {
+    return Cell_FlagsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Cell_FlagsEntry>, I>>(object: I): Cell_FlagsEntry {
+  fromPartial(object: DeepPartial<Cell_FlagsEntry>): Cell_FlagsEntry {
     const message = createBaseCell_FlagsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? 0;
@@ -1521,10 +1521,10 @@ export const Counts: MessageFns<Counts> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Counts>, I>>(base?: I): Counts {
-    return Counts.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Counts>): Counts {
+    return Counts.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Counts>, I>>(object: I): Counts {
+  fromPartial(object: DeepPartial<Counts>): Counts {
     const message = createBaseCounts();
     message.planned = object.planned ?? 0;
     message.ok = object.ok ?? 0;
@@ -1753,10 +1753,10 @@ export const MetricValue: MessageFns<MetricValue> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<MetricValue>, I>>(base?: I): MetricValue {
-    return MetricValue.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<MetricValue>): MetricValue {
+    return MetricValue.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<MetricValue>, I>>(object: I): MetricValue {
+  fromPartial(object: DeepPartial<MetricValue>): MetricValue {
     const message = createBaseMetricValue();
     message.id = object.id ?? "";
     message.value = object.value ?? undefined;
@@ -1869,10 +1869,10 @@ export const Interval: MessageFns<Interval> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Interval>, I>>(base?: I): Interval {
-    return Interval.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Interval>): Interval {
+    return Interval.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Interval>, I>>(object: I): Interval {
+  fromPartial(object: DeepPartial<Interval>): Interval {
     const message = createBaseInterval();
     message.lo = object.lo ?? 0;
     message.hi = object.hi ?? 0;
@@ -1955,10 +1955,10 @@ export const AnsweredOnly: MessageFns<AnsweredOnly> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AnsweredOnly>, I>>(base?: I): AnsweredOnly {
-    return AnsweredOnly.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AnsweredOnly>): AnsweredOnly {
+    return AnsweredOnly.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AnsweredOnly>, I>>(object: I): AnsweredOnly {
+  fromPartial(object: DeepPartial<AnsweredOnly>): AnsweredOnly {
     const message = createBaseAnsweredOnly();
     message.value = object.value ?? undefined;
     message.n = object.n ?? 0;
@@ -2040,10 +2040,10 @@ export const Target: MessageFns<Target> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Target>, I>>(base?: I): Target {
-    return Target.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Target>): Target {
+    return Target.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Target>, I>>(object: I): Target {
+  fromPartial(object: DeepPartial<Target>): Target {
     const message = createBaseTarget();
     message.expression = object.expression ?? "";
     message.met = object.met ?? undefined;
@@ -2155,10 +2155,10 @@ export const Confusion: MessageFns<Confusion> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Confusion>, I>>(base?: I): Confusion {
-    return Confusion.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Confusion>): Confusion {
+    return Confusion.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Confusion>, I>>(object: I): Confusion {
+  fromPartial(object: DeepPartial<Confusion>): Confusion {
     const message = createBaseConfusion();
     message.tp = object.tp ?? 0;
     message.fp = object.fp ?? 0;
@@ -2257,10 +2257,10 @@ export const Level: MessageFns<Level> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Level>, I>>(base?: I): Level {
-    return Level.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Level>): Level {
+    return Level.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Level>, I>>(object: I): Level {
+  fromPartial(object: DeepPartial<Level>): Level {
     const message = createBaseLevel();
     message.level = object.level ?? "";
     message.n = object.n ?? 0;
@@ -2479,10 +2479,10 @@ export const Distribution: MessageFns<Distribution> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Distribution>, I>>(base?: I): Distribution {
-    return Distribution.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Distribution>): Distribution {
+    return Distribution.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Distribution>, I>>(object: I): Distribution {
+  fromPartial(object: DeepPartial<Distribution>): Distribution {
     const message = createBaseDistribution();
     message.n = object.n ?? 0;
     message.mean = object.mean ?? 0;
@@ -2602,10 +2602,10 @@ export const Failure: MessageFns<Failure> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Failure>, I>>(base?: I): Failure {
-    return Failure.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Failure>): Failure {
+    return Failure.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Failure>, I>>(object: I): Failure {
+  fromPartial(object: DeepPartial<Failure>): Failure {
     const message = createBaseFailure();
     message.status = object.status ?? "";
     message.class = object.class ?? "";
@@ -2689,10 +2689,10 @@ export const Rank: MessageFns<Rank> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Rank>, I>>(base?: I): Rank {
-    return Rank.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Rank>): Rank {
+    return Rank.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Rank>, I>>(object: I): Rank {
+  fromPartial(object: DeepPartial<Rank>): Rank {
     const message = createBaseRank();
     message.metric = object.metric ?? "";
     message.rank = object.rank ?? 0;
@@ -2981,10 +2981,10 @@ export const Comparison: MessageFns<Comparison> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Comparison>, I>>(base?: I): Comparison {
-    return Comparison.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Comparison>): Comparison {
+    return Comparison.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Comparison>, I>>(object: I): Comparison {
+  fromPartial(object: DeepPartial<Comparison>): Comparison {
     const message = createBaseComparison();
     message.metric = object.metric ?? "";
     message.prompt = object.prompt ?? "";
@@ -3097,10 +3097,10 @@ export const NodeShare: MessageFns<NodeShare> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<NodeShare>, I>>(base?: I): NodeShare {
-    return NodeShare.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<NodeShare>): NodeShare {
+    return NodeShare.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<NodeShare>, I>>(object: I): NodeShare {
+  fromPartial(object: DeepPartial<NodeShare>): NodeShare {
     const message = createBaseNodeShare();
     message.node = object.node ?? "";
     message.samples = object.samples ?? 0;
@@ -3244,10 +3244,10 @@ export const ListSamplesRequest: MessageFns<ListSamplesRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListSamplesRequest>, I>>(base?: I): ListSamplesRequest {
-    return ListSamplesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSamplesRequest>): ListSamplesRequest {
+    return ListSamplesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSamplesRequest>, I>>(object: I): ListSamplesRequest {
+  fromPartial(object: DeepPartial<ListSamplesRequest>): ListSamplesRequest {
     const message = createBaseListSamplesRequest();
     message.campaignId = object.campaignId ?? "";
     message.jobId = object.jobId ?? "";
@@ -3340,10 +3340,10 @@ export const ListSamplesResponse: MessageFns<ListSamplesResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ListSamplesResponse>, I>>(base?: I): ListSamplesResponse {
-    return ListSamplesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListSamplesResponse>): ListSamplesResponse {
+    return ListSamplesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListSamplesResponse>, I>>(object: I): ListSamplesResponse {
+  fromPartial(object: DeepPartial<ListSamplesResponse>): ListSamplesResponse {
     const message = createBaseListSamplesResponse();
     message.recordsJson = object.recordsJson?.map((e) => e) || [];
     message.nextPageToken = object.nextPageToken ?? "";
@@ -3429,10 +3429,10 @@ export const ExportRequest: MessageFns<ExportRequest> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ExportRequest>, I>>(base?: I): ExportRequest {
-    return ExportRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ExportRequest>): ExportRequest {
+    return ExportRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ExportRequest>, I>>(object: I): ExportRequest {
+  fromPartial(object: DeepPartial<ExportRequest>): ExportRequest {
     const message = createBaseExportRequest();
     message.campaignId = object.campaignId ?? "";
     message.format = object.format ?? "";
@@ -3497,10 +3497,10 @@ export const ExportResponse: MessageFns<ExportResponse> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ExportResponse>, I>>(base?: I): ExportResponse {
-    return ExportResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ExportResponse>): ExportResponse {
+    return ExportResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ExportResponse>, I>>(object: I): ExportResponse {
+  fromPartial(object: DeepPartial<ExportResponse>): ExportResponse {
     const message = createBaseExportResponse();
     message.chunk = object.chunk ?? Buffer.alloc(0);
     return message;
@@ -3623,10 +3623,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function isObject(value: any): boolean {
   return typeof value === "object" && value !== null;
 }
@@ -3640,6 +3636,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -516,10 +516,10 @@ export const Fence: MessageFns<Fence> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Fence>, I>>(base?: I): Fence {
-    return Fence.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Fence>): Fence {
+    return Fence.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Fence>, I>>(object: I): Fence {
+  fromPartial(object: DeepPartial<Fence>): Fence {
     const message = createBaseFence();
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
     message.n = (object.n !== undefined && object.n !== null) ? BigInt(object.n) : 0n;
@@ -646,10 +646,10 @@ export const ShardRef: MessageFns<ShardRef> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ShardRef>, I>>(base?: I): ShardRef {
-    return ShardRef.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ShardRef>): ShardRef {
+    return ShardRef.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ShardRef>, I>>(object: I): ShardRef {
+  fromPartial(object: DeepPartial<ShardRef>): ShardRef {
     const message = createBaseShardRef();
     message.campaign = object.campaign ?? "";
     message.job = object.job ?? "";
@@ -977,10 +977,10 @@ export const AgentMessage: MessageFns<AgentMessage> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AgentMessage>, I>>(base?: I): AgentMessage {
-    return AgentMessage.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AgentMessage>): AgentMessage {
+    return AgentMessage.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AgentMessage>, I>>(object: I): AgentMessage {
+  fromPartial(object: DeepPartial<AgentMessage>): AgentMessage {
     const message = createBaseAgentMessage();
     message.clusterId = object.clusterId ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
@@ -1210,10 +1210,10 @@ export const Hello: MessageFns<Hello> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Hello>, I>>(base?: I): Hello {
-    return Hello.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Hello>): Hello {
+    return Hello.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Hello>, I>>(object: I): Hello {
+  fromPartial(object: DeepPartial<Hello>): Hello {
     const message = createBaseHello();
     message.protocol = object.protocol ?? 0;
     message.version = object.version ?? "";
@@ -1316,10 +1316,10 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<HeldAttempt>, I>>(base?: I): HeldAttempt {
-    return HeldAttempt.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HeldAttempt>): HeldAttempt {
+    return HeldAttempt.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HeldAttempt>, I>>(object: I): HeldAttempt {
+  fromPartial(object: DeepPartial<HeldAttempt>): HeldAttempt {
     const message = createBaseHeldAttempt();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.shard = (object.shard !== undefined && object.shard !== null)
@@ -1419,10 +1419,10 @@ export const BegunItem: MessageFns<BegunItem> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<BegunItem>, I>>(base?: I): BegunItem {
-    return BegunItem.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<BegunItem>): BegunItem {
+    return BegunItem.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<BegunItem>, I>>(object: I): BegunItem {
+  fromPartial(object: DeepPartial<BegunItem>): BegunItem {
     const message = createBaseBegunItem();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.shard = (object.shard !== undefined && object.shard !== null)
@@ -1507,10 +1507,10 @@ export const StoreProbe: MessageFns<StoreProbe> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<StoreProbe>, I>>(base?: I): StoreProbe {
-    return StoreProbe.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoreProbe>): StoreProbe {
+    return StoreProbe.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoreProbe>, I>>(object: I): StoreProbe {
+  fromPartial(object: DeepPartial<StoreProbe>): StoreProbe {
     const message = createBaseStoreProbe();
     message.key = object.key ?? "";
     message.sha256 = object.sha256 ?? "";
@@ -1592,10 +1592,10 @@ export const InventoryReport: MessageFns<InventoryReport> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<InventoryReport>, I>>(base?: I): InventoryReport {
-    return InventoryReport.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InventoryReport>): InventoryReport {
+    return InventoryReport.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InventoryReport>, I>>(object: I): InventoryReport {
+  fromPartial(object: DeepPartial<InventoryReport>): InventoryReport {
     const message = createBaseInventoryReport();
     message.hash = object.hash ?? "";
     message.inventory = (object.inventory !== undefined && object.inventory !== null)
@@ -1720,10 +1720,10 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Heartbeat>, I>>(base?: I): Heartbeat {
-    return Heartbeat.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Heartbeat>): Heartbeat {
+    return Heartbeat.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Heartbeat>, I>>(object: I): Heartbeat {
+  fromPartial(object: DeepPartial<Heartbeat>): Heartbeat {
     const message = createBaseHeartbeat();
     message.seq = (object.seq !== undefined && object.seq !== null) ? BigInt(object.seq) : 0n;
     message.loopLagMs = object.loopLagMs ?? 0;
@@ -1810,10 +1810,10 @@ export const Credit: MessageFns<Credit> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Credit>, I>>(base?: I): Credit {
-    return Credit.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Credit>): Credit {
+    return Credit.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Credit>, I>>(object: I): Credit {
+  fromPartial(object: DeepPartial<Credit>): Credit {
     const message = createBaseCredit();
     message.lane = object.lane ?? "";
     message.total = (object.total !== undefined && object.total !== null) ? BigInt(object.total) : 0n;
@@ -1878,10 +1878,10 @@ export const Accepted: MessageFns<Accepted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Accepted>, I>>(base?: I): Accepted {
-    return Accepted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Accepted>): Accepted {
+    return Accepted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Accepted>, I>>(object: I): Accepted {
+  fromPartial(object: DeepPartial<Accepted>): Accepted {
     const message = createBaseAccepted();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
@@ -1962,10 +1962,10 @@ export const Rejected: MessageFns<Rejected> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Rejected>, I>>(base?: I): Rejected {
-    return Rejected.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Rejected>): Rejected {
+    return Rejected.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Rejected>, I>>(object: I): Rejected {
+  fromPartial(object: DeepPartial<Rejected>): Rejected {
     const message = createBaseRejected();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     message.reason = object.reason ?? "";
@@ -2030,10 +2030,10 @@ export const Started: MessageFns<Started> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Started>, I>>(base?: I): Started {
-    return Started.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Started>): Started {
+    return Started.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Started>, I>>(object: I): Started {
+  fromPartial(object: DeepPartial<Started>): Started {
     const message = createBaseStarted();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
@@ -2101,10 +2101,10 @@ export const AttemptProgress: MessageFns<AttemptProgress> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AttemptProgress>, I>>(base?: I): AttemptProgress {
-    return AttemptProgress.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttemptProgress>): AttemptProgress {
+    return AttemptProgress.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttemptProgress>, I>>(object: I): AttemptProgress {
+  fromPartial(object: DeepPartial<AttemptProgress>): AttemptProgress {
     const message = createBaseAttemptProgress();
     message.attempts = object.attempts?.map((e) => AttemptCount.fromPartial(e)) || [];
     return message;
@@ -2185,10 +2185,10 @@ export const AttemptCount: MessageFns<AttemptCount> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<AttemptCount>, I>>(base?: I): AttemptCount {
-    return AttemptCount.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttemptCount>): AttemptCount {
+    return AttemptCount.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttemptCount>, I>>(object: I): AttemptCount {
+  fromPartial(object: DeepPartial<AttemptCount>): AttemptCount {
     const message = createBaseAttemptCount();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.done = object.done ?? 0;
@@ -2255,10 +2255,10 @@ export const ShardResults: MessageFns<ShardResults> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ShardResults>, I>>(base?: I): ShardResults {
-    return ShardResults.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ShardResults>): ShardResults {
+    return ShardResults.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ShardResults>, I>>(object: I): ShardResults {
+  fromPartial(object: DeepPartial<ShardResults>): ShardResults {
     const message = createBaseShardResults();
     message.results = object.results?.map((e) => ShardResult.fromPartial(e)) || [];
     return message;
@@ -2470,10 +2470,10 @@ export const ShardResult: MessageFns<ShardResult> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ShardResult>, I>>(base?: I): ShardResult {
-    return ShardResult.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ShardResult>): ShardResult {
+    return ShardResult.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ShardResult>, I>>(object: I): ShardResult {
+  fromPartial(object: DeepPartial<ShardResult>): ShardResult {
     const message = createBaseShardResult();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.shard = (object.shard !== undefined && object.shard !== null)
@@ -2571,10 +2571,10 @@ export const ShardResult_CountsEntry: MessageFns<ShardResult_CountsEntry> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ShardResult_CountsEntry>, I>>(base?: I): ShardResult_CountsEntry {
-    return ShardResult_CountsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ShardResult_CountsEntry>): ShardResult_CountsEntry {
+    return ShardResult_CountsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ShardResult_CountsEntry>, I>>(object: I): ShardResult_CountsEntry {
+  fromPartial(object: DeepPartial<ShardResult_CountsEntry>): ShardResult_CountsEntry {
     const message = createBaseShardResult_CountsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? 0;
@@ -2686,10 +2686,10 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<ShardFailed>, I>>(base?: I): ShardFailed {
-    return ShardFailed.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ShardFailed>): ShardFailed {
+    return ShardFailed.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ShardFailed>, I>>(object: I): ShardFailed {
+  fromPartial(object: DeepPartial<ShardFailed>): ShardFailed {
     const message = createBaseShardFailed();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.shard = (object.shard !== undefined && object.shard !== null)
@@ -2758,10 +2758,10 @@ export const Retracted: MessageFns<Retracted> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Retracted>, I>>(base?: I): Retracted {
-    return Retracted.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Retracted>): Retracted {
+    return Retracted.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Retracted>, I>>(object: I): Retracted {
+  fromPartial(object: DeepPartial<Retracted>): Retracted {
     const message = createBaseRetracted();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
@@ -2825,10 +2825,10 @@ export const Released: MessageFns<Released> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Released>, I>>(base?: I): Released {
-    return Released.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Released>): Released {
+    return Released.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Released>, I>>(object: I): Released {
+  fromPartial(object: DeepPartial<Released>): Released {
     const message = createBaseReleased();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
@@ -2892,10 +2892,10 @@ export const Bye: MessageFns<Bye> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Bye>, I>>(base?: I): Bye {
-    return Bye.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Bye>): Bye {
+    return Bye.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Bye>, I>>(object: I): Bye {
+  fromPartial(object: DeepPartial<Bye>): Bye {
     const message = createBaseBye();
     message.reason = object.reason ?? "";
     return message;
@@ -3141,10 +3141,10 @@ export const CoordinatorMessage: MessageFns<CoordinatorMessage> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CoordinatorMessage>, I>>(base?: I): CoordinatorMessage {
-    return CoordinatorMessage.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CoordinatorMessage>): CoordinatorMessage {
+    return CoordinatorMessage.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CoordinatorMessage>, I>>(object: I): CoordinatorMessage {
+  fromPartial(object: DeepPartial<CoordinatorMessage>): CoordinatorMessage {
     const message = createBaseCoordinatorMessage();
     message.clusterId = object.clusterId ?? "";
     message.epoch = (object.epoch !== undefined && object.epoch !== null) ? BigInt(object.epoch) : 0n;
@@ -3313,10 +3313,10 @@ export const Welcome: MessageFns<Welcome> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Welcome>, I>>(base?: I): Welcome {
-    return Welcome.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Welcome>, I>>(object: I): Welcome {
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
     const message = createBaseWelcome();
     message.heartbeatIntervalMs = object.heartbeatIntervalMs ?? 0;
     message.needInventory = object.needInventory ?? false;
@@ -3399,10 +3399,10 @@ export const HeldVerdict: MessageFns<HeldVerdict> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<HeldVerdict>, I>>(base?: I): HeldVerdict {
-    return HeldVerdict.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HeldVerdict>): HeldVerdict {
+    return HeldVerdict.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HeldVerdict>, I>>(object: I): HeldVerdict {
+  fromPartial(object: DeepPartial<HeldVerdict>): HeldVerdict {
     const message = createBaseHeldVerdict();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.verdict = object.verdict ?? "";
@@ -3453,10 +3453,10 @@ export const Ready: MessageFns<Ready> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Ready>, I>>(base?: I): Ready {
-    return Ready.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Ready>): Ready {
+    return Ready.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Ready>, I>>(_: I): Ready {
+  fromPartial(_: DeepPartial<Ready>): Ready {
     const message = createBaseReady();
     return message;
   },
@@ -3522,10 +3522,10 @@ export const HeartbeatAck: MessageFns<HeartbeatAck> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<HeartbeatAck>, I>>(base?: I): HeartbeatAck {
-    return HeartbeatAck.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<HeartbeatAck>): HeartbeatAck {
+    return HeartbeatAck.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<HeartbeatAck>, I>>(object: I): HeartbeatAck {
+  fromPartial(object: DeepPartial<HeartbeatAck>): HeartbeatAck {
     const message = createBaseHeartbeatAck();
     message.seq = (object.seq !== undefined && object.seq !== null) ? BigInt(object.seq) : 0n;
     return message;
@@ -3593,10 +3593,10 @@ export const Assign: MessageFns<Assign> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Assign>, I>>(base?: I): Assign {
-    return Assign.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Assign>): Assign {
+    return Assign.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Assign>, I>>(object: I): Assign {
+  fromPartial(object: DeepPartial<Assign>): Assign {
     const message = createBaseAssign();
     message.assignments = object.assignments?.map((e) => Assignment.fromPartial(e)) || [];
     return message;
@@ -3790,10 +3790,10 @@ export const Assignment: MessageFns<Assignment> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Assignment>, I>>(base?: I): Assignment {
-    return Assignment.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Assignment>): Assignment {
+    return Assignment.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Assignment>, I>>(object: I): Assignment {
+  fromPartial(object: DeepPartial<Assignment>): Assignment {
     const message = createBaseAssignment();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.shard = (object.shard !== undefined && object.shard !== null)
@@ -3866,10 +3866,10 @@ export const Retract: MessageFns<Retract> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Retract>, I>>(base?: I): Retract {
-    return Retract.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Retract>): Retract {
+    return Retract.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Retract>, I>>(object: I): Retract {
+  fromPartial(object: DeepPartial<Retract>): Retract {
     const message = createBaseRetract();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
@@ -3969,10 +3969,10 @@ export const Cancel: MessageFns<Cancel> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Cancel>, I>>(base?: I): Cancel {
-    return Cancel.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Cancel>): Cancel {
+    return Cancel.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Cancel>, I>>(object: I): Cancel {
+  fromPartial(object: DeepPartial<Cancel>): Cancel {
     const message = createBaseCancel();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     message.graceMs = object.graceMs ?? 0;
@@ -4044,10 +4044,10 @@ export const Throttle: MessageFns<Throttle> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Throttle>, I>>(base?: I): Throttle {
-    return Throttle.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Throttle>): Throttle {
+    return Throttle.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Throttle>, I>>(object: I): Throttle {
+  fromPartial(object: DeepPartial<Throttle>): Throttle {
     const message = createBaseThrottle();
     message.retryAfterMs = object.retryAfterMs ?? 0;
     return message;
@@ -4115,10 +4115,10 @@ export const CommitAck: MessageFns<CommitAck> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CommitAck>, I>>(base?: I): CommitAck {
-    return CommitAck.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitAck>): CommitAck {
+    return CommitAck.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitAck>, I>>(object: I): CommitAck {
+  fromPartial(object: DeepPartial<CommitAck>): CommitAck {
     const message = createBaseCommitAck();
     message.verdicts = object.verdicts?.map((e) => CommitVerdict.fromPartial(e)) || [];
     return message;
@@ -4199,10 +4199,10 @@ export const CommitVerdict: MessageFns<CommitVerdict> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<CommitVerdict>, I>>(base?: I): CommitVerdict {
-    return CommitVerdict.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitVerdict>): CommitVerdict {
+    return CommitVerdict.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitVerdict>, I>>(object: I): CommitVerdict {
+  fromPartial(object: DeepPartial<CommitVerdict>): CommitVerdict {
     const message = createBaseCommitVerdict();
     message.fence = (object.fence !== undefined && object.fence !== null) ? Fence.fromPartial(object.fence) : undefined;
     message.verdict = object.verdict ?? "";
@@ -4273,10 +4273,10 @@ export const Drain: MessageFns<Drain> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Drain>, I>>(base?: I): Drain {
-    return Drain.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Drain>): Drain {
+    return Drain.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Drain>, I>>(object: I): Drain {
+  fromPartial(object: DeepPartial<Drain>): Drain {
     const message = createBaseDrain();
     message.deadlineMs = object.deadlineMs ?? 0;
     return message;
@@ -4376,10 +4376,10 @@ export const Goodbye: MessageFns<Goodbye> = {
     return obj;
   },
 
-  create<I extends Exact<DeepPartial<Goodbye>, I>>(base?: I): Goodbye {
-    return Goodbye.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Goodbye>): Goodbye {
+    return Goodbye.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Goodbye>, I>>(object: I): Goodbye {
+  fromPartial(object: DeepPartial<Goodbye>): Goodbye {
     const message = createBaseGoodbye();
     message.address = object.address ?? "";
     message.retryAfterMs = object.retryAfterMs ?? 0;
@@ -4454,10 +4454,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function longToNumber(int64: { toString(): string }): number {
   const num = globalThis.Number(int64.toString());
   if (num > globalThis.Number.MAX_SAFE_INTEGER) {
@@ -4482,6 +4478,6 @@ export interface MessageFns<T> {
   decode(input: BinaryReader | Uint8Array, length?: number): T;
   fromJSON(object: any): T;
   toJSON(message: T): unknown;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,108 @@
+/**
+ * An artifact store in a folder, local or NFS-mounted. A blob is written to a temporary file beside its place, synced,
+ * closed and renamed, and the folder is synced, so that a crash leaves the whole blob or none.
+ */
+import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
+import { errorText, SaiError } from "../runtime/errors.js";
+import type { Random } from "../runtime/random.js";
+import type { ArtifactStore } from "./store.js";
+
+const KEY = /^[A-Za-z0-9._:@-]+(\/[A-Za-z0-9._:@-]+)*$/;
+
+/** Opens the store in `dir`, which is made if absent. Throws failed_precondition if it cannot be written. */
+export async function openFolderStore(dir: string, random: Random): Promise<ArtifactStore> {
+  const root = resolve(dir);
+  await mkdir(root, { recursive: true }).catch((cause) => {
+    throw new SaiError("failed_precondition", `artifacts.dir ${root} cannot be made`, {
+      hint: "choose a folder this user can write, or mount the share first",
+      cause,
+    });
+  });
+  return new FolderStore(root, random);
+}
+
+class FolderStore implements ArtifactStore {
+  constructor(
+    readonly location: string,
+    private readonly random: Random,
+  ) {}
+
+  async put(key: string, data: Uint8Array): Promise<void> {
+    const path = this.path(key);
+    if (await this.holdsSame(key, path, data)) return;
+    await mkdir(dirname(path), { recursive: true });
+    const temp = `${path}.tmp-${this.random.id(10)}`;
+    try {
+      await writeSynced(temp, data);
+      await rename(temp, path);
+      await syncFolder(dirname(path));
+    } catch (cause) {
+      await rm(temp, { force: true }).catch(() => {});
+      throw new SaiError("unavailable", `cannot write ${key} to ${this.location}: ${errorText(cause)}`, {
+        hint: "check free space, permissions and, on NFS, the mount",
+        cause,
+      });
+    }
+  }
+
+  async get(key: string): Promise<Buffer> {
+    try {
+      return await readFile(this.path(key));
+    } catch (cause) {
+      if (isAbsent(cause))
+        throw new SaiError("not_found", `no artifact ${key} in ${this.location}`, { cause });
+      throw new SaiError("unavailable", `cannot read ${key} from ${this.location}`, { cause });
+    }
+  }
+
+  async size(key: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.path(key))).size;
+    } catch (cause) {
+      if (isAbsent(cause)) return undefined;
+      throw new SaiError("unavailable", `cannot look at ${key} in ${this.location}`, { cause });
+    }
+  }
+
+  async remove(key: string): Promise<void> {
+    await rm(this.path(key), { force: true });
+  }
+
+  private path(key: string): string {
+    if (!KEY.test(key) || key.split("/").some((part) => /^\.+$/.test(part))) {
+      throw new SaiError("invalid_argument", `"${key.slice(0, 200)}" is not an artifact key`);
+    }
+    return join(this.location, key);
+  }
+
+  /** True if the key holds these bytes already; throws if it holds others. */
+  private async holdsSame(key: string, path: string, data: Uint8Array): Promise<boolean> {
+    const size = await this.size(key);
+    if (size === undefined) return false;
+    if (size === data.byteLength && (await readFile(path)).equals(data)) return true;
+    throw new SaiError("already_exists", `artifact ${key} in ${this.location} holds other bytes`);
+  }
+}
+
+async function writeSynced(path: string, data: Uint8Array): Promise<void> {
+  const file = await open(path, "wx");
+  try {
+    await file.writeFile(data);
+    await file.sync();
+  } finally {
+    await file.close();
+  }
+}
+
+async function syncFolder(path: string): Promise<void> {
+  const folder = await open(path, "r");
+  try {
+    await folder.sync();
+  } finally {
+    await folder.close();
+  }
+}
+
+const isAbsent = (error: unknown): boolean =>
+  error instanceof Error && "code" in error && error.code === "ENOENT";

@@ -1,0 +1,133 @@
+/**
+ * What a gRPC server and its handlers need: async functions as handlers, errors mapped once, bounded messages, and a
+ * start that answers with its port and has an awaited stop.
+ */
+import {
+  type handleServerStreamingCall,
+  type handleUnaryCall,
+  Server,
+  ServerCredentials,
+  type ServerWritableStream,
+} from "@grpc/grpc-js";
+import { errorText, SaiError } from "../runtime/errors.js";
+import { toServiceError } from "./status.js";
+
+/** Where unexpected errors of handlers go; the caller gets INTERNAL only. */
+export type OnError = (method: string, error: unknown) => void;
+
+/** A unary handler from an async function. `signal` aborts when the caller leaves. */
+export function unary<Req, Res>(
+  onError: OnError,
+  run: (request: Req, signal: AbortSignal) => Promise<Res> | Res,
+): handleUnaryCall<Req, Res> {
+  return (call, callback) => {
+    const gone = new AbortController();
+    call.on("cancelled", () => gone.abort(new SaiError("cancelled", "the caller left")));
+    Promise.resolve()
+      .then(() => run(call.request, gone.signal))
+      .then(
+        (answer) => callback(null, answer),
+        (error) => {
+          if (!(error instanceof SaiError)) onError(call.getPath(), error);
+          callback(toServiceError(error));
+        },
+      );
+  };
+}
+
+/** A server-streaming handler from an async generator; waits for the client to drain, stops when it leaves. */
+export function streaming<Req, Res>(
+  onError: OnError,
+  run: (request: Req, signal: AbortSignal) => AsyncIterable<Res>,
+): handleServerStreamingCall<Req, Res> {
+  return (call) => {
+    const gone = new AbortController();
+    const leave = () => gone.abort(new SaiError("cancelled", "the caller left"));
+    call.on("cancelled", leave);
+    call.on("close", leave);
+    void pump(call, run(call.request, gone.signal), gone.signal).catch((error) => {
+      if (gone.signal.aborted) return;
+      if (!(error instanceof SaiError)) onError(call.getPath(), error);
+      call.emit("error", toServiceError(error));
+    });
+  };
+}
+
+async function pump<Req, Res>(
+  call: ServerWritableStream<Req, Res>,
+  answers: AsyncIterable<Res>,
+  signal: AbortSignal,
+): Promise<void> {
+  for await (const answer of answers) {
+    if (signal.aborted) return;
+    if (!call.write(answer)) await drained(call, signal);
+  }
+  call.end();
+}
+
+function drained(call: { once(event: "drain", run: () => void): void }, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    call.once("drain", resolve);
+    signal.addEventListener("abort", () => resolve(), { once: true });
+  });
+}
+
+export interface Listening {
+  /** host:port as bound. */
+  address: string;
+  /** Refuses new calls, gives running ones `graceMs`, then ends them. */
+  stop(graceMs: number): Promise<void>;
+}
+
+/** A server with our limits: 4 MiB a message, keepalive that notices dead peers. */
+export const newServer = (): Server =>
+  new Server({
+    "grpc.max_receive_message_length": 4 * 1024 * 1024,
+    "grpc.max_send_message_length": 64 * 1024 * 1024,
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 10_000,
+    "grpc.keepalive_permit_without_calls": 1,
+  });
+
+const PORTS_TO_TRY = 50;
+
+/**
+ * Binds and starts. A port the user named fails when it is taken; an implied one moves to the next free one.
+ * Port 0 takes any.
+ */
+export async function listen(
+  server: Server,
+  bind: { host: string; port: number; explicit: boolean; what: string },
+): Promise<Listening> {
+  const last = bind.explicit || bind.port === 0 ? bind.port : bind.port + PORTS_TO_TRY;
+  for (let port = bind.port; ; port += 1) {
+    try {
+      const bound = await bindTo(server, `${bind.host}:${port}`);
+      return { address: `${bind.host}:${bound}`, stop: (graceMs) => stop(server, graceMs) };
+    } catch (error) {
+      if (port >= last) {
+        throw new SaiError("failed_precondition", `${bind.what} cannot listen on ${bind.host}:${port}`, {
+          hint: "another program has the port; end it or choose another port",
+          cause: error instanceof Error ? error : new Error(errorText(error)),
+        });
+      }
+    }
+  }
+}
+
+const bindTo = (server: Server, address: string): Promise<number> =>
+  new Promise((resolve, reject) => {
+    server.bindAsync(address, ServerCredentials.createInsecure(), (error, port) =>
+      error === null ? resolve(port) : reject(error),
+    );
+  });
+
+function stop(server: Server, graceMs: number): Promise<void> {
+  return new Promise((resolve) => {
+    const force = setTimeout(() => server.forceShutdown(), graceMs);
+    server.tryShutdown(() => {
+      clearTimeout(force);
+      resolve();
+    });
+  });
+}
