@@ -1,0 +1,185 @@
+/** From the file's words and units to those of the program; fills the defaults that depend on other keys. */
+import { availableParallelism, hostname } from "node:os";
+import path from "node:path";
+import type { FileConfig } from "./schema.js";
+import type { Config, LogLevel, Port, RemoteEngineConfig } from "./types.js";
+
+const GB = 1e9;
+const PORTS = { grpc: 50051, agent: 50052, http: 8080 };
+
+/** Resolves a validated file. Relative folders stay relative to the working directory. */
+export function resolveConfig(file: FileConfig): Config {
+  const under = (...parts: string[]) => path.join(file.data_dir, ...parts);
+  const { coordinator: c, agent: a, resource_manager: r } = file;
+  const cores = Math.min(availableParallelism(), r.cpu_core_limit ?? Number.POSITIVE_INFINITY);
+  return {
+    environment: file.environment,
+    debug: file.debug,
+    instanceId: file.instance_id,
+    dataDir: file.data_dir,
+    resourceManager: {
+      gpuMemoryLimitBytes: scaled(r.gpu_memory_limit, GB),
+      cpuCoreLimit: r.cpu_core_limit,
+      systemMemoryLimitBytes: scaled(r.system_memory_limit, GB),
+      maxConcurrentModels: r.max_concurrent_models,
+      allocationTimeoutMs: r.allocation_timeout * 1000,
+      cleanupIntervalMs: r.cleanup_interval * 1000,
+    },
+    engines: engines(file.engines),
+    storage: {
+      modelsDir: file.storage.models_dir ?? under("models"),
+      datasetsDir: file.storage.datasets_dir ?? under("datasets"),
+      resultsDir: file.storage.results_dir ?? under("results"),
+      logsDir: file.storage.logs_dir ?? under("logs"),
+      tempDir: file.storage.temp_dir ?? under("temp"),
+    },
+    logging: {
+      level: logLevel(file.logging.level ?? (file.debug ? "debug" : "info")),
+      format: "json",
+      maxFileBytes: bytes(file.logging.max_file_size),
+      backupCount: file.logging.backup_count,
+      handlers: file.logging.handlers,
+    },
+    security: {
+      apiKeyRequired: file.security.api_key_required,
+      apiKey: file.security.api_key,
+      insecureNetwork: file.security.insecure_network,
+      rateLimiting: {
+        enabled: file.security.rate_limiting.enabled,
+        requestsPerMinute: file.security.rate_limiting.requests_per_minute,
+        burstSize: file.security.rate_limiting.burst_size,
+      },
+      cors: {
+        enabled: file.security.cors.enabled,
+        allowedOrigins: file.security.cors.allowed_origins,
+      },
+    },
+    performance: {
+      maxWorkers: file.performance.max_workers,
+      workerTimeoutMs: file.performance.worker_timeout * 1000,
+      resultCacheTtlMs: file.performance.result_cache_ttl * 1000,
+      enableMetricsCollection: file.performance.enable_metrics_collection,
+    },
+    coordinator: {
+      host: c.host,
+      grpcPort: portOf(c.grpc_port, PORTS.grpc),
+      agentPort: portOf(c.agent_port, PORTS.agent),
+      httpPort: portOf(c.http_port, PORTS.http),
+      heartbeatIntervalMs: c.heartbeat_interval_ms,
+      suspectAfterIntervals: c.suspect_after_intervals,
+      lostAfterIntervals: c.lost_after_intervals,
+      acceptDeadlineMs: c.accept_deadline_ms,
+      commitIntervalMs: c.commit_interval_ms,
+      coalesceMs: c.coalesce_ms,
+      outboxMaxMessages: c.outbox_max_messages,
+      outboxMaxBytes: bytes(c.outbox_max_bytes),
+      slowPeerTimeoutMs: c.slow_peer_timeout_ms,
+      helloPerSecond: c.hello_per_second,
+      shardTargetMs: c.shard_target_ms,
+      maxShardSamples: c.max_shard_samples,
+      idempotencyTtlMs: c.idempotency_ttl_ms,
+      shutdownTimeoutMs: c.shutdown_timeout_ms,
+    },
+    agent: {
+      id: a.id ?? agentId(file.instance_id),
+      coordinatorAddress: a.coordinator ?? `127.0.0.1:${c.agent_port ?? PORTS.agent}`,
+      dataDir: a.data_dir ?? under("agent"),
+      cpuSlots: a.cpu_slots ?? Math.max(1, cores - 1),
+      testDevices: a.test_devices.map((d) => ({
+        uuid: d.uuid,
+        name: d.name,
+        slots: d.slots,
+        memoryBytes: d.memory_gb * GB,
+      })),
+      spoolMaxBytes: bytes(a.spool_max_bytes),
+      reconnectBaseMs: a.reconnect_base_ms,
+      reconnectCapMs: a.reconnect_cap_ms,
+      journalSyncMs: a.journal_sync_ms,
+      journalSyncSamples: a.journal_sync_samples,
+      drainTimeoutMs: a.drain_timeout_ms,
+    },
+    store: { kind: file.store.kind },
+    artifacts: { kind: file.artifacts.kind, dir: file.artifacts.dir ?? under("artifacts") },
+    client: { address: file.client.address ?? `127.0.0.1:${c.grpc_port ?? PORTS.grpc}` },
+    database:
+      file.database.host === undefined
+        ? undefined
+        : {
+            host: file.database.host,
+            port: file.database.port,
+            name: file.database.name,
+            user: file.database.user,
+            password: file.database.password,
+          },
+  };
+}
+
+function engines(file: FileConfig["engines"]): Config["engines"] {
+  return {
+    ollama: {
+      baseUrl: withoutSlash(file.ollama.base_url),
+      timeoutMs: file.ollama.timeout * 1000,
+      maxRetries: file.ollama.max_retries,
+      healthCheckIntervalMs: file.ollama.health_check_interval * 1000,
+    },
+    huggingface: {
+      device: file.huggingface.device,
+      torchDtype: file.huggingface.torch_dtype,
+      cacheDir: file.huggingface.cache_dir,
+      maxMemoryPerGpu: file.huggingface.max_memory_per_gpu,
+      token: file.huggingface.token,
+    },
+    openai: remote(file.openai),
+    anthropic: remote(file.anthropic),
+  };
+}
+
+function remote(file: FileConfig["engines"]["openai"]): RemoteEngineConfig {
+  return {
+    baseUrl: withoutSlash(file.base_url),
+    apiKey: file.api_key,
+    timeoutMs: file.timeout * 1000,
+    maxRetries: file.max_retries,
+    maxConcurrentRequests: file.max_concurrent_requests,
+    rateLimitPerMinute: file.rate_limit_per_minute,
+  };
+}
+
+const scaled = (value: number | undefined, by: number) => (value === undefined ? undefined : value * by);
+const withoutSlash = (url: string) => url.replace(/\/+$/, "");
+const portOf = (value: number | undefined, byDefault: number): Port => ({
+  value: value ?? byDefault,
+  explicit: value !== undefined,
+});
+
+function logLevel(word: NonNullable<FileConfig["logging"]["level"]>): LogLevel {
+  if (word === "warning") return "warn";
+  return word === "critical" ? "fatal" : word;
+}
+
+/** The machine's name, made a valid id; several instances on one machine need `instance_id`. */
+function agentId(instanceId: string | undefined): string {
+  const host =
+    hostname()
+      .replace(/[^A-Za-z0-9._-]/g, "-")
+      .slice(0, 63) || "node";
+  return instanceId === undefined ? host : `${host}-${instanceId}`.slice(0, 128);
+}
+
+const UNIT_BYTES: { [unit: string]: number } = {
+  "": 1,
+  b: 1,
+  kb: 1e3,
+  mb: 1e6,
+  gb: 1e9,
+  kib: 1024,
+  mib: 1024 ** 2,
+  gib: 1024 ** 3,
+};
+
+/** Bytes of `4096`, `"100MB"` (decimal) or `"1GiB"` (binary). */
+export function bytes(size: number | string): number {
+  if (typeof size === "number") return size;
+  const [, digits = "0", unit = ""] = /^\s*([\d.]+)\s*(\w*)\s*$/.exec(size) ?? [];
+  return Math.round(Number(digits) * (UNIT_BYTES[unit.toLowerCase()] ?? 1));
+}

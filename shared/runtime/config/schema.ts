@@ -1,0 +1,215 @@
+/**
+ * The configuration file as people write it: the one schema. Keys are snake_case and in the units of the deployment
+ * guide (seconds, GB), everything has a default, unknown keys are refused. What a leaf is besides its type (a secret,
+ * or accepted without effect in this version) is registered beside it, so that the rest is derived from here: the
+ * environment names, the rows of `sai doctor`, the notices.
+ */
+import { z } from "zod";
+
+/** What a leaf of the schema is besides its type. */
+export interface LeafNote {
+  /** Hidden wherever values are shown. */
+  secret?: true;
+  /** Why setting it changes nothing in this version. */
+  unused?: string;
+}
+
+export const leafNotes = z.registry<LeafNote>();
+
+const NAME = /^[A-Za-z0-9._:/@-]{1,128}$/;
+const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/;
+const SIZE = /^\s*\d+(\.\d+)?\s*([kKmMgG]?i?[bB])?\s*$/;
+
+const secret = () => z.string().min(1).max(8192).optional().register(leafNotes, { secret: true });
+const seconds = (byDefault: number) => z.number().positive().max(31_536_000).default(byDefault);
+const millis = (byDefault: number) => z.int().min(1).max(604_800_000).default(byDefault);
+const count = (byDefault: number, max = 1_000_000) => z.int().min(1).max(max).default(byDefault);
+const port = () => z.int().min(0).max(65_535).optional();
+const folder = () => z.string().min(1).max(4096).optional();
+const name = () =>
+  z.string().regex(NAME, { error: "is not a name (letters, digits and . _ : / @ -, up to 128)" });
+const address = () => z.string().regex(ADDRESS, { error: "is not HOST:PORT" });
+const url = (byDefault: string) =>
+  z.url({ protocol: /^https?$/, error: "is not an http or https URL" }).default(byDefault);
+const size = () =>
+  z.union([z.int().min(0), z.string().regex(SIZE)], {
+    error: 'is not a size such as 4096, "100MB" or "1GiB"',
+  });
+
+/** Marks every leaf of a shape as accepted without effect. */
+function unused<T extends z.ZodRawShape>(why: string, shape: T): T {
+  for (const leaf of Object.values(shape)) {
+    const schema = leaf as z.ZodType;
+    if (schema instanceof z.ZodObject || schema instanceof z.ZodPrefault) continue;
+    leafNotes.add(schema, { ...leafNotes.get(schema), unused: why });
+  }
+  return shape;
+}
+
+/** A section: strict, and complete with defaults when it is absent. */
+const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
+
+const LATER_KEYS = "this version has no API keys; keep it on loopback or behind a proxy that checks them";
+const LATER_GPU = "GPU leases come in a later version; this one runs on CPU slots and declared test devices";
+const LATER_ENGINE = "this engine comes in a later version";
+
+const handler = z.discriminatedUnion("type", [
+  z.strictObject({ type: z.literal("file"), filename: z.string().min(1).max(4096) }),
+  z.strictObject({ type: z.literal("stderr") }),
+  z.strictObject({ type: z.literal("syslog"), facility: z.string().max(32).default("local0") }),
+]);
+
+const testDevice = z.strictObject({
+  uuid: name(),
+  name: z.string().min(1).max(128).default("test device"),
+  slots: count(1, 1024),
+  memory_gb: z.number().min(0).max(1_000_000).default(0),
+});
+
+const remoteEngine = (baseUrl: string) => ({
+  base_url: url(baseUrl),
+  api_key: secret(),
+  api_key_file: folder(),
+  timeout: seconds(300),
+  max_retries: z.int().min(0).max(100).default(3),
+  max_concurrent_requests: count(8, 10_000),
+  rate_limit_per_minute: z.int().min(1).max(10_000_000).optional(),
+});
+
+export const fileSchema = z.strictObject({
+  environment: name().default("development"),
+  debug: z.boolean().default(false),
+  instance_id: name().optional(),
+  data_dir: z.string().min(1).max(4096).default(".sai"),
+  resource_manager: section({
+    ...unused(LATER_GPU, {
+      gpu_memory_limit: z.number().positive().max(1_000_000).optional(),
+      system_memory_limit: z.number().positive().max(1_000_000).optional(),
+      max_concurrent_models: z.int().min(1).max(100_000).optional(),
+      allocation_timeout: seconds(120),
+      cleanup_interval: seconds(300),
+    }),
+    cpu_core_limit: z.int().min(1).max(65_536).optional(),
+  }),
+  engines: section({
+    ollama: section({
+      base_url: url("http://127.0.0.1:11434"),
+      timeout: seconds(300),
+      max_retries: z.int().min(0).max(100).default(3),
+      health_check_interval: seconds(60),
+    }),
+    huggingface: section(
+      unused(LATER_ENGINE, {
+        device: z.string().max(64).default("auto"),
+        torch_dtype: z.string().max(64).default("auto"),
+        cache_dir: folder(),
+        max_memory_per_gpu: z.number().positive().max(1).default(0.9),
+        token: secret(),
+      }),
+    ),
+    openai: section(remoteEngine("https://api.openai.com/v1")),
+    anthropic: section(unused(LATER_ENGINE, remoteEngine("https://api.anthropic.com"))),
+  }),
+  storage: section({
+    datasets_dir: folder(),
+    ...unused("models are kept by their engines in this version", { models_dir: folder() }),
+    ...unused("results are artifacts; set artifacts.dir", { results_dir: folder() }),
+    ...unused("log files are named by logging.handlers", { logs_dir: folder() }),
+    ...unused("temporary files lie beside their targets in this version", { temp_dir: folder() }),
+  }),
+  logging: section({
+    level: z
+      .string()
+      .toLowerCase()
+      .pipe(
+        z.enum(["trace", "debug", "info", "warn", "warning", "error", "fatal", "critical"], {
+          error: "is not one of trace debug info warn error fatal",
+        }),
+      )
+      .optional(),
+    format: z.literal("json", { error: 'can only be "json"' }).default("json"),
+    ...unused("log files are not rotated in this version; use logrotate with copytruncate", {
+      max_file_size: size().default("100MB"),
+      backup_count: z.int().min(0).max(10_000).default(10),
+    }),
+    handlers: z.array(handler).max(16).default([]),
+  }),
+  security: section({
+    ...unused(LATER_KEYS, { api_key_required: z.boolean().default(false), api_key: secret() }),
+    insecure_network: z.boolean().default(false),
+    rate_limiting: section(
+      unused("this version limits no rates; a proxy can", {
+        enabled: z.boolean().default(false),
+        requests_per_minute: count(100),
+        burst_size: count(20),
+      }),
+    ),
+    cors: section(
+      unused("this version has no browser API", {
+        enabled: z.boolean().default(false),
+        allowed_origins: z.array(z.string().max(256)).max(256).default([]),
+      }),
+    ),
+  }),
+  performance: section({
+    ...unused("one machine's work is bounded by agent.cpu_slots and each engine's max_concurrent_requests", {
+      max_workers: z.int().min(1).max(65_536).optional(),
+      worker_timeout: seconds(1800),
+    }),
+    ...unused("summaries are computed from the records when asked for", { result_cache_ttl: seconds(3600) }),
+    enable_metrics_collection: z.boolean().default(true),
+  }),
+  coordinator: section({
+    host: z.string().min(1).max(253).default("127.0.0.1"),
+    grpc_port: port(),
+    agent_port: port(),
+    http_port: port(),
+    heartbeat_interval_ms: millis(10_000),
+    suspect_after_intervals: count(3, 1000),
+    lost_after_intervals: count(6, 1000),
+    accept_deadline_ms: millis(5_000),
+    commit_interval_ms: millis(5),
+    coalesce_ms: millis(5),
+    outbox_max_messages: count(1000),
+    outbox_max_bytes: size().default("4MiB"),
+    slow_peer_timeout_ms: millis(30_000),
+    hello_per_second: count(300),
+    shard_target_ms: millis(30_000),
+    max_shard_samples: count(16),
+    idempotency_ttl_ms: millis(604_800_000),
+    shutdown_timeout_ms: millis(30_000),
+  }),
+  agent: section({
+    id: name().optional(),
+    coordinator: address().optional(),
+    data_dir: folder(),
+    cpu_slots: z.int().min(0).max(65_536).optional(),
+    test_devices: z.array(testDevice).max(1024).default([]),
+    spool_max_bytes: size().default("10GiB"),
+    reconnect_base_ms: millis(100),
+    reconnect_cap_ms: millis(5_000),
+    journal_sync_ms: millis(1_000),
+    journal_sync_samples: count(64),
+    drain_timeout_ms: millis(25_000),
+  }),
+  store: section({
+    kind: z.literal("memory", { error: 'can only be "memory" in this version' }).default("memory"),
+  }),
+  artifacts: section({
+    kind: z.literal("folder", { error: 'can only be "folder" in this version' }).default("folder"),
+    dir: folder(),
+  }),
+  client: section({ address: address().optional() }),
+  database: section(
+    unused("this version keeps no database", {
+      host: z.string().min(1).max(253).optional(),
+      port: z.int().min(1).max(65_535).default(5432),
+      name: z.string().min(1).max(63).default("sai_benchmark"),
+      user: z.string().min(1).max(63).default("sai_benchmark"),
+      password: secret(),
+    }),
+  ),
+});
+
+/** The file after validation, defaults filled in. */
+export type FileConfig = z.output<typeof fileSchema>;

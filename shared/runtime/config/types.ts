@@ -1,0 +1,222 @@
+/**
+ * The resolved configuration: what the rest of the program sees. Every value is there, in one unit, with the unit in
+ * its name; nobody but `load.ts` knows files, environment names or defaults.
+ */
+
+import type { Json } from "../../benchmark/json.js";
+
+export interface Config {
+  environment: string;
+  debug: boolean;
+  /** Distinguishes several instances on one machine. */
+  instanceId: string | undefined;
+  /** Folder everything local lives under unless a key says otherwise. */
+  dataDir: string;
+  resourceManager: ResourceManagerConfig;
+  engines: EnginesConfig;
+  storage: StorageConfig;
+  logging: LoggingConfig;
+  security: SecurityConfig;
+  performance: PerformanceConfig;
+  coordinator: CoordinatorConfig;
+  agent: AgentConfig;
+  store: { kind: "memory" };
+  artifacts: { kind: "folder"; dir: string };
+  client: { /** host:port of the sai.v1 API the command line talks to. */ address: string };
+  database: DatabaseConfig | undefined;
+}
+
+/** Limits of one node; undefined means no limit. */
+export interface ResourceManagerConfig {
+  gpuMemoryLimitBytes: number | undefined;
+  cpuCoreLimit: number | undefined;
+  systemMemoryLimitBytes: number | undefined;
+  maxConcurrentModels: number | undefined;
+  allocationTimeoutMs: number;
+  cleanupIntervalMs: number;
+}
+
+export interface EnginesConfig {
+  ollama: OllamaConfig;
+  huggingface: HuggingfaceConfig;
+  openai: RemoteEngineConfig;
+  anthropic: RemoteEngineConfig;
+}
+
+export interface OllamaConfig {
+  /** URL without a trailing slash. */
+  baseUrl: string;
+  /** For one request. */
+  timeoutMs: number;
+  maxRetries: number;
+  healthCheckIntervalMs: number;
+}
+
+export interface HuggingfaceConfig {
+  device: string;
+  torchDtype: string;
+  cacheDir: string | undefined;
+  /** Share of a GPU's memory, 0 to 1. */
+  maxMemoryPerGpu: number;
+  token: string | undefined;
+}
+
+export interface RemoteEngineConfig {
+  baseUrl: string;
+  /** The key itself, read from the environment or from `api_key_file`. */
+  apiKey: string | undefined;
+  timeoutMs: number;
+  maxRetries: number;
+  maxConcurrentRequests: number;
+  rateLimitPerMinute: number | undefined;
+}
+
+export interface StorageConfig {
+  modelsDir: string;
+  /** Dataset paths of submitted suites resolve below it. */
+  datasetsDir: string;
+  resultsDir: string;
+  logsDir: string;
+  tempDir: string;
+}
+
+export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
+
+export interface LoggingConfig {
+  level: LogLevel;
+  format: "json";
+  maxFileBytes: number;
+  backupCount: number;
+  /** Empty: standard error. */
+  handlers: LogHandlerConfig[];
+}
+
+export type LogHandlerConfig =
+  | { type: "file"; filename: string }
+  | { type: "stderr" }
+  | { type: "syslog"; facility: string };
+
+export interface SecurityConfig {
+  apiKeyRequired: boolean;
+  apiKey: string | undefined;
+  /** Allows binding beyond loopback without TLS and keys. */
+  insecureNetwork: boolean;
+  rateLimiting: { enabled: boolean; requestsPerMinute: number; burstSize: number };
+  cors: { enabled: boolean; allowedOrigins: string[] };
+}
+
+export interface PerformanceConfig {
+  maxWorkers: number | undefined;
+  workerTimeoutMs: number;
+  resultCacheTtlMs: number;
+  enableMetricsCollection: boolean;
+}
+
+/** A port somebody asked for fails when it is taken; an implicit one moves to the next free port and says so. */
+export interface Port {
+  value: number;
+  explicit: boolean;
+}
+
+export interface CoordinatorConfig {
+  host: string;
+  grpcPort: Port;
+  agentPort: Port;
+  httpPort: Port;
+  /** Agents add ± 20 %. */
+  heartbeatIntervalMs: number;
+  suspectAfterIntervals: number;
+  lostAfterIntervals: number;
+  /** An assignment not accepted within it is retracted. */
+  acceptDeadlineMs: number;
+  /** Done records are committed together this often. */
+  commitIntervalMs: number;
+  /** Repeated session messages are coalesced for at most this long. */
+  coalesceMs: number;
+  outboxMaxMessages: number;
+  outboxMaxBytes: number;
+  /** A peer that does not drain its outbox for this long is closed. */
+  slowPeerTimeoutMs: number;
+  helloPerSecond: number;
+  shardTargetMs: number;
+  maxShardSamples: number;
+  idempotencyTtlMs: number;
+  /** On SIGTERM everything has ended within it. */
+  shutdownTimeoutMs: number;
+}
+
+export interface AgentConfig {
+  /** Unique in the fleet. */
+  id: string;
+  /** host:port of the coordinator's agent port. */
+  coordinatorAddress: string;
+  dataDir: string;
+  cpuSlots: number;
+  /** Devices that stand in for GPUs in tests. */
+  testDevices: TestDeviceConfig[];
+  spoolMaxBytes: number;
+  reconnectBaseMs: number;
+  reconnectCapMs: number;
+  journalSyncMs: number;
+  journalSyncSamples: number;
+  /** On SIGTERM running work gets this long. */
+  drainTimeoutMs: number;
+}
+
+export interface TestDeviceConfig {
+  uuid: string;
+  name: string;
+  slots: number;
+  memoryBytes: number;
+}
+
+export interface DatabaseConfig {
+  host: string;
+  port: number;
+  name: string;
+  user: string;
+  password: string | undefined;
+}
+
+/** Where a value comes from. */
+export type ConfigSource =
+  | { kind: "flag" }
+  | { kind: "environment"; name: string }
+  | { kind: "file"; path: string; line: number }
+  | { kind: "default" };
+
+/** Sources by dotted key as in the file, such as `coordinator.http_port`; a key that is absent has its default. */
+export type ConfigSources = ReadonlyMap<string, ConfigSource>;
+
+/** Something to say about a value: an error in `problems`, information in `notices`. */
+export interface ConfigProblem {
+  /** Dotted key as in the file; empty if the whole file is concerned. */
+  key: string;
+  source: ConfigSource;
+  message: string;
+  /** What to do; may be empty. */
+  hint: string;
+}
+
+export interface LoadConfigOptions {
+  /** The file; otherwise SAI_CONFIG_PATH names it; otherwise there is none. */
+  path?: string | undefined;
+  env: { readonly [name: string]: string | undefined };
+  /** Flags by dotted key as in the file; strings are read as in the environment; undefined means not given. */
+  overrides?: { readonly [key: string]: Json | undefined };
+  /** True where ports will be bound (coordinator, dev, demo): refuses a network that is open to others. */
+  serving?: boolean;
+}
+
+export type LoadConfigResult =
+  | { ok: true; config: Config; sources: ConfigSources; notices: ConfigProblem[] }
+  | { ok: false; problems: ConfigProblem[]; notices: ConfigProblem[] };
+
+/** One line of `sai doctor`. */
+export interface ConfigRow {
+  key: string;
+  /** The value as text, `(hidden)` for a secret that is set, `(not set)`. */
+  value: string;
+  /** `default`, `flag`, `environment NAME` or `FILE:LINE`. */
+  source: string;
+}
