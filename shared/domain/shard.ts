@@ -1,0 +1,201 @@
+/**
+ * A shard's life: PENDING → ASSIGNED → ACCEPTED → RUNNING → UPLOADED → DONE | FAILED; PENDING → SPLIT; a lost agent
+ * makes it ORPHANED → RUNNING (reclaimed) or PENDING. Durable are only DONE, FAILED, SPLIT and the counted failures;
+ * all else is the leader's memory and may be forgotten.
+ *
+ * 1. The first commit wins, whatever its fence: any open shard becomes DONE by `commit`, also a PENDING one.
+ * 2. Messages about another attempt than the current one change nothing (they name the wrong fence), commits excepted.
+ * 3. Only infra, resource and poison failures count; LOST counts as infra, a retraction costs nothing.
+ */
+import { type Fence, fenceText, sameFence } from "./fence.js";
+import {
+  countFailure,
+  type FailureClass,
+  type FailureCounts,
+  NO_FAILURES,
+  type RetryLimits,
+  retryDecision,
+} from "./retry.js";
+import { refuse, type Transition } from "./transition.js";
+
+/** What an open shard remembers of attempts that failed. */
+export interface ShardHistory {
+  failures: FailureCounts;
+  /** Nodes that failed it; others are preferred. */
+  failedOn: readonly string[];
+}
+
+interface Held extends ShardHistory {
+  fence: Fence;
+  agent: string;
+}
+
+export type ShardState =
+  | ({ kind: "PENDING" } & ShardHistory)
+  /** Sent to the agent; retracted at the deadline (monotonic ms of the coordinator) unless accepted. */
+  | ({ kind: "ASSIGNED"; acceptByMs: number } & Held)
+  | ({ kind: "ACCEPTED" } & Held)
+  | ({ kind: "RUNNING"; sinceMs: number } & Held)
+  | ({ kind: "UPLOADED" } & Held)
+  /** Its agent is lost, the attempt may still come back. */
+  | ({ kind: "ORPHANED"; sinceMs: number } & Held)
+  | { kind: "DONE"; fence: Fence }
+  /** Attempts exhausted; its samples get records with this status. */
+  | { kind: "FAILED"; status: "engine_error" | "oom" | "poison"; reason: string }
+  /** Its samples run as other shards. */
+  | { kind: "SPLIT"; children: number };
+export type ShardKind = ShardState["kind"];
+
+export type ShardEvent =
+  | { kind: "assign"; fence: Fence; agent: string; acceptByMs: number }
+  | { kind: "accept"; fence: Fence }
+  | { kind: "start"; fence: Fence }
+  | { kind: "upload"; fence: Fence }
+  /** The done record is written. */
+  | { kind: "commit"; fence: Fence }
+  /** Rejected, retracted, or not accepted in time. */
+  | { kind: "give_back"; fence: Fence; reason: string }
+  | { kind: "fail"; fence: Fence; class: FailureClass; message: string; limits: RetryLimits }
+  /** Its agent is lost. */
+  | { kind: "orphan"; fence: Fence }
+  /** The agent came back and still has it. */
+  | { kind: "reclaim"; fence: Fence }
+  /** The agent does not come back, or came back without it. */
+  | { kind: "expire"; fence: Fence; limits: RetryLimits }
+  | { kind: "split"; children: number };
+
+export type AttemptEndKind = "COMMITTED" | "SUPERSEDED" | "FAILED" | "LOST" | "RETRACTED";
+
+export type ShardEffect =
+  /** The attempt is over for the leader; `notify` when its agent must be told to stop. */
+  | { kind: "end_attempt"; fence: Fence; agent: string; end: AttemptEndKind; notify: boolean }
+  /** Schedulable again. */
+  | { kind: "requeue"; reason: string }
+  /** Record the failure durably: a counted failure, or the shard's end. */
+  | { kind: "record_failure"; fence: Fence; class: FailureClass; reason: string }
+  | { kind: "isolate_items"; fence: Fence }
+  | { kind: "fail_samples"; status: "engine_error" | "oom" | "poison"; reason: string };
+
+export const PENDING_SHARD: ShardState = { kind: "PENDING", failures: NO_FAILURES, failedOn: [] };
+
+type Step = Transition<ShardState, ShardEffect>;
+
+/** The state after `event` at monotonic `nowMs`, and what to do about it. */
+export function transitionShard(state: ShardState, event: ShardEvent, nowMs: number): Step {
+  if (state.kind === "DONE" || state.kind === "FAILED" || state.kind === "SPLIT") {
+    return refuse(state, event, "it has ended");
+  }
+  if (event.kind === "commit") return commit(state, event.fence); // invariant 1
+  const history: ShardHistory = { failures: state.failures, failedOn: state.failedOn };
+
+  if (state.kind === "PENDING") {
+    if (event.kind === "split") {
+      return { ok: true, state: { kind: "SPLIT", children: event.children }, effects: [] };
+    }
+    if (event.kind !== "assign") return refuse(state, event);
+    const { fence, agent, acceptByMs } = event;
+    return { ok: true, state: { kind: "ASSIGNED", fence, agent, acceptByMs, ...history }, effects: [] };
+  }
+
+  if (event.kind === "assign" || event.kind === "split") return refuse(state, event);
+  if (!sameFence(state.fence, event.fence)) {
+    return refuse(state, event, `it is held under ${fenceText(state.fence)}`); // invariant 2
+  }
+  const held: Held = { fence: state.fence, agent: state.agent, ...history };
+  const go = (next: ShardState): Step => ({ ok: true, state: next, effects: [] });
+  switch (event.kind) {
+    case "accept":
+      return state.kind === "ASSIGNED" ? go({ kind: "ACCEPTED", ...held }) : refuse(state, event);
+    case "start":
+      return state.kind === "ASSIGNED" || state.kind === "ACCEPTED"
+        ? go({ kind: "RUNNING", sinceMs: nowMs, ...held })
+        : refuse(state, event);
+    case "upload":
+      return state.kind === "UPLOADED" ? refuse(state, event) : go({ kind: "UPLOADED", ...held });
+    case "give_back":
+      if (state.kind !== "ASSIGNED" && state.kind !== "ACCEPTED") return refuse(state, event, "it has begun");
+      return {
+        ok: true,
+        state: { kind: "PENDING", ...history },
+        effects: [
+          { kind: "end_attempt", fence: state.fence, agent: state.agent, end: "RETRACTED", notify: true },
+          { kind: "requeue", reason: event.reason },
+        ],
+      };
+    case "fail":
+      return fail(held, event.class, event.message, event.limits, "FAILED");
+    case "orphan":
+      return state.kind === "ORPHANED"
+        ? refuse(state, event)
+        : go({ kind: "ORPHANED", sinceMs: nowMs, ...held });
+    case "reclaim":
+      return state.kind === "ORPHANED"
+        ? go({ kind: "RUNNING", sinceMs: nowMs, ...held })
+        : refuse(state, event);
+    case "expire":
+      if (state.kind !== "ORPHANED") return refuse(state, event);
+      return fail(held, "infra", `${state.agent} was lost`, event.limits, "LOST");
+  }
+}
+
+function commit(state: Exclude<ShardState, { kind: "DONE" | "FAILED" | "SPLIT" }>, fence: Fence): Step {
+  const done: ShardState = { kind: "DONE", fence };
+  if (state.kind === "PENDING") return { ok: true, state: done, effects: [] };
+  const own = sameFence(state.fence, fence);
+  return {
+    ok: true,
+    state: done,
+    effects: [
+      {
+        kind: "end_attempt",
+        fence: state.fence,
+        agent: state.agent,
+        end: own ? "COMMITTED" : "SUPERSEDED",
+        notify: !own,
+      },
+    ],
+  };
+}
+
+function fail(
+  held: Held,
+  failure: FailureClass,
+  reason: string,
+  limits: RetryLimits,
+  end: "FAILED" | "LOST",
+): Step {
+  const { fence, agent } = held;
+  const failures = countFailure(held.failures, failure);
+  const decision = retryDecision(failure, failures, limits);
+  const effects: ShardEffect[] = [
+    { kind: "end_attempt", fence, agent, end, notify: false },
+    { kind: "record_failure", fence, class: failure, reason },
+  ];
+  const failedOn = held.failedOn.includes(agent) ? held.failedOn : [...held.failedOn, agent];
+  switch (decision.kind) {
+    case "retry":
+      return {
+        ok: true,
+        state: { kind: "PENDING", failures, failedOn },
+        effects: [...effects, { kind: "requeue", reason }],
+      };
+    case "isolate":
+      return {
+        ok: true,
+        state: { kind: "PENDING", failures, failedOn },
+        effects: [...effects, { kind: "isolate_items", fence }],
+      };
+    case "give_up":
+      return {
+        ok: true,
+        state: { kind: "FAILED", status: decision.status, reason },
+        effects: [...effects, { kind: "fail_samples", status: decision.status, reason }],
+      };
+    case "recorded":
+      // Model and transient failures are records inside a result; an attempt that fails with one broke the rule.
+      return {
+        ok: false,
+        reason: `${failure} failures are recorded in the result, not reported as failed attempts`,
+      };
+  }
+}
