@@ -43,13 +43,13 @@ export type Op =
   | { get: Range };
 
 export interface Txn {
-  if: Cmp[];
-  then: Op[];
-  else?: Op[];
+  compare: Cmp[];
+  success: Op[];
+  failure?: Op[];
 }
 
 export interface TxnResult {
-  /** Whether all compares held, so that `then` ran; `else` ran otherwise. */
+  /** Whether all compares held, so that `success` ran; `failure` ran otherwise. */
   ok: boolean;
   /** The store's revision after it; a txn that changes nothing leaves it as it was. */
   rev: Rev;

@@ -1,0 +1,78 @@
+/**
+ * How typed values become bytes: JSON with a version `v`, so that a reader knows what it reads after an upgrade. Bigints
+ * (revisions, fences' parts) travel as decimal strings; each value says which of its fields they are.
+ */
+import { SaiError } from "../../shared/runtime/errors.js";
+
+export interface Codec<T> {
+  encode(value: T): Uint8Array;
+  /** Throws SaiError `internal` naming `key` when the bytes are no such value. */
+  decode(bytes: Uint8Array, key: string): T;
+}
+
+type Shape = { readonly [field: string]: unknown };
+
+/**
+ * JSON of version `v`. `bigints` are the paths of bigint fields, such as `state.gate`; a path that is absent is skipped.
+ */
+export function jsonCodec<T extends object>(v: number, bigints: readonly string[] = []): Codec<T> {
+  return {
+    encode(value) {
+      const shape = convert({ v, ...value }, bigints, (x) => (typeof x === "bigint" ? x.toString() : x));
+      return new TextEncoder().encode(JSON.stringify(shape));
+    },
+    decode(bytes, key) {
+      const { v: seen, ...rest } = parse(bytes, key);
+      if (seen !== v) {
+        throw bad(key, `has version ${JSON.stringify(seen)}, this program reads version ${v}`);
+      }
+      return convert(rest, bigints, (x, path) => toBigint(x, path, key)) as T;
+    },
+  };
+}
+
+function parse(bytes: Uint8Array, key: string): Shape {
+  let value: unknown;
+  try {
+    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+  } catch (cause) {
+    throw bad(key, "is not JSON", cause);
+  }
+  if (!isShape(value)) throw bad(key, "is not a JSON object");
+  return value;
+}
+
+const isShape = (value: unknown): value is Shape =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
+
+function toBigint(value: unknown, path: string, key: string): bigint {
+  if (typeof value !== "string" || !/^-?\d{1,40}$/.test(value)) {
+    throw bad(key, `has no decimal string at ${path}`);
+  }
+  return BigInt(value);
+}
+
+function convert(shape: Shape, paths: readonly string[], f: (x: unknown, path: string) => unknown): Shape {
+  let out = shape;
+  for (const path of paths) out = at(out, path.split("."), path, f);
+  return out;
+}
+
+function at(
+  shape: Shape,
+  steps: readonly string[],
+  path: string,
+  f: (x: unknown, path: string) => unknown,
+): Shape {
+  const [field, ...rest] = steps;
+  if (field === undefined || !(field in shape)) return shape;
+  const inner = shape[field];
+  if (rest.length === 0) return { ...shape, [field]: f(inner, path) };
+  return isShape(inner) ? { ...shape, [field]: at(inner, rest, path, f) } : shape;
+}
+
+const bad = (key: string, what: string, cause?: unknown) =>
+  new SaiError("internal", `the value of ${key} in the state store ${what}`, {
+    hint: "another program version wrote it, or the store is damaged; see the upgrade notes before deleting anything",
+    ...(cause === undefined ? {} : { cause }),
+  });
