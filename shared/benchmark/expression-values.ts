@@ -7,13 +7,19 @@ import type { Json } from "./json.js";
 const YES = new Set(["yes", "y", "true"]);
 const NO = new Set(["no", "n", "false"]);
 
-/** true, 1, "Yes", "true" and false, 0, "No", "false" in any case; null for everything else. */
+const LEADING_YES_OR_NO = /^(yes|no)\s*[,.;:!()\u2013\u2014-]/;
+
+/**
+ * true, 1, "Yes", "true" and false, 0, "No", "false" in any case, and texts that open with yes or no and a mark, such
+ * as "Yes, a thin plume"; null for everything else ("no doubt" is no no).
+ */
 export function toBoolean(value: Json | undefined): boolean | null {
   if (typeof value === "boolean") return value;
   if (value === 1 || value === 0) return value === 1;
   if (typeof value !== "string") return null;
   const word = value.trim().toLowerCase();
-  return YES.has(word) ? true : NO.has(word) ? false : null;
+  const lead = LEADING_YES_OR_NO.exec(word)?.[1] ?? word;
+  return YES.has(lead) ? true : NO.has(lead) ? false : null;
 }
 
 const NUMERIC = /^[+-]?(?:\d+(?:\.\d*)?|\.\d+)(?:[eE][+-]?\d+)?$/;

@@ -53,18 +53,27 @@ export interface CacheKeyParts {
   modelDigest: string;
   engine: EngineKind;
   engineVersion: string;
-  /** Effective settings. Their seed is replaced by `seed`. */
+  /** Effective settings. Their seed is replaced by `seed`; timeouts, retries and pacing decide no answer. */
   generation: GenerationSettings;
   /** Seed of this repetition (the job's seed + repetition), if there is one. */
   seed?: number;
   repetition: number;
 }
 
+const NOT_DECIDING: ReadonlySet<string> = new Set([
+  "seed",
+  "timeoutS",
+  "maxRetries",
+  "retryDelayS",
+  "maxConcurrentRequests",
+  "requestDelayS",
+] satisfies (keyof GenerationSettings)[]);
+
 /** Hex key for the response cache. */
 export function cacheKey(parts: CacheKeyParts, sha256: Sha256): string {
   const generation: { [key: string]: Json } = {};
   for (const [key, value] of Object.entries(parts.generation)) {
-    if (value !== undefined && key !== "seed") generation[key] = value;
+    if (value !== undefined && !NOT_DECIDING.has(key)) generation[key] = value;
   }
   return sha256(
     canonicalJson({
