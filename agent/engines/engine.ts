@@ -35,6 +35,8 @@ export interface PreparedModel {
   readonly identity: { version: string; digest?: string; quant?: string; args: string[] };
   /** Time the load took; 0 if it was loaded before. */
   readonly loadNs: number;
+  /** What every record of this model must say, answered or not: simulated, prompt_ignored, partial_offload. */
+  readonly flags: readonly string[];
   /** Names of generation settings and options this engine ignores; reported as "not applied". */
   notApplied(generation: GenerationSettings, options: EngineOptions): string[];
   /**
