@@ -1,0 +1,57 @@
+import type { TestConfig } from "../plan.js";
+import type { Fields } from "./fields.js";
+import type { RunSettings } from "./suite-types.js";
+
+const REPETITIONS = { min: 1, max: 1_000, integer: true };
+
+/** `run` of sai/v1 and `execution` of SAI suites; where both give the repetitions, `run` wins. */
+export function readRun(root: Fields, test: TestConfig): RunSettings {
+  const execution = root.object("execution");
+  const repeated = execution?.number("repetitions", REPETITIONS);
+  execution?.accept("confidence_interval", "confidence_level");
+  for (const key of ["confidence_interval", "confidence_level"]) {
+    const value = execution?.raw(key);
+    if (value !== undefined && value !== 0.95 && value !== 95 && value !== true) {
+      execution?.findings.warning(execution.path(key), `${key} is not applied; intervals are 95 % ones`);
+    }
+  }
+  execution?.close();
+  const run = root.object("run");
+  const settings: RunSettings = {
+    repetitions: run?.number("repetitions", REPETITIONS) ?? repeated ?? 1,
+    warmup: run?.number("warmup", { min: 0, max: 10_000, integer: true }) ?? 0,
+    shardSize: run?.number("shard_size", { min: 1, max: 100_000, integer: true }) ?? 16,
+    maxAttempts: 3,
+  };
+  if (run) readRest(run, settings, test);
+  return settings;
+}
+
+function readRest(run: Fields, settings: RunSettings, test: TestConfig): void {
+  const mode = run.text("mode");
+  if (mode === "load" || mode === "both") {
+    run.findings.error(run.path("mode"), "load modes are not supported in this version", "mode: quality");
+  } else if (mode !== undefined && mode !== "quality") {
+    run.findings.error(run.path("mode"), `there is no mode ${JSON.stringify(mode)}`, "mode: quality");
+  }
+  const cache = run.oneOf("cache", ["off", "deterministic"] as const);
+  if (cache === "deterministic") {
+    run.findings.error(
+      run.path("cache"),
+      "the response cache is not supported in this version",
+      "cache: off",
+    );
+  }
+  const retry = run.object("retry");
+  settings.maxAttempts = retry?.number("max", { min: 1, max: 100, integer: true }) ?? settings.maxAttempts;
+  retry?.accept("backoff");
+  if (retry?.has("backoff")) {
+    retry.findings.warning(retry.path("backoff"), "backoff is not applied; engine_config.retry_delay is");
+  }
+  retry?.close();
+  const maxFailures = run.number("max_failures", { min: 1, integer: true });
+  if (maxFailures !== undefined) test.maxFailures = maxFailures;
+  const failureThreshold = run.number("failure_threshold", { min: 0, max: 1 });
+  if (failureThreshold !== undefined) test.failureThreshold = failureThreshold;
+  run.close();
+}

@@ -1,0 +1,78 @@
+/**
+ * Prompts become messages. Templates are Liquid with every door shut: no file lookup (`include`, `render` and `layout`
+ * find nothing), unknown variables and filters are errors, and length, time and memory are limited. A template sees
+ * `input`, `item` {id, level, group}, `images` [{name, width, height, mime}] and the item's own columns; it never sees
+ * truth or target.
+ */
+import { Liquid, type Template } from "liquidjs";
+import type { Item } from "./item.js";
+import type { PromptSpec } from "./plan.js";
+
+export interface RenderedMessages {
+  system?: string;
+  user: string;
+}
+
+const liquid = new Liquid({
+  templates: {},
+  strictVariables: true,
+  strictFilters: true,
+  ownPropertyOnly: true,
+  lenientIf: true,
+  timezoneOffset: 0,
+  parseLimit: 256 * 1024,
+  renderLimit: 2_000,
+  memoryLimit: 16 * 1024 * 1024,
+});
+
+/** Compiled templates by their text; emptied when full, which costs only compiling them again. */
+const compiled = new Map<string, Template[]>();
+const MAX_COMPILED = 256;
+
+/**
+ * The messages for one item. Throws an Error whose message names the variable, filter or tag that is wrong and its
+ * place in the template.
+ */
+export function renderMessages(
+  prompt: Pick<PromptSpec, "template" | "system">,
+  item: Item,
+): RenderedMessages {
+  const scope = templateScope(item);
+  const user = String(liquid.renderSync(compile(prompt.template), scope));
+  if (prompt.system === undefined) return { user };
+  return { system: String(liquid.renderSync(compile(prompt.system), scope)), user };
+}
+
+/** What is wrong with a template's syntax; undefined if nothing is. */
+export function templateProblem(template: string): string | undefined {
+  try {
+    compile(template);
+    return undefined;
+  } catch (error) {
+    return error instanceof Error ? error.message : String(error);
+  }
+}
+
+function compile(text: string): Template[] {
+  const known = compiled.get(text);
+  if (known) return known;
+  const template = liquid.parse(text);
+  if (compiled.size >= MAX_COMPILED) compiled.clear();
+  compiled.set(text, template);
+  return template;
+}
+
+/** Names of `item.vars` never hide the reserved ones. */
+function templateScope(item: Item): object {
+  const images = item.media.map((media) =>
+    media.kind === "image"
+      ? { name: media.name, width: media.width, height: media.height, mime: media.mime }
+      : { name: media.name },
+  );
+  return {
+    ...item.vars,
+    item: { id: item.id, ...(item.level && { level: item.level }), ...(item.group && { group: item.group }) },
+    images,
+    ...(item.input !== undefined && { input: item.input }),
+  };
+}

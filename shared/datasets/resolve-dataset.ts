@@ -1,0 +1,133 @@
+/**
+ * Dataset resolution: a spec of a suite becomes items. Rows are read by the format's reader, then each becomes an item
+ * (`row-to-item.ts`), its pictures are measured and hashed (`pictures.ts`) and its truth is checked (`truth-check.ts`).
+ *
+ * `max_images_per_sequence` takes effect here: the manifest holds only the pictures that are sent.
+ *
+ * A dataset that is not there is no error of its own: it has no items, says why in `absent`, and warns. What is there
+ * and malformed is an error with file and line.
+ */
+import { stat } from "node:fs/promises";
+import { dirname } from "node:path";
+import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
+import type { Item } from "../benchmark/item.js";
+import type { Sha256 } from "../benchmark/json.js";
+import type { DatasetSpec } from "../benchmark/suite/suite-types.js";
+import { detectType } from "./detect-type.js";
+import { type FilePlace, locate } from "./locate.js";
+import { evenlySpaced, sampleOf } from "./pick.js";
+import { createPictureReader } from "./pictures.js";
+import { readFolder } from "./read-folder.js";
+import { readRowsFile } from "./read-rows.js";
+import { type Row, rowReader } from "./row.js";
+import { checkTruth } from "./truth-check.js";
+
+export interface ResolveOptions {
+  sha256: Sha256;
+  /** Where paths lead. Absent: only inline items without pictures resolve. */
+  files?: FilePlace;
+  /** At most this many pictures an item, evenly spaced. */
+  maxImages?: number;
+  lineOf?: LineOf;
+}
+
+export interface ResolvedDataset {
+  items: Item[];
+  /** Pictures by SHA-256 (hex) and the file each was read from. */
+  media: Map<string, string>;
+  findings: Finding[];
+  /** Why there is nothing to run. */
+  absent?: string;
+}
+
+/** Resolves one dataset. Never throws for bad input. */
+export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions): Promise<ResolvedDataset> {
+  const findings = new FindingList(options.lineOf ?? (() => 0));
+  const media = new Map<string, string>();
+  const source = await readSource(spec, options, findings);
+  if (!source)
+    return { items: [], media, findings: findings.all, absent: findings.all.at(-1)?.message ?? "absent" };
+
+  const toItem = rowReader(spec, findings);
+  const pictures = createPictureReader(options, spec.field, source.folder, media, findings);
+  const chosen = spec.sample ? sampleOf(source.rows, spec.sample.n, spec.sample.seed) : source.rows;
+  const items: Item[] = [];
+  const ids = new Map<string, string>();
+  for (const row of chosen) {
+    const read = toItem(row);
+    if (!read) continue;
+    if (read.idIsImage && ids.has(read.item.id)) read.item.id = `${read.item.id}#${row.ordinal}`;
+    const first = ids.get(read.item.id);
+    if (first !== undefined) {
+      findings.error(
+        spec.field,
+        `${row.place}: the item id ${JSON.stringify(read.item.id)} is already used at ${first}`,
+      );
+      continue;
+    }
+    ids.set(read.item.id, row.place);
+    const names =
+      options.maxImages === undefined ? read.images : evenlySpaced(read.images, options.maxImages);
+    for (const name of names) read.item.media.push(await pictures.read(name, read.item.id));
+    pictures.checkLabel(read.item, read.labelled);
+    checkTruth(read.item, spec, findings);
+    items.push(read.item);
+  }
+  if (items.length > 0) return { items, media, findings: findings.all };
+  const absent = `${spec.id} has no items`;
+  if (!findings.all.some((finding) => finding.severity === "error"))
+    findings.warning(spec.field, `${absent}: not run`);
+  return { items, media, findings: findings.all, absent };
+}
+
+interface Source {
+  rows: Row[];
+  /** Folder of the dataset file; pictures may be relative to it. */
+  folder?: string;
+}
+
+async function readSource(
+  spec: DatasetSpec,
+  options: ResolveOptions,
+  findings: FindingList,
+): Promise<Source | undefined> {
+  if (spec.items) {
+    return {
+      rows: spec.items.map((value, index) => ({
+        value,
+        ordinal: index,
+        place: `${spec.field}.items[${index}]`,
+      })),
+    };
+  }
+  const path = spec.path ?? "";
+  const located = options.files ? await locate(options.files, path) : undefined;
+  if (!located?.ok) {
+    const message = located?.message ?? `${path} was not sent along`;
+    if (located?.reason === "escapes")
+      findings.error(spec.field, message, "paths stay below the datasets folder");
+    else findings.warning(spec.field, `${message}: dataset ${spec.id} is not run`);
+    return undefined;
+  }
+  const type = spec.type ?? (await detectType(located.path));
+  const isFolder = (await stat(located.path)).isDirectory();
+  if (type === undefined || type === "inline") {
+    findings.error(
+      spec.field,
+      `${path} is no kind of dataset that is known`,
+      "give a folder, .json, .jsonl or .csv, or say its type",
+    );
+    return undefined;
+  }
+  if (isFolder !== (type === "sequences" || type === "images")) {
+    findings.error(
+      spec.field,
+      `${path} is a ${isFolder ? "folder" : "file"}, which a dataset of type ${type} is not`,
+    );
+    return undefined;
+  }
+  if (isFolder)
+    return { rows: await readFolder(located.path, path, type === "sequences"), folder: located.path };
+  const rows = await readRowsFile(located.path, path, type, spec, options.sha256, findings);
+  return rows && { rows, folder: dirname(located.path) };
+}

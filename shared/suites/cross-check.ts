@@ -1,0 +1,72 @@
+/** Checks that need prompts, models and datasets together: does every template render, can the engine see pictures. */
+import { setImmediate as letOthersRun } from "node:timers/promises";
+import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
+import type { Item } from "../benchmark/item.js";
+import type { ModelSpec, PromptSpec } from "../benchmark/plan.js";
+import type { Suite } from "../benchmark/suite/suite-types.js";
+import { renderMessages } from "../benchmark/template.js";
+import { errorText } from "../runtime/errors.js";
+import type { PreparedDataset } from "./prepare-types.js";
+
+/** The findings, one per prompt and dataset or per model, never one per item. */
+export async function crossCheck(
+  suite: Suite,
+  prompts: readonly PromptSpec[],
+  models: readonly ModelSpec[],
+  datasets: readonly PreparedDataset[],
+  lineOf: LineOf,
+): Promise<Finding[]> {
+  const findings = new FindingList(lineOf);
+  for (const prompt of prompts) {
+    const field = suite.prompts.find(({ id }) => id === prompt.id)?.field ?? "prompts";
+    for (const dataset of datasets) await checkRendering(prompt, field, dataset, findings);
+  }
+  for (const model of models) {
+    if (model.engine !== "ocr") continue;
+    const field = suite.models.find(({ id }) => id === model.id)?.field ?? "models";
+    findings.warning(
+      field,
+      `${model.id} runs on ocr, which reads the text in pictures and ignores prompts: ${prompts.map(({ id }) => id).join(", ")}`,
+    );
+    for (const { id, items } of datasets) {
+      if (items.length > 0 && items.every((item) => item.media.length === 0)) {
+        findings.error(field, `${model.id} runs on ocr, and the dataset ${id} has no pictures`);
+      }
+    }
+  }
+  return findings.all;
+}
+
+/** Every item is tried, because rows may lack columns; the first failure is reported with the number of the others. */
+async function checkRendering(
+  prompt: PromptSpec,
+  field: string,
+  dataset: PreparedDataset,
+  findings: FindingList,
+): Promise<void> {
+  const failures: { item: Item; message: string }[] = [];
+  for (const [index, item] of dataset.items.entries()) {
+    if (index % 256 === 255) await letOthersRun();
+    try {
+      renderMessages(prompt, item);
+    } catch (error) {
+      failures.push({ item, message: errorText(error).split("\n")[0] ?? "" });
+    }
+  }
+  const [first] = failures;
+  if (first) {
+    const others = failures.length > 1 ? ` (and ${failures.length - 1} more items)` : "";
+    findings.error(
+      field,
+      `prompt ${prompt.id} cannot be rendered for item ${first.item.id} of dataset ${dataset.id}${others}: ${first.message}`,
+      "templates see input, item, images and the item's own columns",
+    );
+  }
+  const pictures = dataset.items.filter((item) => item.media.length > 0).length;
+  if (prompt.tags.includes("vision") && dataset.items.length > 0 && pictures === 0) {
+    findings.warning(
+      field,
+      `prompt ${prompt.id} asks about pictures, and the dataset ${dataset.id} has none`,
+    );
+  }
+}

@@ -1,0 +1,97 @@
+/**
+ * The one procedure that turns a suite into something that can be planned; `sai validate`, `sai apply`, `sai run`, the
+ * demo and the coordinator all call it, so that they cannot disagree.
+ *
+ *   load text → read suite → prompts, models, datasets → checks across them → counts and rendered samples
+ *
+ * All findings are collected; a later step runs as far as the earlier ones allow.
+ */
+import { expandPlan } from "../benchmark/expand.js";
+import { errorsFirst, type Finding, hasErrors, type LineOf } from "../benchmark/finding.js";
+import { resolveModels } from "../benchmark/models.js";
+import type { DatasetRef, Plan } from "../benchmark/plan.js";
+import { resolvePrompts } from "../benchmark/prompts/resolve-prompts.js";
+import { readSuite } from "../benchmark/suite.js";
+import { sha256 } from "../runtime/hash.js";
+import { crossCheck } from "./cross-check.js";
+import { loadSuite } from "./load.js";
+import { prepareDatasets } from "./prepare-datasets.js";
+import type { Prepared, PreparedDataset, PrepareInput } from "./prepare-types.js";
+import { readPromptFiles } from "./prompt-files.js";
+import { renderSamples } from "./render-samples.js";
+
+export type { Prepared, PreparedDataset, PrepareInput, RenderedSample } from "./prepare-types.js";
+
+/** Prepares a suite. Never throws for bad input: what is wrong is in `findings`. */
+export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
+  const suiteSha256 = sha256(input.text);
+  const loaded = loadSuite(input.text);
+  if ("findings" in loaded) return nothing(suiteSha256, loaded.findings);
+  const { suite, findings: suiteFindings } = readSuite(loaded.value, loaded.lineOf);
+  if (!suite) return nothing(suiteSha256, suiteFindings);
+
+  const lineOf: LineOf = loaded.lineOf;
+  const files = await readPromptFiles(suite, input.promptFiles, input.files, lineOf);
+  const prompts = resolvePrompts(suite, files.texts, sha256, lineOf);
+  const models = resolveModels(suite, input.modelMap, input.available, lineOf);
+  const datasets = await prepareDatasets(suite, input, lineOf);
+  const findings = errorsFirst([
+    ...suiteFindings,
+    ...files.findings,
+    ...prompts.findings,
+    ...models.findings,
+    ...datasets.findings,
+    ...(await crossCheck(suite, prompts.prompts, models.models, datasets.datasets, lineOf)),
+  ]);
+  const parts = {
+    suite,
+    suiteSha256,
+    prompts: prompts.prompts,
+    models: models.models,
+    datasets: datasets.datasets,
+  };
+  const { jobs } = makePlan(parts, "");
+  return {
+    ...parts,
+    ok: !hasErrors(findings),
+    findings,
+    promptFiles: files.texts,
+    jobs: jobs.length,
+    samples: jobs.reduce((sum, job) => sum + job.samples, 0),
+    rendered: (n) => renderSamples(jobs, datasets.datasets, n),
+  };
+}
+
+/** The plan of a prepared suite. Throws RangeError if it has errors; callers refuse those first. */
+export function planOf(prepared: Prepared, campaign: string): Plan {
+  if (!prepared.ok || !prepared.suite) throw new RangeError("a suite with errors has no plan");
+  return makePlan({ ...prepared, suite: prepared.suite }, campaign);
+}
+
+type Parts = Pick<Prepared, "suiteSha256" | "prompts" | "models"> & {
+  suite: NonNullable<Prepared["suite"]>;
+  datasets: readonly PreparedDataset[];
+};
+
+function makePlan(parts: Parts, campaign: string): Plan {
+  const datasets = new Map<string, DatasetRef>(
+    parts.datasets.map(({ id, sha256: manifestSha256, items }) => [
+      id,
+      { id, manifestSha256, items: items.length },
+    ]),
+  );
+  return expandPlan({ ...parts, campaign, datasets, sha256 });
+}
+
+const nothing = (suiteSha256: string, findings: Finding[]): Prepared => ({
+  ok: false,
+  findings: errorsFirst(findings),
+  suiteSha256,
+  prompts: [],
+  models: [],
+  datasets: [],
+  promptFiles: new Map(),
+  jobs: 0,
+  samples: 0,
+  rendered: () => [],
+});
