@@ -1,0 +1,152 @@
+/**
+ * One sample, from its ordinal to its record:
+ *
+ *   item and repetition → pictures by hash → rendered messages → tries under a deadline → scored record
+ *
+ * 1. It always yields a record; whatever happens to a sample is a status, never an exception.
+ * 2. Only transient failures are tried again, at most `max_retries` times, each after a longer pause with full jitter
+ *    (or as long as the server asked for). A timeout is not: it would cost its full time again.
+ * 3. Times are of the last try, so that a latency never contains failed ones; `tries` tells of all.
+ */
+import { cacheKey } from "../../shared/benchmark/identity.js";
+import type { Item } from "../../shared/benchmark/item.js";
+import { canonicalJson } from "../../shared/benchmark/json.js";
+import type { GenerationSettings } from "../../shared/benchmark/plan.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { type RenderedMessages, renderMessages } from "../../shared/benchmark/template.js";
+import { errorText } from "../../shared/runtime/errors.js";
+import type { Random } from "../../shared/runtime/random.js";
+import type { InferenceRequest } from "../engines/engine.js";
+import { loadMedia } from "./media.js";
+import type { SampleContext } from "./sample-context.js";
+import { type Finished, recordOf } from "./sample-record.js";
+import { type TryOutcome, type TryTimes, trySample } from "./sample-try.js";
+
+/** Longest pause between two tries, ms, whatever the server asks for. */
+const LONGEST_PAUSE_MS = 60_000;
+
+/** Runs sample `ordinal` of the job. Aborting `signal` ends it with status `cancelled`. Never throws. */
+export async function runSample(
+  ctx: SampleContext,
+  ordinal: number,
+  signal: AbortSignal,
+): Promise<ResultRecord> {
+  const scheduledNs = ctx.clock.nowNs();
+  const item = ctx.items[ordinal % ctx.items.length];
+  if (item === undefined) throw new RangeError(`job ${ctx.job.id} has no items`);
+  const repetition = Math.floor(ordinal / ctx.items.length);
+  const generation = seeded(ctx.job.generation, repetition);
+  const about = { ordinal, item, repetition, generation, scheduledNs };
+  if (signal.aborted) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: CANCELLED });
+
+  const asked = await requestOf(ctx, item, ordinal, repetition, generation);
+  if (!asked.ok) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: asked.outcome });
+  const ran = await tried(ctx, asked.request, signal);
+  return recordOf(ctx, { ...about, ...ran, cacheKey: asked.cacheKey, flags: asked.flags });
+}
+
+const NOT_TRIED = { cacheKey: "", tries: [], times: undefined, flags: [] };
+const CANCELLED: Finished["outcome"] = {
+  ...{ kind: "failed", status: "cancelled", class: "cancelled" },
+  message: "the attempt was stopped",
+};
+
+/** The seed of repetition r is seed + r, so that repetitions differ and each can be repeated. */
+const seeded = (generation: GenerationSettings, repetition: number): GenerationSettings =>
+  generation.seed === undefined ? generation : { ...generation, seed: generation.seed + repetition };
+
+type Asked =
+  | { ok: true; request: InferenceRequest; cacheKey: string; flags: string[] }
+  | { ok: false; outcome: Finished["outcome"] };
+
+async function requestOf(
+  ctx: SampleContext,
+  item: Item,
+  ordinal: number,
+  repetition: number,
+  generation: GenerationSettings,
+): Promise<Asked> {
+  const { job, prepared } = ctx;
+  const media = await loadMedia(item.media, generation.maxImageSize, ctx.readBlob, ctx.sha256);
+  if (!media.ok) return { ok: false, outcome: engineError(media.class, media.message) };
+  let messages: RenderedMessages;
+  try {
+    messages = renderMessages(job.prompt, item);
+  } catch (error) {
+    return {
+      ok: false,
+      outcome: engineError("template_error", `prompt ${job.prompt.id}: ${errorText(error)}`),
+    };
+  }
+  const target = item.target ?? (item.truth === undefined ? undefined : canonicalJson(item.truth));
+  return {
+    ok: true,
+    request: {
+      ...messages,
+      images: media.images.map(({ name, mime, bytes }) => ({ name, mime, bytes })),
+      ...{ generation, options: job.engineOptions, ordinal, repetition },
+      ...(target === undefined ? {} : { target }),
+    },
+    cacheKey: cacheKey(
+      {
+        ...messages,
+        mediaSha256: media.images.map((image) => image.sha256),
+        modelDigest: prepared.identity.digest ?? job.model.model,
+        engine: job.model.engine,
+        engineVersion: prepared.identity.version,
+        generation,
+        ...(generation.seed === undefined ? {} : { seed: generation.seed }),
+        repetition,
+      },
+      ctx.sha256,
+    ),
+    flags: media.images.some((image) => image.scaled) ? ["images_scaled"] : [],
+  };
+}
+
+const engineError = (className: string, message: string): Finished["outcome"] => ({
+  ...{ kind: "failed", status: "engine_error" },
+  ...{ class: className, message },
+});
+
+/** Tries until there is an answer, a failure that stays, or no try left. */
+async function tried(
+  ctx: SampleContext,
+  request: InferenceRequest,
+  signal: AbortSignal,
+): Promise<Pick<Finished, "tries" | "times" | "outcome">> {
+  const { maxRetries, retryDelayS } = request.generation;
+  const tries: Finished["tries"] = [];
+  let times: TryTimes | undefined;
+  for (let retry = 0; ; retry++) {
+    try {
+      await ctx.pace(signal);
+    } catch {
+      return { tries, times, outcome: CANCELLED };
+    }
+    const ran = await trySample(ctx.prepared, request, ctx.clock, signal);
+    times = ran.times;
+    const { outcome } = ran;
+    tries.push({ t_ns: times.sent ?? times.start, status: wordFor(outcome) });
+    if (outcome.kind === "answered") return { tries, times, outcome };
+    if (outcome.kind === "cancelled") return { tries, times, outcome: CANCELLED };
+    if (!outcome.transient || retry >= maxRetries) {
+      const after = retry === 0 ? "" : ` (try ${retry + 1} of ${maxRetries + 1})`;
+      return { tries, times, outcome: { ...outcome, message: outcome.message + after } };
+    }
+    try {
+      await ctx.clock.sleep(pauseMs(retry, retryDelayS, outcome.retryAfterMs, ctx.random), signal);
+    } catch {
+      return { tries, times, outcome: CANCELLED };
+    }
+  }
+}
+
+const wordFor = (outcome: TryOutcome): string =>
+  outcome.kind === "answered" ? "ok" : outcome.kind === "failed" ? outcome.class : "cancelled";
+
+/** Full jitter: uniform below a ceiling that doubles with every retry; never less than the server asked for. */
+function pauseMs(retry: number, delayS: number, retryAfterMs: number | undefined, random: Random): number {
+  const jittered = random.next() * delayS * 1000 * 2 ** retry;
+  return Math.min(LONGEST_PAUSE_MS, Math.max(jittered, retryAfterMs ?? 0));
+}

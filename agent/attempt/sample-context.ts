@@ -1,0 +1,58 @@
+/** What all samples of one attempt share, worked out once. */
+import { pairKeys } from "../../shared/benchmark/identity.js";
+import type { Item } from "../../shared/benchmark/item.js";
+import type { Sha256 } from "../../shared/benchmark/json.js";
+import type { JobSpec } from "../../shared/benchmark/plan.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import type { Random } from "../../shared/runtime/random.js";
+import type { PreparedModel } from "../engines/engine.js";
+
+export interface SampleParts {
+  campaign: string;
+  job: JobSpec;
+  /** All items of the job's dataset, in manifest order. */
+  items: readonly Item[];
+  prepared: PreparedModel;
+  /** Index of the shard, and the attempt's name `<epoch>.<n>`. */
+  shard: number;
+  attempt: string;
+  node: ResultRecord["node"];
+  clock: Clock;
+  random: Random;
+  sha256: Sha256;
+  /** Bytes of a picture by its hash; throws when they cannot be had. */
+  readBlob(sha256: string): Promise<Uint8Array>;
+}
+
+export interface SampleContext extends SampleParts {
+  /** Base pair key of each item. */
+  readonly pairKeys: readonly string[];
+  /** Flags that every record of the attempt carries. */
+  readonly flags: readonly string[];
+  /** Waits until the next request may start (`request_delay`). */
+  pace(signal: AbortSignal): Promise<void>;
+}
+
+/** Make one per attempt: it also paces the attempt's requests. */
+export function sampleContext(parts: SampleParts): SampleContext {
+  const { job, prepared } = parts;
+  const ignored = prepared.notApplied(job.generation, job.engineOptions);
+  return {
+    ...parts,
+    pairKeys: pairKeys(parts.items, parts.sha256),
+    flags: [...prepared.flags, ...ignored.map((key) => `not_applied:${key}`)],
+    pace: pacer(parts.clock, (job.generation.requestDelayS ?? 0) * 1000),
+  };
+}
+
+function pacer(clock: Clock, delayMs: number): (signal: AbortSignal) => Promise<void> {
+  let nextMs = Number.NEGATIVE_INFINITY;
+  return async (signal) => {
+    if (delayMs <= 0) return;
+    const startMs = Math.max(clock.nowMs(), nextMs);
+    nextMs = startMs + delayMs;
+    const waitMs = startMs - clock.nowMs();
+    if (waitMs > 0) await clock.sleep(waitMs, signal);
+  };
+}

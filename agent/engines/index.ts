@@ -1,0 +1,64 @@
+/** All engines of this agent, made from its configuration. */
+import type { EngineKind, JobSpec } from "../../shared/benchmark/plan.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import type { Engine, EngineOptions } from "./engine.js";
+import { createOcrEngine, type OcrConfig } from "./ocr/ocr.js";
+import { createOllamaEngine, type OllamaConfig } from "./ollama.js";
+import { createOpenAiEngine, type OpenAiConfig } from "./openai.js";
+import { createSimulatedEngine } from "./simulated.js";
+
+export interface EnginesConfig {
+  ocr?: OcrConfig;
+  ollama?: OllamaConfig;
+  openai?: OpenAiConfig;
+  /** Silence of a remote answer's body after which it is given up, ms. Default 300,000. */
+  stallMs?: number;
+}
+
+export interface EngineParts {
+  clock: Clock;
+}
+
+/** Longest time a probe may take, ms. */
+const PROBE_MS = 3_000;
+
+/** One engine of each kind. Nothing is contacted or started before `probe` or `prepare`. */
+export function createEngines(config: EnginesConfig, parts: EngineParts): Map<EngineKind, Engine> {
+  const { clock } = parts;
+  const remote = { clock, stallMs: config.stallMs ?? 300_000 };
+  const engines: Engine[] = [
+    createOcrEngine(config.ocr ?? {}, { clock }),
+    createOllamaEngine(config.ollama ?? { baseUrl: "http://127.0.0.1:11434" }, remote),
+    createOpenAiEngine(config.openai ?? {}, remote),
+    createSimulatedEngine({ clock }),
+  ];
+  return new Map(engines.map((engine) => [engine.kind, withDeadline(engine, clock)]));
+}
+
+/** What `prepare` needs of a job: its engine options, and the context length, which decides how a model is loaded. */
+export function loadOptionsOf(job: Pick<JobSpec, "engineOptions" | "generation">): EngineOptions {
+  const { num_ctx } = job.generation;
+  return { ...job.engineOptions, ...(num_ctx === undefined ? {} : { num_ctx }) };
+}
+
+/** Closes all of them; resolves when the last is closed. */
+export async function closeEngines(engines: ReadonlyMap<EngineKind, Engine>): Promise<void> {
+  await Promise.all([...engines.values()].map((engine) => engine.close()));
+}
+
+function withDeadline(engine: Engine, clock: Clock): Engine {
+  return {
+    ...engine,
+    async probe(signal) {
+      const deadline = new AbortController();
+      const cancel = clock.after(PROBE_MS, () =>
+        deadline.abort(new Error(`no answer within ${PROBE_MS / 1000} s`)),
+      );
+      try {
+        return await engine.probe(AbortSignal.any([signal, deadline.signal]));
+      } finally {
+        cancel();
+      }
+    },
+  };
+}
