@@ -36,7 +36,7 @@ export function resolveConfig(file: FileConfig): Config {
     logging: {
       level: logLevel(file.logging.level ?? (file.debug ? "debug" : "info")),
       format: "json",
-      maxFileBytes: bytes(file.logging.max_file_size),
+      maxFileSizeBytes: bytes(file.logging.max_file_size),
       backupCount: file.logging.backup_count,
       handlers: file.logging.handlers,
     },

@@ -53,11 +53,15 @@ const LATER_KEYS = "this version has no API keys; keep it on loopback or behind 
 const LATER_GPU = "GPU leases come in a later version; this one runs on CPU slots and declared test devices";
 const LATER_ENGINE = "this engine comes in a later version";
 
-const handler = z.discriminatedUnion("type", [
-  z.strictObject({ type: z.literal("file"), filename: z.string().min(1).max(4096) }),
-  z.strictObject({ type: z.literal("stderr") }),
-  z.strictObject({ type: z.literal("syslog"), facility: z.string().max(32).default("local0") }),
-]);
+const handler = z.discriminatedUnion(
+  "type",
+  [
+    z.strictObject({ type: z.literal("file"), filename: z.string().min(1).max(4096) }),
+    z.strictObject({ type: z.literal("stderr") }),
+    z.strictObject({ type: z.literal("syslog"), facility: z.string().max(32).default("local0") }),
+  ],
+  { error: "is not one of file, stderr, syslog" },
+);
 
 const testDevice = z.strictObject({
   uuid: name(),

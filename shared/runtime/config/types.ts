@@ -85,7 +85,7 @@ export type LogLevel = "trace" | "debug" | "info" | "warn" | "error" | "fatal";
 export interface LoggingConfig {
   level: LogLevel;
   format: "json";
-  maxFileBytes: number;
+  maxFileSizeBytes: number;
   backupCount: number;
   /** Empty: standard error. */
   handlers: LogHandlerConfig[];
@@ -206,6 +206,8 @@ export interface LoadConfigOptions {
   overrides?: { readonly [key: string]: Json | undefined };
   /** True where ports will be bound (coordinator, dev, demo): refuses a network that is open to others. */
   serving?: boolean;
+  /** SAI_ names that are not configuration but known to the caller, so that they are not reported as unknown. */
+  knownNames?: readonly string[];
 }
 
 export type LoadConfigResult =

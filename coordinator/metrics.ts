@@ -1,0 +1,158 @@
+/**
+ * What a coordinator tells Prometheus about itself and its fleet: one method per thing that happens. GPU metrics are
+ * registered but carry no sample until a GPU reports one: no GPU is not 0 %. Labels are node, gpu, model, engine and
+ * job kind, never a sample. Each coordinator has its own registry, so that two in one process do not mix.
+ */
+import { type Gauge, Registry } from "prom-client";
+import { isFailure, type Status } from "../shared/benchmark/record.js";
+import type { Clock } from "../shared/runtime/clock.js";
+import { FailureWindow } from "./failure-window.js";
+import { defineMetrics } from "./metric-definitions.js";
+import { watchProcess } from "./process-metrics.js";
+
+/** What a job's numbers are labelled with; `jobKind` is `quality` or `load`. */
+export interface JobLabels {
+  engine: string;
+  model: string;
+  jobKind: string;
+}
+
+export class Metrics {
+  readonly registry = new Registry();
+  private readonly window: FailureWindow;
+  private readonly is = defineMetrics(this.registry, (gauge) => {
+    gauge.reset();
+    for (const { labels, rate } of this.window.rates()) gauge.set(promLabels(labels), rate);
+  });
+  private readonly stopWatching = watchProcess(this.registry);
+  /** By node, how to remove each of its series. */
+  private readonly ofNode = new Map<string, Map<object, Map<string, () => void>>>();
+
+  constructor(parts: { clock: Clock }) {
+    this.window = new FailureWindow(parts.clock);
+  }
+
+  /** Committed records of one job, counted by status. Cancelled samples were not run: no success, no failure. */
+  onRecords(labels: JobLabels, byStatus: { readonly [status in Status]?: number }): void {
+    const job = promLabels(labels);
+    for (const [status, n] of Object.entries(byStatus) as [Status, number][]) {
+      this.is.samples.inc({ ...job, status }, n);
+      if (status === "cancelled") continue;
+      const failed = isFailure(status) ? n : 0;
+      this.is.total.inc(job, n);
+      this.is.success.inc(job, n - failed);
+      this.window.add(labels, n, failed);
+    }
+  }
+
+  /** End-to-end time of one answered sample. */
+  observeInference(labels: JobLabels, seconds: number): void {
+    this.is.inferenceQuantiles.observe(promLabels(labels), seconds);
+    this.is.inference.observe(promLabels(labels), seconds);
+  }
+
+  observeModelLoad(labels: { node: string; engine: string; model: string }, seconds: number): void {
+    this.set(this.is.lastModelLoad, labels, seconds);
+    this.is.modelLoad.observe({ engine: labels.engine, model: labels.model }, seconds);
+  }
+
+  setLoadedModels(node: string, count: number): void {
+    this.set(this.is.modelsLoaded, { node }, count);
+  }
+
+  /** In percent; a figure the driver did not give stays away. */
+  setGpu(
+    node: string,
+    gpu: string,
+    figures: { memoryUsedPercent?: number; utilizationPercent?: number },
+  ): void {
+    const { memoryUsedPercent, utilizationPercent } = figures;
+    if (memoryUsedPercent !== undefined) this.set(this.is.gpuMemory, { node, gpu }, memoryUsedPercent);
+    if (utilizationPercent !== undefined) this.set(this.is.gpuUtilization, { node, gpu }, utilizationPercent);
+  }
+
+  /** Results an agent has not delivered yet. */
+  setSpool(node: string, figures: { bytes: number; results: number }): void {
+    this.set(this.is.spoolBytes, { node }, figures.bytes);
+    this.set(this.is.spoolResults, { node }, figures.results);
+  }
+
+  /** All nodes by state; states that are left out have none. */
+  setNodes(byState: { readonly [state: string]: number }): void {
+    setStates(this.is.nodes, byState);
+  }
+
+  /** All campaigns by state; states that are left out have none. */
+  setCampaigns(byState: { readonly [state: string]: number }): void {
+    setStates(this.is.campaigns, byState);
+  }
+
+  /** Shards of open campaigns by state; states that are left out have none. */
+  setShards(byState: { readonly [state: string]: number }): void {
+    setStates(this.is.shards, byState);
+  }
+
+  observeScheduleCycle(seconds: number): void {
+    this.is.scheduleCycle.observe(seconds);
+  }
+
+  /** `outcome` such as committed, conflict, deposed, unknown. */
+  observeStoreTxn(outcome: string, seconds: number): void {
+    this.is.storeTxn.observe({ outcome }, seconds);
+  }
+
+  /** `kind` is the message's name, such as heartbeat or assign. */
+  countSessionMessages(direction: "in" | "out", kind: string, n = 1): void {
+    this.is.sessionMessages.inc({ direction, kind }, n);
+  }
+
+  countDroppedResults(reason: "superseded" | "closed", n = 1): void {
+    this.is.droppedResults.inc({ reason }, n);
+  }
+
+  /** `route` is the pattern, never the path asked for. */
+  observeHttp(labels: { method: string; route: string; status: number }, seconds: number): void {
+    this.is.httpQuantiles.observe({ ...labels, status: String(labels.status) }, seconds);
+  }
+
+  /** `status` is the gRPC status' name, such as OK or NOT_FOUND. */
+  observeRpc(labels: { method: string; status: string }, seconds: number): void {
+    this.is.rpcs.observe(labels, seconds);
+  }
+
+  /** Removes what a node reported, so that it does not seem to go on after it left. */
+  forgetNode(node: string): void {
+    for (const series of this.ofNode.get(node)?.values() ?? [])
+      for (const remove of series.values()) remove();
+    this.ofNode.delete(node);
+  }
+
+  /** Stops what measures the process and empties the registry. */
+  close(): void {
+    this.stopWatching();
+    this.registry.clear();
+  }
+
+  private set<L extends string>(
+    gauge: Gauge<L>,
+    labels: Record<L, string> & { node: string },
+    value: number,
+  ): void {
+    gauge.set(labels, value);
+    const series = this.ofNode.get(labels.node) ?? new Map<object, Map<string, () => void>>();
+    const ofGauge = series.get(gauge) ?? new Map<string, () => void>();
+    ofGauge.set(JSON.stringify(labels), () => gauge.remove(labels));
+    this.ofNode.set(labels.node, series.set(gauge, ofGauge));
+  }
+}
+
+const promLabels = (labels: JobLabels) => ({
+  engine: labels.engine,
+  model: labels.model,
+  job_kind: labels.jobKind,
+});
+
+function setStates(gauge: Gauge<"state">, byState: { readonly [state: string]: number }): void {
+  gauge.reset();
+  for (const [state, count] of Object.entries(byState)) gauge.set({ state }, count);
+}

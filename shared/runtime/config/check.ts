@@ -1,0 +1,107 @@
+/** What is wrong with a tree: the schema's issues in people's words with their place, and rules across keys. */
+import { isIP } from "node:net";
+import type { z } from "zod";
+import { keysBelow, leaves } from "./leaves.js";
+import type { Layers } from "./load.js";
+import { nearest } from "./suggest.js";
+import type { Config, ConfigProblem, ConfigSource } from "./types.js";
+
+/** One problem per issue, and per key for unknown keys, in the file's order. */
+export function findProblems(issues: z.core.$ZodIssue[], layers: Layers): ConfigProblem[] {
+  const problems = issues.flatMap((issue) => {
+    const path = issue.path.map(String).join(".");
+    if (issue.code === "unrecognized_keys") {
+      return issue.keys.map((name) => unknownKey(path, name, layers));
+    }
+    return [
+      { key: path, source: sourceOf(path, layers), message: describeIssue(issue, path, layers), hint: "" },
+    ];
+  });
+  return problems.sort((a, b) => lineOf(a.source) - lineOf(b.source));
+}
+
+/** Anybody on the network could use what is served: no TLS and no keys exist yet. Undefined on loopback. */
+export function networkProblem(config: Config, layers: Layers): ConfigProblem | undefined {
+  const { host } = config.coordinator;
+  if (isLoopback(host)) return undefined;
+  const message = `${host} is reachable by other machines, and this version has neither TLS nor keys`;
+  const hint = config.security.insecureNetwork
+    ? "allowed by security.insecure_network"
+    : "use 127.0.0.1 and a proxy with TLS and keys in front, or, on a network where everybody may use it, " +
+      "security.insecure_network: true (SAI_SECURITY_INSECURE_NETWORK=true)";
+  return { key: "coordinator.host", source: sourceOf("coordinator.host", layers), message, hint };
+}
+
+/** True for 127.0.0.0/8, ::1 and localhost. */
+export function isLoopback(host: string): boolean {
+  const bare = host.replace(/^\[|\]$/g, "");
+  if (isIP(bare) === 4) return bare.startsWith("127.");
+  return bare === "::1" || bare.toLowerCase() === "localhost";
+}
+
+function unknownKey(path: string, name: string, layers: Layers): ConfigProblem {
+  const key = path === "" ? name : `${path}.${name}`;
+  const known = keysBelow(path);
+  const near = nearest(name, known);
+  const elsewhere = [...leaves.keys()].find((leaf) => leaf.endsWith(`.${name}`));
+  const hint =
+    near !== undefined
+      ? `did you mean ${near}?`
+      : elsewhere !== undefined
+        ? `did you mean ${elsewhere}?`
+        : known.length > 0
+          ? `known here: ${known.join(", ")}`
+          : "";
+  return { key, source: sourceOf(key, layers), message: "unknown key", hint };
+}
+
+function describeIssue(issue: z.core.$ZodIssue, path: string, layers: Layers): string {
+  const value = leaves.get(path)?.secret ? undefined : shown(valueAt(layers.tree, issue.path));
+  const got = value === undefined ? "" : `, got ${value}`;
+  switch (issue.code) {
+    case "invalid_type":
+      return `is not ${issue.expected === "int" ? "a whole number" : articled(issue.expected)}${got}`;
+    case "too_small":
+      return `is below the smallest allowed (${issue.inclusive === false ? "more than " : ""}${issue.minimum})${got}`;
+    case "too_big":
+      return `is above the largest allowed (${issue.maximum})${got}`;
+    default:
+      return `${issue.message}${got}`;
+  }
+}
+
+const TYPES: { [type: string]: string } = {
+  object: "mapping",
+  record: "mapping",
+  array: "list",
+  string: "text",
+};
+
+function articled(type: string): string {
+  const word = TYPES[type] ?? type;
+  return word === "text" ? word : `a ${word}`;
+}
+
+function shown(value: unknown): string | undefined {
+  if (value === undefined) return "nothing";
+  const text = JSON.stringify(value);
+  return text === undefined || text.length > 80 ? undefined : text;
+}
+
+function valueAt(tree: unknown, path: PropertyKey[]): unknown {
+  return path.reduce<unknown>(
+    (at, name) => (typeof at === "object" && at !== null ? Reflect.get(at, name) : undefined),
+    tree,
+  );
+}
+
+/** The source of a key or of the nearest key above it that has one. */
+function sourceOf(key: string, layers: Layers): ConfigSource {
+  for (let at = key; at !== ""; at = at.slice(0, Math.max(0, at.lastIndexOf(".")))) {
+    const source = layers.sources.get(at);
+    if (source !== undefined) return source;
+  }
+  return { kind: "default" };
+}
+
+const lineOf = (source: ConfigSource) => (source.kind === "file" ? source.line : Number.MAX_SAFE_INTEGER);
