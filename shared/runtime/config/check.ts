@@ -1,9 +1,9 @@
 /** What is wrong with a tree: the schema's issues in people's words with their place, and rules across keys. */
 import { isIP } from "node:net";
 import type { z } from "zod";
+import { suggestion } from "../../benchmark/suggest.js";
 import { keysBelow, leaves } from "./leaves.js";
 import type { Layers } from "./load.js";
-import { nearest } from "./suggest.js";
 import type { Config, ConfigProblem, ConfigSource } from "./types.js";
 
 /** One problem per issue, and per key for unknown keys, in the file's order. */
@@ -42,16 +42,10 @@ export function isLoopback(host: string): boolean {
 function unknownKey(path: string, name: string, layers: Layers): ConfigProblem {
   const key = path === "" ? name : `${path}.${name}`;
   const known = keysBelow(path);
-  const near = nearest(name, known);
   const elsewhere = [...leaves.keys()].find((leaf) => leaf.endsWith(`.${name}`));
   const hint =
-    near !== undefined
-      ? `did you mean ${near}?`
-      : elsewhere !== undefined
-        ? `did you mean ${elsewhere}?`
-        : known.length > 0
-          ? `known here: ${known.join(", ")}`
-          : "";
+    suggestion(name, known) ||
+    (elsewhere === undefined ? `known here: ${known.join(", ")}` : `did you mean "${elsewhere}"?`);
   return { key, source: sourceOf(key, layers), message: "unknown key", hint };
 }
 

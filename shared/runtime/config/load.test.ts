@@ -131,11 +131,11 @@ describe("problems", () => {
     expect(
       problems({ path, env: { SAI_AGENT_CPU_SLOTS: "-1" }, overrides: { "coordinator.htp_port": 1 } }),
     ).toEqual([
-      "flag: coordinator.htp_port: unknown key, did you mean coordinator.http_port?",
-      "sai.yaml:1: enviroment: unknown key, did you mean environment?",
+      'flag: coordinator.htp_port: unknown key, did you mean "coordinator.http_port"?',
+      'sai.yaml:1: enviroment: unknown key, did you mean "environment"?',
       'sai.yaml:3: coordinator.http_port: is not a number, got "eighty"',
       "sai.yaml:4: coordinator.agent_port: is above the largest allowed (65535), got 70000",
-      "sai.yaml:5: coordinator.base_url: unknown key, did you mean engines.ollama.base_url?",
+      'sai.yaml:5: coordinator.base_url: unknown key, did you mean "engines.ollama.base_url"?',
       'sai.yaml:7: logging.level: is not one of trace debug info warn error fatal, got "LOUD"',
       "sai.yaml:9: logging.handlers.0.filename: is not text, got nothing",
       'sai.yaml:10: logging.handlers.1.type: is not one of file, stderr, syslog, got "pigeon"',
@@ -237,7 +237,7 @@ describe("variables nobody reads", () => {
 
   test("a mistyped SAI_ name is said, with a suggestion", () => {
     expect(notices({ SAI_LOGLEVEL: "debug", HOME: "/root" })).toEqual([
-      "environment SAI_LOGLEVEL: unknown variable, ignored, did you mean SAI_LOG_LEVEL?",
+      'environment SAI_LOGLEVEL: unknown variable, ignored, did you mean "SAI_LOG_LEVEL"?',
     ]);
   });
 

@@ -3,6 +3,7 @@
  * schema then checks once. Each value's source is remembered, so that a problem names the line or the variable it is in.
  */
 import type { Json } from "../../benchmark/json.js";
+import { suggestion } from "../../benchmark/suggest.js";
 import { findProblems, networkProblem } from "./check.js";
 import { CONFIG_PATH, knownNames, lookUp, readText } from "./environment.js";
 import { interpolate } from "./interpolate.js";
@@ -11,7 +12,6 @@ import { readYamlFile } from "./read-yaml.js";
 import { resolveConfig } from "./resolve.js";
 import { fileSchema } from "./schema.js";
 import { readSecretFiles } from "./secret-files.js";
-import { nearest } from "./suggest.js";
 import type { ConfigProblem, ConfigSource, LoadConfigOptions, LoadConfigResult } from "./types.js";
 
 /** The tree before validation and where its parts come from. */
@@ -79,8 +79,7 @@ function layFlags(layers: Layers, overrides: { readonly [key: string]: Json | un
     if (value === undefined) continue;
     const leaf = leaves.get(key);
     if (leaf === undefined) {
-      const near = nearest(key, leaves.keys());
-      const hint = near === undefined ? "" : `did you mean ${near}?`;
+      const hint = suggestion(key, leaves.keys());
       layers.problems.push({ key, source: { kind: "flag" }, message: "unknown key", hint });
     } else {
       put(layers, key, typeof value === "string" ? readText(value, leaf.type) : value, { kind: "flag" });
@@ -150,8 +149,7 @@ function unknownNames(options: LoadConfigOptions): ConfigProblem[] {
       const hint = "Prometheus scrapes /metrics by itself; nothing here calls it";
       notices.push({ key: "", source, message: "accepted, not used yet", hint });
     } else if (name.startsWith("SAI_") && !known.has(name)) {
-      const near = nearest(name, known);
-      const hint = near === undefined ? "" : `did you mean ${near}?`;
+      const hint = suggestion(name, known);
       notices.push({ key: "", source, message: "unknown variable, ignored", hint });
     }
   }
