@@ -113,6 +113,3 @@ export function defineMetrics(
     shards: gauge("sai_shards", "Shards of open campaigns by state", ["state"]),
   };
 }
-
-/** What `defineMetrics` answers. */
-export type MetricDefinitions = ReturnType<typeof defineMetrics>;
