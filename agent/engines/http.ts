@@ -109,8 +109,15 @@ function networkError(error: unknown, call: Pick<Call, "signal" | "where">): Eng
   if (call.signal.aborted) throw call.signal.reason;
   const code = codeOf(error);
   const more = { cause: error };
-  if (code.startsWith("HPE_")) {
-    return new EngineError("engine", "garbage", `${call.where}: the answer is not HTTP (${code})`, more);
+  for (let cause = error; cause instanceof Error; cause = cause.cause) {
+    // It has no code for what is no HTTP at all.
+    if (cause.name !== "HTTPParserError") continue;
+    return new EngineError(
+      "engine",
+      "garbage",
+      `${call.where}: the answer is not HTTP: ${cause.message}`,
+      more,
+    );
   }
   const known = NETWORK_CODES[code];
   if (known) return new EngineError("transient", known.class, `${call.where}: ${known.text} (${code})`, more);

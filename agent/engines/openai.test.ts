@@ -1,0 +1,281 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
+import { systemClock } from "../../shared/runtime/clock.js";
+import { engineErrorOf, eventsOf, modelSpec, never, requestOf } from "../../test/support/inference.js";
+import {
+  refusedUrl,
+  type ScriptedFault,
+  type ScriptedServer,
+  startScriptedServer,
+} from "../../test/support/scripted-server.js";
+import type { Engine, PreparedModel } from "./engine.js";
+import { createOpenAiEngine } from "./openai.js";
+
+const KEY = "sk-secret-of-the-operator";
+let server: ScriptedServer;
+let engine: Engine;
+let prepared: PreparedModel;
+
+beforeAll(async () => {
+  server = await startScriptedServer();
+  engine = createOpenAiEngine(
+    { baseUrl: `${server.url}/v1`, apiKey: KEY },
+    { clock: systemClock, stallMs: 200 },
+  );
+  prepared = await engine.prepare(modelSpec("openai", "scripted:1b"), {}, never());
+});
+afterEach(() => server.setReplies([{}]));
+afterAll(async () => {
+  await engine.close();
+  // The server hears of a closed connection a moment later; one that stays open fails the hook by its timeout.
+  while ((await server.connections()) > 0) await systemClock.sleep(2);
+  await server.close();
+});
+
+const WHERE = () => `OpenAI-compatible server at ${server.url}/v1, model scripted:1b`;
+
+describe("an answer", () => {
+  test("streams timed deltas; the chunk with only a role is not one", async () => {
+    server.setReplies([
+      {
+        ...{ beforeFirstMs: 30, betweenMs: 15, reasoning: ["hm"], chunks: ["Fo", "ur"] },
+        usage: { in: 9, out: 3, reasoning: 1, cached: 4 },
+      },
+    ]);
+    const events = await eventsOf(prepared);
+    expect(events.map((e) => (e.kind === "delta" ? `${e.channel}:${e.text}` : e.kind))).toEqual([
+      ...["sent", "first_byte", "reasoning:hm", "content:Fo", "content:ur", "done"],
+    ]);
+    const [sent, byte, first] = events.map((e) => e.tNs);
+    expect((first ?? 0) - (byte ?? 0)).toBeGreaterThan(20e6);
+    expect(byte).toBeGreaterThan(sent ?? 0);
+    expect(events.at(-1)).toMatchObject({
+      text: "Four",
+      finish: "stop",
+      refused: false,
+      tokens: { in: 9, out: 3, reasoning: 1, cached: 4, source: "server" },
+    });
+  });
+
+  test("the first token is timed at the server's own write, on the same clock", async () => {
+    server.setReplies([{ beforeFirstMs: 20, chunks: ["a"] }]);
+    const origin = Number(process.hrtime.bigint()) - systemClock.nowNs();
+    const events = await eventsOf(prepared);
+    const wrote = (server.requests.at(-1)?.writesNs[0] ?? 0) - origin;
+    const first = events.find((e) => e.kind === "delta")?.tNs ?? 0;
+    // Both read CLOCK_MONOTONIC, and a delta cannot be seen before it is written (10 µs for reading two clocks).
+    expect(first).toBeGreaterThan(wrote - 10_000);
+    expect(events.find((e) => e.kind === "sent")?.tNs).toBeLessThan(wrote);
+  });
+
+  test.each([
+    ["length", "length", false],
+    ["content_filter", "filter", true],
+  ] as const)("finish reason %s", async (finish, expected, refused) => {
+    server.setReplies([{ finish }]);
+    expect((await eventsOf(prepared)).at(-1)).toMatchObject({ finish: expected, refused });
+  });
+
+  test("a refusal is told apart from an answer", async () => {
+    server.setReplies([{ chunks: [], refusal: "I cannot help with that." }]);
+    expect((await eventsOf(prepared)).at(-1)).toMatchObject({
+      refused: true,
+      text: "I cannot help with that.",
+    });
+  });
+
+  test("settings, system message and pictures arrive; usage is always asked for", async () => {
+    await eventsOf(
+      prepared,
+      requestOf({
+        system: "Be brief.",
+        images: [{ name: "a.png", mime: "image/png", bytes: new Uint8Array([1, 2, 3]) }],
+        generation: {
+          ...requestOf().generation,
+          temperature: 0,
+          max_tokens: 5,
+          seed: 3,
+          top_p: 0.9,
+          top_k: 40,
+        },
+      }),
+    );
+    const seen = server.requests.at(-1);
+    expect(seen?.body).toEqual({
+      ...{ model: "scripted:1b", stream: true, stream_options: { include_usage: true } },
+      ...{ temperature: 0, max_tokens: 5, seed: 3, top_p: 0.9 },
+      messages: [
+        { role: "system", content: "Be brief." },
+        {
+          role: "user",
+          content: [
+            { type: "image_url", image_url: { url: "data:image/png;base64,AQID" } },
+            { type: "text", text: "What is 2 + 2?" },
+          ],
+        },
+      ],
+    });
+    const generation = { ...requestOf().generation, top_k: 40, num_ctx: 512 };
+    expect(prepared.notApplied(generation, { num_gpu: 1 })).toEqual(["num_ctx", "num_gpu", "top_k"]);
+  });
+});
+
+describe("the operator's key", () => {
+  test("goes to the operator's server and to no other, and nothing else goes along", async () => {
+    await eventsOf(prepared);
+    const headers = server.requests.at(-1)?.headers ?? {};
+    expect(headers.authorization).toBe(`Bearer ${KEY}`);
+    expect(Object.keys(headers).filter((name) => name.startsWith("x-") || name.startsWith("openai"))).toEqual(
+      [],
+    );
+
+    const other = await startScriptedServer();
+    const options = { base_url: `${other.url}/v1` };
+    await eventsOf(await engine.prepare(modelSpec("openai", "scripted:1b"), options, never()));
+    expect(other.requests.at(-1)?.headers.authorization).toBeUndefined();
+    await other.close();
+  });
+
+  test("never stands in an error that quotes it", async () => {
+    const body = JSON.stringify({
+      error: { message: `Incorrect API key provided: ${KEY}`, code: "invalid_api_key" },
+    });
+    server.setReplies([{ fault: { kind: "status", status: 401, body } }]);
+    const error = await engineErrorOf(eventsOf(prepared));
+    expect([error.kind, error.class]).toEqual(["engine", "unauthorized"]);
+    expect(error.message).toContain("[key]");
+    expect(error.message).not.toContain(KEY);
+  });
+});
+
+describe("preparing and probing", () => {
+  test("a model that is not served is refused, with those that are", async () => {
+    const error = await engineErrorOf(engine.prepare(modelSpec("openai", "absent"), {}, never()));
+    expect(error.class).toBe("model_missing");
+    expect(error.message).toContain("it serves: scripted:1b");
+  });
+
+  test("probe lists models, or says why not", async () => {
+    expect(await engine.probe(never())).toEqual({ version: "", models: ["scripted:1b"] });
+    const parts = { clock: systemClock, stallMs: 200 };
+    const without = createOpenAiEngine({}, parts);
+    expect((await without.probe(never())).unavailable).toBe("no base URL is configured");
+    const keyless = createOpenAiEngine({ baseUrl: "https://api.openai.com/v1" }, parts);
+    expect((await keyless.probe(never())).unavailable).toBe("no API key is configured");
+    const url = await refusedUrl();
+    const refused = createOpenAiEngine({ baseUrl: url }, parts);
+    expect((await refused.probe(never())).unavailable).toContain(`${url}: nobody listens there`);
+    await Promise.all([without.close(), keyless.close(), refused.close()]);
+  });
+});
+
+describe("failures", () => {
+  const overflow = JSON.stringify({
+    error: {
+      message: "This model's maximum context length is 512 tokens.",
+      type: "BadRequestError",
+      code: 400,
+    },
+  });
+  test.each<[string, ScriptedFault, string, string, string]>([
+    [
+      "an error event after a 200",
+      { kind: "error_in_stream", after: 1, message: "worker died", code: 400 },
+      "engine",
+      "server_error",
+      "worker died",
+    ],
+    [
+      "an error event with a server's code",
+      { kind: "error_in_stream", after: 0, message: "busy", code: 503 },
+      "transient",
+      "server_error",
+      "busy",
+    ],
+    [
+      "an end without a finish reason",
+      { kind: "silent_end", after: 2 },
+      "transient",
+      "silent_end",
+      "neither a finish reason nor [DONE]",
+    ],
+    [
+      "a connection that dies mid-stream",
+      { kind: "die_mid_stream", after: 1 },
+      "transient",
+      "connection_lost",
+      "connection was lost",
+    ],
+    [
+      "a connection that dies before headers",
+      { kind: "die_before_headers" },
+      "transient",
+      "connection_lost",
+      "connection was lost",
+    ],
+    ["silence mid-stream", { kind: "hang_mid_stream", after: 1 }, "transient", "stalled", "stalled"],
+    ["garbage events", { kind: "garbage", after: 1 }, "engine", "garbage", "not JSON"],
+    ["garbage instead of HTTP", { kind: "garbage_http" }, "engine", "garbage", "not HTTP"],
+    [
+      "a line without end",
+      { kind: "huge_line", bytes: 3_000_000 },
+      "engine",
+      "answer_too_large",
+      "1048576 bytes in one line",
+    ],
+    ["an answer that is no stream", { kind: "not_a_stream" }, "engine", "garbage", "application/json"],
+    [
+      "a prompt that does not fit",
+      { kind: "status", status: 400, body: overflow },
+      "engine",
+      "context_overflow",
+      "512 tokens",
+    ],
+    [
+      "a bad request",
+      { kind: "status", status: 422, body: "no such field" },
+      "engine",
+      "bad_status",
+      "no such field",
+    ],
+    [
+      "a server's failure",
+      { kind: "status", status: 500, body: "oops" },
+      "transient",
+      "bad_status",
+      "status 500",
+    ],
+  ])("%s", async (_name, fault, kind, className, words) => {
+    server.setReplies([{ chunks: ["one", " two", " three"], fault }]);
+    const error = await engineErrorOf(eventsOf(prepared));
+    expect([error.kind, error.class]).toEqual([kind, className]);
+    expect(error.message).toContain(WHERE());
+    expect(error.message).toContain(words);
+  });
+
+  test.each([
+    [429, "rate_limited", "2", 2_000],
+    [529, "overloaded", "0.5", 500],
+    [503, "bad_status", "Wed, 21 Oct 2026 07:28:00 GMT", undefined],
+  ])("status %i keeps Retry-After", async (status, className, retryAfter, ms) => {
+    server.setReplies([{ fault: { kind: "status", status, retryAfter } }]);
+    const error = await engineErrorOf(eventsOf(prepared));
+    expect([error.kind, error.class, error.retryAfterMs]).toEqual(["transient", className, ms]);
+  });
+});
+
+test("aborting ends this request at the server and leaves the other", async () => {
+  const first = server.requests.length;
+  server.setReplies((request) =>
+    JSON.stringify(request.body).includes("stop me")
+      ? { fault: { kind: "never_finish" }, betweenMs: 2 }
+      : { betweenMs: 40, chunks: ["a", "b", "c"] },
+  );
+  const stop = new AbortController();
+  const stopped = eventsOf(prepared, requestOf({ user: "stop me" }), stop.signal);
+  const other = eventsOf(prepared);
+  while (server.requests.length < first + 2) await systemClock.sleep(2);
+  stop.abort(new Error("enough"));
+  await expect(stopped).rejects.toThrow("enough");
+  expect((await other).at(-1)).toMatchObject({ kind: "done", text: "abc" });
+  while (server.requests.slice(first).every((r) => !r.closedEarly)) await systemClock.sleep(2);
+});
