@@ -77,7 +77,9 @@ const remoteEngine = (baseUrl: string) => ({
   timeout: seconds(300),
   max_retries: z.int().min(0).max(100).default(3),
   max_concurrent_requests: count(8, 10_000),
-  rate_limit_per_minute: z.int().min(1).max(10_000_000).optional(),
+  ...unused("requests are not paced in this version; a 429 answer is waited out and retried", {
+    rate_limit_per_minute: z.int().min(1).max(10_000_000).optional(),
+  }),
 });
 
 export const fileSchema = z.strictObject({
