@@ -21,9 +21,15 @@ const liquid = new Liquid({
   lenientIf: true,
   timezoneOffset: 0,
   parseLimit: 256 * 1024,
-  renderLimit: 2_000,
-  memoryLimit: 16 * 1024 * 1024,
+  renderLimit: 1_000,
+  memoryLimit: 4 * 1024 * 1024,
 });
+
+/**
+ * Most tags, outputs and texts one message may take. It counts steps, not time, so that a template is refused on every
+ * machine or on none; the time limit above is only the last resort.
+ */
+const LIMITS = { templateLimit: 20_000 };
 
 /** Compiled templates by their text; emptied when full, which costs only compiling them again. */
 const compiled = new Map<string, Template[]>();
@@ -38,9 +44,9 @@ export function renderMessages(
   item: Item,
 ): RenderedMessages {
   const scope = templateScope(item);
-  const user = String(liquid.renderSync(compile(prompt.template), scope));
+  const user = String(liquid.renderSync(compile(prompt.template), scope, LIMITS));
   if (prompt.system === undefined) return { user };
-  return { system: String(liquid.renderSync(compile(prompt.system), scope)), user };
+  return { system: String(liquid.renderSync(compile(prompt.system), scope, LIMITS)), user };
 }
 
 /** What is wrong with a template's syntax; undefined if nothing is. */

@@ -5,7 +5,7 @@
 import type { Item, Media } from "../benchmark/item.js";
 import { canonicalJson, type Json } from "../benchmark/json.js";
 import { SaiError } from "../runtime/errors.js";
-import { jsonProblem, MAX_DEPTH } from "./json-text.js";
+import { forbiddenKey, jsonProblem, MAX_DEPTH } from "./json-text.js";
 
 /** The manifest: one canonical JSON line per item. */
 export function manifestBytes(items: readonly Item[]): Uint8Array {
@@ -33,6 +33,8 @@ export function parseManifest(bytes: Uint8Array): Item[] {
     } catch (cause) {
       return refuse(index, "no JSON", cause);
     }
+    const key = forbiddenKey(value);
+    if (key !== undefined) return refuse(index, `the key ${JSON.stringify(key)} is not allowed`);
     const item = itemOf(value);
     if (typeof item === "string") return refuse(index, item);
     if (seen.has(item.id)) return refuse(index, `the item id ${JSON.stringify(item.id)} appears twice`);

@@ -21,6 +21,7 @@ export async function crossCheck(
     const field = suite.prompts.find(({ id }) => id === prompt.id)?.field ?? "prompts";
     for (const dataset of datasets) await checkRendering(prompt, field, dataset, findings);
   }
+  checkTruthIsThere(suite, datasets, findings);
   for (const model of models) {
     if (model.engine !== "ocr") continue;
     const field = suite.models.find(({ id }) => id === model.id)?.field ?? "models";
@@ -37,6 +38,9 @@ export async function crossCheck(
   return findings.all;
 }
 
+/** A coordinator serves others while it checks a large dataset: at most this long at a stretch. */
+const MAX_BLOCK_MS = 20;
+
 /** Every item is tried, because rows may lack columns; the first failure is reported with the number of the others. */
 async function checkRendering(
   prompt: PromptSpec,
@@ -45,8 +49,12 @@ async function checkRendering(
   findings: FindingList,
 ): Promise<void> {
   const failures: { item: Item; message: string }[] = [];
-  for (const [index, item] of dataset.items.entries()) {
-    if (index % 256 === 255) await letOthersRun();
+  let since = performance.now();
+  for (const item of dataset.items) {
+    if (performance.now() - since > MAX_BLOCK_MS) {
+      await letOthersRun();
+      since = performance.now();
+    }
     try {
       renderMessages(prompt, item);
     } catch (error) {
@@ -67,6 +75,30 @@ async function checkRendering(
     findings.warning(
       field,
       `prompt ${prompt.id} asks about pictures, and the dataset ${dataset.id} has none`,
+    );
+  }
+}
+
+/** Metrics that need no truth. */
+const WITHOUT_TRUTH = new Set([
+  "latency",
+  "throughput",
+  "cost",
+  "parse_success_rate",
+  "error_rate",
+  "resolution_consistency",
+]);
+
+/** Says beforehand which metrics will be n/a for a dataset without truth. */
+function checkTruthIsThere(suite: Suite, datasets: readonly PreparedDataset[], findings: FindingList): void {
+  const needing = suite.metrics.map(({ id }) => id).filter((id) => !WITHOUT_TRUTH.has(id));
+  for (const { id, items } of datasets) {
+    const has = items.some((item) => item.truth !== undefined || item.target !== undefined);
+    if (items.length === 0 || has || needing.length === 0) continue;
+    const field = suite.datasets.find((spec) => spec.id === id)?.field ?? "datasets";
+    findings.warning(
+      field,
+      `the dataset ${id} has no truth and no target: ${needing.join(", ")} will be n/a`,
     );
   }
 }

@@ -1,0 +1,466 @@
+import fc from "fast-check";
+import { expect, test } from "vitest";
+import type { Json } from "../json.js";
+import { readSuite } from "./read-suite.js";
+import type { Suite } from "./suite-types.js";
+
+type Obj = { [key: string]: Json };
+
+const plain: Obj = {
+  name: "n",
+  description: "d",
+  prompts: ["early_fire_json"],
+  models: ["qwen2.5vl:7b"],
+  datasets: ["images"],
+  metrics: ["accuracy"],
+};
+
+function suiteOf(more: Obj = {}): Suite {
+  const { suite, findings } = readSuite({ ...plain, ...more });
+  if (!suite) throw new Error(JSON.stringify(findings));
+  return suite;
+}
+
+const found = (more: Obj) => readSuite({ ...plain, ...more }).findings;
+/** `severity field: message (hint)` of each finding. */
+const told = (more: Obj) => found(more).map((f) => `${f.severity} ${f.field}: ${f.message} (${f.hint})`);
+
+test("a minimal SAI suite has the defaults", () => {
+  expect(readSuite(plain)).toEqual({
+    findings: [],
+    suite: {
+      schema: "sai",
+      name: "n",
+      description: "d",
+      version: "",
+      prompts: [{ field: "prompts[0]", id: "early_fire_json" }],
+      models: [{ field: "models[0]", id: "qwen2.5vl:7b", options: {} }],
+      datasets: [{ field: "datasets[0]", id: "images", path: "images" }],
+      metrics: [{ id: "accuracy" }],
+      generation: { timeoutS: 120, maxRetries: 3, retryDelayS: 1 },
+      engineOptions: {},
+      test: { iouThreshold: 0.5, confidenceThreshold: 0.5, includeRawResponses: true },
+      run: { repetitions: 1, warmup: 0, shardSize: 16, maxAttempts: 3 },
+    },
+  });
+});
+
+test("engine_config is split into generation settings and engine options", () => {
+  const { generation, engineOptions } = suiteOf({
+    engine_config: {
+      temperature: 0.1,
+      max_tokens: 100,
+      top_p: 0.9,
+      top_k: 40,
+      seed: 7,
+      timeout_seconds: 60,
+      max_retries: 2,
+      retry_delay: 0.5,
+      base_url: "http://127.0.0.1:11434",
+      num_ctx: 4096,
+      num_gpu: 1,
+      num_thread: 4,
+      repeat_penalty: 1.1,
+      max_image_size: 1024,
+      device: "auto",
+      device_map: "auto",
+      torch_dtype: "float16",
+      cache_dir: "/models",
+      max_memory: { "0": "20GiB" },
+      trust_remote_code: false,
+      load_in_8bit: false,
+      load_in_4bit: true,
+      max_concurrent_requests: 4,
+      request_delay: 0.1,
+      stop: ["\n\n"],
+    },
+  });
+  expect(generation).toEqual({
+    temperature: 0.1,
+    max_tokens: 100,
+    top_p: 0.9,
+    top_k: 40,
+    seed: 7,
+    timeoutS: 60,
+    maxRetries: 2,
+    retryDelayS: 0.5,
+    num_ctx: 4096,
+    repeat_penalty: 1.1,
+    maxImageSize: 1024,
+    maxConcurrentRequests: 4,
+    requestDelayS: 0.1,
+    stop: ["\n\n"],
+  });
+  expect(engineOptions).toEqual({
+    base_url: "http://127.0.0.1:11434",
+    num_gpu: 1,
+    num_thread: 4,
+    device: "auto",
+    device_map: "auto",
+    torch_dtype: "float16",
+    cache_dir: "/models",
+    max_memory: { "0": "20GiB" },
+    trust_remote_code: false,
+    load_in_8bit: false,
+    load_in_4bit: true,
+  });
+});
+
+test("test_config works; what it cannot do is said", () => {
+  const test_config = {
+    max_images_per_sequence: 5,
+    iou_threshold: 0.4,
+    confidence_threshold: 0.7,
+    max_workers: 2,
+    timeout_per_test: 30,
+    retry_failed_tests: false,
+    include_raw_responses: false,
+    continue_on_error: false,
+    failure_threshold: 0.2,
+    nms_threshold: 0.5,
+    fps_sampling: 1,
+    save_intermediate_results: true,
+    save_failed_cases: false,
+  };
+  const { test: settings, generation } = suiteOf({ test_config });
+  expect(settings).toEqual({
+    iouThreshold: 0.4,
+    confidenceThreshold: 0.7,
+    maxImagesPerSequence: 5,
+    includeRawResponses: false,
+    maxFailures: 1,
+    failureThreshold: 0.2,
+  });
+  expect(generation).toEqual({ timeoutS: 30, maxRetries: 0, retryDelayS: 1, maxConcurrentRequests: 2 });
+  expect(told({ test_config })).toEqual([
+    "warning test_config.nms_threshold: nms_threshold is not applied ()",
+    "warning test_config.fps_sampling: fps_sampling is not applied ()",
+    "warning test_config.save_failed_cases: save_failed_cases: false is not applied; every sample's record is kept ()",
+  ]);
+});
+
+test("engine_config wins over test_config where both speak of requests", () => {
+  const { generation } = suiteOf({
+    engine_config: { timeout: 60, max_retries: 5, max_concurrent_requests: 8 },
+    test_config: { timeout_per_test: 30, retry_failed_tests: false, max_workers: 2 },
+  });
+  expect(generation).toEqual({ timeoutS: 60, maxRetries: 5, retryDelayS: 1, maxConcurrentRequests: 8 });
+  expect(
+    suiteOf({ test_config: { parallel_execution: false, max_workers: 8 } }).generation.maxConcurrentRequests,
+  ).toBe(1);
+});
+
+test("object-style models and datasets of SAI suites", () => {
+  const suite = suiteOf({
+    models: [
+      { name: "m:1", type: "ollama", description: "d" },
+      { name: "other", type: "vision" },
+    ],
+    datasets: [{ name: "fire", type: "image_sequence", path: "data/fire", description: "d" }],
+  });
+  expect(suite.models.map(({ id, engine }) => [id, engine])).toEqual([
+    ["m:1", "ollama"],
+    ["other", undefined],
+  ]);
+  expect(suite.datasets).toEqual([
+    { field: "datasets[0]", id: "fire", type: "sequences", path: "data/fire" },
+  ]);
+});
+
+test("metrics in all their shapes", () => {
+  const ids = (metrics: Json) => suiteOf({ metrics }).metrics;
+  expect(
+    ids(["accuracy", { id: "f1_score", target: ">= 0.80" }, { recall: "> 0.5" }, { name: "latency" }]),
+  ).toEqual([
+    { id: "accuracy" },
+    { id: "f1_score", target: ">= 0.80" },
+    { id: "recall", target: "> 0.5" },
+    { id: "latency" },
+  ]);
+  expect(
+    ids({
+      primary: { accuracy: ">= 0.80", precision: { target: ">= 0.7" } },
+      secondary: ["latency", { cost: "< 1" }],
+    }),
+  ).toEqual([
+    { id: "accuracy", target: ">= 0.80" },
+    { id: "precision", target: ">= 0.7" },
+    { id: "latency" },
+    { id: "cost", target: "< 1" },
+  ]);
+});
+
+test("execution of SAI suites and run of sai/v1", () => {
+  expect(suiteOf({ execution: { repetitions: 3, confidence_interval: 0.95 } }).run.repetitions).toBe(3);
+  expect(
+    suiteOf({
+      schema: "sai/v1",
+      run: {
+        mode: "quality",
+        repetitions: 2,
+        warmup: 1,
+        shard_size: 4,
+        cache: "off",
+        retry: { max: 5 },
+        max_failures: 9,
+      },
+    }),
+  ).toMatchObject({
+    run: { repetitions: 2, warmup: 1, shardSize: 4, maxAttempts: 5 },
+    test: { maxFailures: 9 },
+  });
+});
+
+test("prompts, models and datasets of sai/v1", () => {
+  const suite = suiteOf({
+    schema: "sai/v1",
+    prompts: [
+      {
+        id: "solve",
+        template: "{{ question }}",
+        system: "Be brief.",
+        fields: { answer: "answer" },
+        output: "text",
+        answer: { extract: "#### (.*)", normalize: ["trim", "lower"], type: "number" },
+        tags: ["math"],
+        use_cases: ["arithmetic"],
+        version: 2,
+      },
+      { id: "other", file: "other.liquid", output_schema: { type: "object" } },
+    ],
+    models: [
+      { id: "m", engine: "ocr", model: "4.0.0_best_int", options: { upscale: 2 }, price: { in_1m: 1 } },
+    ],
+    datasets: [
+      {
+        id: "qa",
+        items: [{ input: "a", target: "b" }],
+        target: { path: "target", extract: "b" },
+        cluster_by: "topic",
+        sample: { n: 5, seed: 3 },
+      },
+    ],
+  });
+  expect(suite.prompts[0]?.own).toEqual({
+    name: "solve",
+    description: "",
+    version: "2",
+    template: "{{ question }}",
+    system: "Be brief.",
+    output: "text",
+    fields: { answer: "answer" },
+    answer: { extract: ["#### (.*)"], normalize: ["trim", "lower"], type: "number" },
+    tags: ["math"],
+    useCases: ["arithmetic"],
+  });
+  expect(suite.prompts[1]?.own).toMatchObject({ file: "other.liquid", output: "json" });
+  expect(suite.models[0]).toMatchObject({
+    engine: "ocr",
+    model: "4.0.0_best_int",
+    options: { upscale: 2 },
+    price: { in_1m: 1 },
+  });
+  expect(suite.datasets[0]).toMatchObject({
+    type: "inline",
+    target: { path: "target", extract: "b" },
+    clusterBy: "topic",
+    sample: { n: 5, seed: 3 },
+  });
+});
+
+const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
+  ["no name", { name: null }, "name", /missing/],
+  ["an empty name", { name: " " }, "name", /empty/],
+  ["a number as name", { name: 3 }, "name", /expected a text, found 3/],
+  ["no prompts", { prompts: [] }, "prompts", /empty/],
+  ["a text for a list", { models: "m" }, "models", /expected a list/],
+  ["a number as model", { models: [3] }, "models[0]", /expected a name or an object/],
+  ["a bad name", { models: ["a b"] }, "models[0]", /is no name/],
+  ["a long name", { models: ["m".repeat(129)] }, "models[0]", /is no name/],
+  ["a model twice", { models: ["a", "a"] }, "models[1]", /already models\[0\]/],
+  [
+    "no engine of that name",
+    { models: [{ id: "a", engine: "olama" }] },
+    "models[0].engine",
+    /no engine "olama"/,
+  ],
+  [
+    "an engine of later",
+    { models: [{ id: "a", engine: "anthropic" }] },
+    "models[0].engine",
+    /not supported in this version/,
+  ],
+  [
+    "a negative price",
+    { models: [{ id: "a", price: { in_1m: -1 } }] },
+    "models[0].price.in_1m",
+    /-1 is not allowed/,
+  ],
+  ["an unknown metric", { metrics: ["acuracy"] }, "metrics[0]", /no metric "acuracy"/],
+  ["a metric twice", { metrics: ["cost", "cost"] }, "metrics[1]", /twice/],
+  ["a target without direction", { metrics: [{ accuracy: 0.8 }] }, "metrics[0].accuracy", /is no target/],
+  ["no metrics", { metrics: [] }, "metrics", /an empty one/],
+  [
+    "a negative temperature",
+    { engine_config: { temperature: -1 } },
+    "engine_config.temperature",
+    /-1 is not allowed; it must be a number from 0 to 5/,
+  ],
+  ["half a token", { engine_config: { max_tokens: 1.5 } }, "engine_config.max_tokens", /whole number/],
+  [
+    "a text as temperature",
+    { engine_config: { temperature: "hot" } },
+    "engine_config.temperature",
+    /expected a number, found the text "hot"/,
+  ],
+  ["no time at all", { engine_config: { timeout: 0 } }, "engine_config.timeout", /above 0/],
+  [
+    "two timeouts",
+    { engine_config: { timeout: 1, timeout_seconds: 2 } },
+    "engine_config.timeout_seconds",
+    /differ/,
+  ],
+  [
+    "a file as server",
+    { engine_config: { base_url: "file:///etc/passwd" } },
+    "engine_config.base_url",
+    /no address/,
+  ],
+  [
+    "a password in the address",
+    { engine_config: { base_url: "http://a:b@c" } },
+    "engine_config.base_url",
+    /no address/,
+  ],
+  ["a share over 1", { test_config: { iou_threshold: 1.5 } }, "test_config.iou_threshold", /from 0 to 1/],
+  ["engine_config as a list", { engine_config: [] }, "engine_config", /expected an object/],
+  ["no repetitions", { run: { repetitions: 0 } }, "run.repetitions", /from 1/],
+  ["load mode", { run: { mode: "load" } }, "run.mode", /not supported in this version/],
+  ["a cache", { run: { cache: "deterministic" } }, "run.cache", /not supported in this version/],
+  ["fewshot", { fewshot: { n: 2 } }, "fewshot", /not supported in this version/],
+  ["a matrix", { matrix: { exclude: [] } }, "matrix", /not supported in this version/],
+  ["another schema", { schema: "sai/v2" }, "schema", /not known/],
+  ["a dataset in the cloud", { datasets: ["s3://bucket/x"] }, "datasets[0]", /s3:\/\/ are not supported/],
+  [
+    "a dataset from a hub",
+    { datasets: [{ id: "a", uri: "hf://org/a" }] },
+    "datasets[0]",
+    /hf:\/\/ are not supported/,
+  ],
+  ["a dataset without anything", { datasets: [{ id: "a" }] }, "datasets[0]", /neither a path nor items/],
+  ["a path and items", { datasets: [{ id: "a", path: "b", items: [{}] }] }, "datasets[0]", /both/],
+  [
+    "an unknown dataset type",
+    { schema: "sai/v1", datasets: [{ path: "a", type: "yolo" }] },
+    "datasets[0].type",
+    /not supported/,
+  ],
+  [
+    "a bad target pattern",
+    { datasets: [{ path: "a", target: { path: "b", extract: "(?=a)" } }] },
+    "datasets[0].target.extract",
+    /no RE2 pattern/,
+  ],
+  ["a sample of nothing", { datasets: [{ path: "a", sample: { n: 0 } }] }, "datasets[0].sample.n", /from 1/],
+  [
+    "a template and a file",
+    { prompts: [{ id: "a", template: "x", file: "y" }] },
+    "prompts[0].file",
+    /not both/,
+  ],
+  [
+    "fields without a template",
+    { prompts: [{ id: "a", fields: { x: "y" } }] },
+    "prompts[0]",
+    /fields without a template/,
+  ],
+  [
+    "a bad normalizer",
+    { prompts: [{ id: "a", template: "x", answer: { normalize: ["upper"] } }] },
+    "prompts[0].answer.normalize[0]",
+    /not known/,
+  ],
+];
+
+test.each(WRONG)("an error: %s", (_name, more, field, message) => {
+  const errors = found(more).filter(({ severity }) => severity === "error");
+  expect(errors.map((error) => error.field)).toEqual([field]);
+  expect(errors[0]?.message).toMatch(message);
+  expect(readSuite({ ...plain, ...more }).suite).toBeUndefined();
+});
+
+test("unknown keys warn with a suggestion, and are errors when strict", () => {
+  const more = { engine_config: { temprature: 0 }, promts: [] };
+  expect(told(more)).toEqual([
+    'warning engine_config.temprature: unknown key "temprature", not used (did you mean "temperature"?)',
+    'warning promts: unknown key "promts", not used (did you mean "prompts"?)',
+  ]);
+  expect(suiteOf(more).generation.temperature).toBeUndefined();
+  expect(found({ ...more, strict: true }).map(({ severity }) => severity)).toEqual(["error", "error"]);
+});
+
+test("suggestions for misspelt metrics and engines", () => {
+  expect(found({ metrics: ["f1_scor"] })[0]?.hint).toBe('did you mean "f1_score"?');
+  expect(found({ models: [{ id: "a", engine: "olama" }] })[0]?.hint).toBe('did you mean "ollama"?');
+});
+
+test("all problems are reported at once, each with its line", () => {
+  const { findings } = readSuite(
+    { ...plain, prompts: [], models: ["a b"], engine_config: { seed: -1 } },
+    (path) => path.length,
+  );
+  expect(findings.map(({ field, line }) => [field, line])).toEqual([
+    ["engine_config.seed", 18],
+    ["prompts", 7],
+    ["models[0]", 9],
+  ]);
+});
+
+test("parts of SAI suites that are not applied are named", () => {
+  expect(
+    told({ test_scenarios: [{ name: "x" }], reporting: {}, author: "me", created: "2024", metadata: {} }),
+  ).toEqual([
+    "warning test_scenarios: test_scenarios is read and not applied ()",
+    "warning reporting: reporting is read and not applied ()",
+  ]);
+});
+
+test("any value is read without an exception", () => {
+  const seed = Number(process.env["SEED"] ?? 20_262);
+  const keys = [
+    ...Object.keys(plain),
+    "engine_config",
+    "test_config",
+    "run",
+    "execution",
+    "schema",
+    "strict",
+    "id",
+    "path",
+    "items",
+    "target",
+    "answer",
+    "template",
+    "fields",
+    "sample",
+  ];
+  const { value } = fc.letrec<{ value: Json }>((tie) => ({
+    value: fc.oneof(
+      { depthSize: "small" },
+      fc.constantFrom<Json>(null, true, 0, -1, 1.5, 1e300, "", "a", "sai/v1", "accuracy", "hf://a"),
+      fc.array(tie("value"), { maxLength: 4 }),
+      fc.dictionary(fc.oneof(fc.constantFrom(...keys), fc.string()), tie("value"), { maxKeys: 8 }),
+    ),
+  }));
+  fc.assert(
+    fc.property(value, fc.boolean(), (json, merged) => {
+      const whole =
+        merged && typeof json === "object" && json !== null && !Array.isArray(json)
+          ? { ...plain, ...json }
+          : json;
+      const { suite, findings } = readSuite(whole);
+      expect(suite === undefined).toBe(findings.some(({ severity }) => severity === "error"));
+    }),
+    { seed, numRuns: 2_000 },
+  );
+});

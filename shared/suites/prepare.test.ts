@@ -1,0 +1,249 @@
+import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
+import sharp from "sharp";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { parseManifest } from "../datasets/manifest.js";
+import { sha256 } from "../runtime/hash.js";
+import { planOf, prepareSuite } from "./prepare.js";
+import type { PrepareInput } from "./prepare-types.js";
+
+let root: string;
+beforeEach(async () => {
+  root = await mkdtemp(join(tmpdir(), "sai-prepare-"));
+});
+afterEach(() => rm(root, { recursive: true, force: true }));
+
+async function put(path: string, content: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(join(root, path)), { recursive: true });
+  await writeFile(join(root, path), content);
+}
+
+const picture = (width: number, height: number) =>
+  sharp({ create: { width, height, channels: 3, background: "gray" } })
+    .jpeg()
+    .toBuffer();
+
+const prepare = (text: string, more: Partial<PrepareInput> = {}) =>
+  prepareSuite({ text, modelMap: { "*": "simulated:vlm" }, files: { kind: "local", root }, ...more });
+
+const told = (prepared: Awaited<ReturnType<typeof prepare>>) =>
+  prepared.findings.map(({ severity, field, line, message }) => `${severity} ${field}:${line} ${message}`);
+
+const FIRE = `name: "Early Fire"
+description: "several prompts and models"
+version: "1.0"
+prompts:
+  - "early_fire_json"
+  - "detailed_sequence_analysis"
+models:
+  - "qwen2.5vl:7b"
+  - "llava:7b"
+datasets:
+  - "test_sequences"
+  - "images"
+metrics:
+  - "accuracy"
+  - "latency"
+engine_config:
+  timeout: 120
+  temperature: 0.1
+test_config:
+  max_images_per_sequence: 2
+`;
+
+test("a SAI suite with an absent dataset and one without truth", async () => {
+  await put("images/a.jpg", await picture(8, 6));
+  await put("images/b.jpg", await picture(9, 6));
+  const prepared = await prepare(FIRE);
+  expect(told(prepared)).toEqual([
+    `warning datasets[0]:11 test_sequences is not there below ${root}: dataset test_sequences is not run`,
+    "warning datasets[1]:12 the dataset images has no truth and no target: accuracy will be n/a",
+  ]);
+  expect(prepared).toMatchObject({ ok: true, jobs: 4, samples: 8, suiteSha256: sha256(FIRE) });
+  expect(prepared.datasets.map(({ id, absent }) => [id, absent === undefined])).toEqual([
+    ["test_sequences", false],
+    ["images", true],
+  ]);
+  expect(prepared.datasets[1]?.media.size).toBe(2);
+});
+
+test("max_images_per_sequence takes effect, from files and from ready manifests", async () => {
+  for (const n of [1, 2, 3, 4]) await put(`test_sequences/s1/${n}.jpg`, await picture(n, 4));
+  await put("test_sequences/s1.txt", "0.5,0.5,0.1,0.1");
+  const prepared = await prepare(FIRE);
+  expect(prepared.datasets[0]?.items[0]?.media.map(({ name }) => name)).toEqual(["s1/1.jpg", "s1/4.jpg"]);
+  const [sequence] = prepared.rendered(2);
+  expect(sequence?.images).toEqual(["s1/1.jpg", "s1/4.jpg"]);
+  expect(sequence?.target).toBe('{"bbox":[0.5,0.5,0.1,0.1],"has_smoke":true}');
+
+  const whole = await prepare(FIRE.replace("max_images_per_sequence: 2", "max_images_per_sequence: 9"));
+  const items = parseManifest(whole.datasets[0]?.manifest ?? new Uint8Array());
+  expect(items[0]?.media).toHaveLength(4);
+  const again = await prepareSuite({
+    text: FIRE,
+    modelMap: { "*": "simulated:vlm" },
+    manifests: new Map([["test_sequences", { items }]]),
+  });
+  expect(again.datasets[0]?.sha256).toBe(prepared.datasets[0]?.sha256);
+});
+
+test("the coordinator, given the client's manifests, makes the client's plan", async () => {
+  await put("images/a.jpg", await picture(8, 6));
+  const client = await prepare(FIRE);
+  const manifests = new Map(
+    client.datasets
+      .filter(({ items }) => items.length > 0)
+      .map(({ id, manifest }) => [id, { items: parseManifest(manifest) }]),
+  );
+  const coordinator = await prepare(FIRE, {
+    manifests,
+    files: { kind: "within", dir: join(root, "elsewhere") },
+  });
+  expect(planOf(coordinator, "c1")).toEqual(planOf(client, "c1"));
+});
+
+test("it is an error if no dataset has items", async () => {
+  const prepared = await prepare(FIRE);
+  expect(prepared.ok).toBe(false);
+  expect(told(prepared)[0]).toBe("error datasets:10 no dataset of the suite has items");
+  expect(() => planOf(prepared, "c1")).toThrow(RangeError);
+});
+
+const QA = `schema: sai/v1
+name: qa
+prompts:
+  - id: ask
+    template: |
+      {{ question }}
+    answer: {extract: ['#### (-?[0-9,]+)'], normalize: [trim, strip_commas], type: number}
+models:
+  - {id: small, engine: simulated, model: lm}
+datasets:
+  - {id: qa, path: qa.jsonl, target: {path: answer, extract: '#### (-?[0-9,]+)'}}
+metrics: [exact_match]
+run: {repetitions: 3, shard_size: 2}
+`;
+
+test("question and answer from JSON lines to the plan", async () => {
+  await put(
+    "qa.jsonl",
+    '{"question":"2+2?","answer":"so #### 4"}\n{"question":"3+3?","answer":"so #### 6"}\n',
+  );
+  const prepared = await prepare(QA);
+  expect(prepared.findings).toEqual([]);
+  expect(prepared.rendered(5)).toEqual([
+    {
+      model: "small",
+      prompt: "ask",
+      dataset: "qa",
+      item: "0",
+      system: "",
+      user: "2+2?\n",
+      images: [],
+      target: '"4"',
+    },
+    {
+      model: "small",
+      prompt: "ask",
+      dataset: "qa",
+      item: "1",
+      system: "",
+      user: "3+3?\n",
+      images: [],
+      target: '"6"',
+    },
+  ]);
+  const { jobs, ...plan } = planOf(prepared, "c1");
+  expect(plan).toEqual({ v: 1, campaign: "c1", name: "qa", description: "", suiteSha256: sha256(QA) });
+  expect(jobs).toHaveLength(1);
+  expect(jobs[0]).toMatchObject({
+    id: "j0000",
+    samples: 6,
+    shardSize: 2,
+    repetitions: 3,
+    dataset: { id: "qa", items: 2, manifestSha256: prepared.datasets[0]?.sha256 },
+  });
+  expect(sha256(prepared.datasets[0]?.manifest ?? "")).toBe(prepared.datasets[0]?.sha256);
+});
+
+test("a variable that rows lack is an error that names it, the item and how many there are", async () => {
+  await put(
+    "qa.jsonl",
+    '{"question":"a","answer":"#### 1"}\n{"q":"b","answer":"#### 2"}\n{"q":"c","answer":"#### 3"}\n',
+  );
+  const prepared = await prepare(QA);
+  expect(prepared.ok).toBe(false);
+  expect(told(prepared)).toEqual([
+    "error prompts[0]:4 prompt ask cannot be rendered for item 1 of dataset qa (and 1 more items): undefined variable: question, line:1, col:4",
+  ]);
+  expect(prepared.rendered(5).map(({ item }) => item)).toEqual(["0"]);
+});
+
+test("an ocr model warns that prompts do nothing, and needs pictures", async () => {
+  await put("qa.jsonl", '{"question":"a","answer":"#### 1"}\n');
+  const text = QA.replace("engine: simulated, model: lm", "engine: ocr, model: 4.0.0");
+  expect(told(await prepare(text))).toEqual([
+    "error models[0]:9 small runs on ocr, and the dataset qa has no pictures",
+    "warning models[0]:9 small runs on ocr, which reads the text in pictures and ignores prompts: ask",
+  ]);
+});
+
+test("a vision prompt over a dataset without pictures warns", async () => {
+  const text = `name: n
+description: d
+prompts: [early_fire_json]
+models: [m]
+datasets: [{id: t, items: [{input: x, ground_truth: {has_smoke: true}}]}]
+metrics: [accuracy]
+`;
+  expect(told(await prepare(text))).toEqual([
+    "warning prompts[0]:3 prompt early_fire_json asks about pictures, and the dataset t has none",
+  ]);
+});
+
+test("prompt files: read here, or handed over; absent or outside they are errors", async () => {
+  await put("qa.jsonl", '{"question":"a","answer":"#### 1"}\n');
+  await put("ask.liquid", "File: {{ question }}");
+  const text = QA.replace("template: |\n      {{ question }}", "file: ask.liquid");
+  const prepared = await prepare(text);
+  expect(prepared.rendered(1)[0]?.user).toBe("File: a");
+  expect([...prepared.promptFiles]).toEqual([["ask", "File: {{ question }}"]]);
+  const handed = await prepare(text, { promptFiles: new Map([["ask", "Given: {{ question }}"]]) });
+  expect(handed.rendered(1)[0]?.user).toBe("Given: a");
+  expect(told(await prepare(text.replace("ask.liquid", "no.liquid")))).toEqual([
+    `error prompts[0].file:5 no.liquid is not there below ${root}`,
+  ]);
+  const within: Partial<PrepareInput> = { files: { kind: "within", dir: root } };
+  expect(told(await prepare(text.replace("ask.liquid", "../../etc/hostname"), within))).toEqual([
+    "error prompts[0].file:5 ../../etc/hostname leads out of the datasets folder",
+  ]);
+});
+
+test("problems of all parts are reported together, errors first", async () => {
+  const text = `name: n
+description: d
+prompts: [early_fire_jsn]
+models: [m]
+datasets: [{id: t, items: [{input: x}]}]
+metrics: [accuracy]
+promts: 1
+`;
+  const prepared = await prepare(text, {
+    modelMap: {},
+    available: [{ engine: "ollama", models: ["llava:7b"] }],
+  });
+  expect(told(prepared)).toEqual([
+    'error prompts[0]:3 there is no prompt "early_fire_jsn"',
+    "error models[0]:4 no reachable engine has the model m; there are ollama:llava:7b",
+    'warning promts:7 unknown key "promts", not used',
+    "warning datasets[0]:5 the dataset t has no truth and no target: accuracy will be n/a",
+  ]);
+});
+
+test("hostile text gives findings and no suite", async () => {
+  const prepared = await prepare("[".repeat(2_000));
+  expect(prepared).toMatchObject({ ok: false, jobs: 0, samples: 0, prompts: [], models: [], datasets: [] });
+  expect(prepared.suite).toBeUndefined();
+  expect(prepared.rendered(3)).toEqual([]);
+});
