@@ -108,14 +108,17 @@ export async function pypiFolder(wanted: PypiFile): Promise<string> {
   if (existsSync(folder)) return folder;
   const loading = mkdtempSync(`${folder}.`);
   try {
-    const only = wanted.kind === "wheel" ? ["--only-binary", ":all:"] : ["--no-binary", ":all:"];
+    // Only this package as source: pip would otherwise build the build tools as well.
+    const [name = ""] = wanted.requirement.split("==");
+    const only = wanted.kind === "wheel" ? "--only-binary" : "--no-binary";
     const args = [
       "-m",
       "pip",
       "download",
       "--quiet",
       "--no-deps",
-      ...only,
+      only,
+      name,
       "--dest",
       loading,
       wanted.requirement,
