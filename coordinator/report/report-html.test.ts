@@ -1,0 +1,326 @@
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import type { Cell, Distribution, MetricValue, Summary } from "../../shared/benchmark/summary.js";
+import { renderHtml } from "./report-html.js";
+
+const fixture = (file: string): Summary =>
+  JSON.parse(readFileSync(new URL(`./fixtures/${file}.json`, import.meta.url), "utf8")) as Summary;
+const ocr = fixture("ocr-baseline");
+const smoke = fixture("smoke-detection");
+
+describe("renderHtml", () => {
+  it.each([
+    ["ocr", ocr],
+    ["smoke", smoke],
+  ])("gives well-formed, self-contained HTML without script (%s)", (_, summary) => {
+    expectSound(renderHtml(summary, { generatedAt: "2026-03-04T18:00:00Z", version: "0.1.0" }));
+  });
+
+  it("shows the demo's findings: winner, tie, crossover, loser", () => {
+    const text = words(renderHtml(ocr));
+    expect(text).toContain("Leads on exact_match 81.7 % LSTM + 2x shares rank 1 with LSTM (80.0 %)");
+    expect(text).toContain(
+      "TIE No significant difference between LSTM and LSTM + 2x on exact_match (−1.7 points).",
+    );
+    expect(text).toContain(
+      "Exact McNemar test: p 1.00, Holm p 1.00, n 60; only LSTM right in 3, only LSTM + 2x in 4.",
+    );
+    expect(text).toContain("BETTER LSTM is better than legacy on exact_match (+41.7 points).");
+    expect(text).toContain("LSTM is better than legacy on cer (−27.6 points).");
+    expect(text).toContain("68.2 % to 88.2 %");
+    expect(text).toContain("cer lower is better");
+    expect(text).toContain("Ended 2026-03-02 09:14:15 UTC Took 10.4 s");
+    expect(text).toContain("† p99: 60 values, 299 needed");
+    expect(text).toContain("n/a: engine does not stream");
+    expect(text).not.toContain("SIMULATED");
+  });
+
+  it("shows targets, confusion, failures, settings without effect, machines and simulation marks", () => {
+    const text = words(renderHtml(smoke));
+    expect(text).toContain("SIMULATED Numbers of 1 of 5 jobs, each marked");
+    expect(text).toContain("scripted-oracle SIMULATED");
+    expect(text).toContain("Targets met 15 of 25 5 missed, 5 n/a");
+    expect(text).toContain("✗ missed");
+    expect(text).toContain("n/a the prompt gives no confidence scores");
+    expect(text).toContain("True positives 112");
+    expect(text).toContain("CUDA out of memory. Tried to allocate 1.17 GiB");
+    expect(text).toContain("repeat_penalty");
+    expect(text).toContain("gpu-b 429 37.0 % 4.02 s 1.74 ×");
+    expect(text).toContain("gpu-c 30 2.6 % n/a no answered sample");
+    expect(text).toContain("Samples answered 1,142 of 1,200 19 failed, 21 not parsed, 39 not run");
+  });
+
+  it("never lets a simulated model lead real ones", () => {
+    const text = words(renderHtml(smoke));
+    expect(text).toContain("Leads on accuracy 92.9 % qwen2.5vl:7b shares rank 2 with gemma3:12b (89.2 %)");
+    expect(text).toContain("Fastest, median end to end 1.25 s gpt-4o-mini");
+  });
+
+  it("escapes hostile names and outputs and shows what hides in them", () => {
+    const evil = `"><script>alert(1)</script><img src=x onerror='a'>\`\u202Egnp\u0000\u200B\uD800</svg></style>`;
+    const summary = structuredClone(smoke);
+    Object.assign(summary, {
+      name: evil,
+      description: evil,
+      state: evil,
+      campaignId: evil,
+      warnings: [evil],
+    });
+    for (const cell of summary.cells) {
+      Object.assign(cell, { model: evil + cell.model, prompt: evil, dataset: evil, engine: evil, job: evil });
+      cell.modelDigest = evil;
+      cell.notApplied = [evil];
+      cell.flags = { [evil]: 1 };
+      cell.failures = [{ status: evil, class: evil, example: evil, count: 1 }];
+      for (const m of cell.metrics) Object.assign(m, { id: evil + m.id, reason: evil, unit: evil });
+      for (const m of cell.metrics) if (m.target) m.target.expression = evil;
+    }
+    for (const c of summary.comparisons)
+      Object.assign(c, { a: evil, b: evil, prompt: evil, dataset: evil, method: evil });
+    for (const node of summary.nodes) node.node = evil;
+    const html = renderHtml(summary, { generatedAt: evil, version: evil });
+    expectSound(html);
+    expect(html).not.toMatch(/<img|<script|[\u202E\u200B]|\p{Surrogate}/u);
+    expect(html).toContain("&#60;script&#62;alert(1)");
+    expect(html).not.toContain("\0");
+    expect(html).toContain("\\u202E");
+  });
+
+  it("keeps very long ids whole in tables and cuts them in drawings only", () => {
+    const summary = structuredClone(ocr);
+    const long = `org/${"very-long-model-name-".repeat(40)}end`;
+    for (const cell of summary.cells) cell.model = `${long}-${cell.job}`;
+    const html = renderHtml(summary);
+    expectSound(html);
+    expect(html).toContain(`<bdi>${long}-j0000</bdi>`);
+    expect(html).toMatch(/org\/very[^<]{0,30}…[^<]{0,30}j0000<\/text>/);
+  });
+
+  it("says that there is nothing when there are no cells", () => {
+    const html = renderHtml({ ...ocr, cells: [], comparisons: [], nodes: [], warnings: [] });
+    expectSound(html);
+    expect(words(html)).toContain("This campaign has no jobs");
+    expect(html).not.toContain("<figure");
+  });
+
+  it("draws sixty cells in one task and in many", () => {
+    const cells = (of: (i: number) => Partial<Cell>): Cell[] =>
+      Array.from({ length: 60 }, (_, i) => ({ ...(ocr.cells[i % 3] as Cell), job: `j${i}`, ...of(i) }));
+    const one = renderHtml({ ...ocr, cells: cells((i) => ({ model: `model-${i}` })) });
+    expectSound(one);
+    for (let i = 0; i < 60; i++) expect(one).toContain(`<bdi>model-${i}</bdi>`);
+    expect(one.match(/<svg role="img"/g)?.length).toBe(7);
+    const many = renderHtml({ ...ocr, cells: cells((i) => ({ dataset: `set-${Math.floor(i / 3)}` })) });
+    expectSound(many);
+    expect(words(many)).toContain("on 20 tasks");
+  });
+
+  it("shows n/a, never 0 or NaN, for what has no value", () => {
+    const summary = structuredClone(ocr);
+    const first = summary.cells[0] as Cell;
+    const na: MetricValue = {
+      ...(first.metrics[0] as MetricValue),
+      value: undefined,
+      reason: "truth is missing",
+      interval: undefined,
+    };
+    first.metrics = [
+      na,
+      { ...na, id: "cer", value: Number.NaN, reason: "", interval: { lo: Number.NaN, hi: 1, method: "x" } },
+    ];
+    first.levels = [];
+    first.e2eMs = undefined;
+    first.counts = undefined;
+    const html = renderHtml(summary);
+    expectSound(html);
+    expect(words(html)).toContain("LSTM n/a truth is missing");
+    expect(words(html)).toContain("LSTM n/a no reason recorded");
+    expect(words(html)).toContain("n/a: no answered sample was timed – LSTM (End to end, TTFT, TPOT)");
+  });
+
+  it("treats null like absent, as JSON readers give it", () => {
+    const nulled = JSON.parse(
+      JSON.stringify(smoke, (_, v) =>
+        typeof v === "object" && v && "unit" in v
+          ? { interval: null, target: null, confusion: null, answeredOnly: null, ...v }
+          : v,
+      ),
+    ) as Summary;
+    expect(renderHtml(nulled)).toBe(renderHtml(smoke));
+  });
+
+  it("gives the same bytes for the same summary and leaves it as it was", () => {
+    const before = JSON.stringify(smoke);
+    expect(renderHtml(smoke)).toBe(renderHtml(structuredClone(smoke)));
+    expect(JSON.stringify(smoke)).toBe(before);
+  });
+
+  it("stays sound for any numbers and texts", () => {
+    fc.assert(
+      fc.property(summaries(), (summary) => expectSound(renderHtml(summary))),
+      { numRuns: 25 },
+    );
+  }, 60_000);
+
+  it("gives every figure a description and every drawing a table behind it", () => {
+    const html = renderHtml(smoke);
+    const figures = html.split("<figure ").slice(1);
+    expect(figures.length).toBeGreaterThan(15);
+    for (const figure of figures) {
+      const id = /^id="([\w-]+)"/.exec(figure)?.[1];
+      expect(figure).toContain(`aria-labelledby="${id}-d"`);
+      expect(figure).toMatch(new RegExp(`<desc id="${id}-d">[^<]{20,}</desc>`));
+      expect(figure).toMatch(/<details><summary>[^<]+<\/summary><div class="scroll"><table>/);
+    }
+  });
+});
+
+/** Balanced tags, unique ids, escaped attributes, no script, no resource from elsewhere, no NaN. */
+function expectSound(html: string): void {
+  const open: string[] = [];
+  const ids = new Set<string>();
+  const body = html.replace("<!DOCTYPE html>", "").replace(/<style>[^<]*<\/style>/, "");
+  const tags = /<(\/?)([a-zA-Z][a-zA-Z0-9]*)((?:\s+[a-zA-Z][a-zA-Z0-9-]*(?:="[^"<>]*")?)*)\s*(\/?)>|<|>/g;
+  for (const { 0: whole, 1: slash, 2: tag, 3: attributes = "", 4: closed, index } of body.matchAll(tags)) {
+    if (tag === undefined) throw new Error(`stray ${whole} before ${body.slice(index, index + 80)}`);
+    if (slash === "/") expect(`</${tag}>`).toBe(`</${open.pop()}>`);
+    else if (closed !== "/" && tag !== "meta") open.push(tag);
+    for (const [, key = "", value = ""] of attributes.matchAll(/([a-zA-Z0-9-]+)="([^"]*)"/g)) {
+      if (key === "id") {
+        if (ids.has(value)) throw new Error(`id ${value} twice`);
+        ids.add(value);
+      }
+      if (key === "href" && !value.startsWith("#")) throw new Error(`link to ${value}`);
+      if (/^on|^src/.test(key)) throw new Error(`attribute ${key}`);
+      if (/NaN|Infinity|undefined/.test(value)) throw new Error(`${key}="${value}"`);
+    }
+  }
+  expect(open).toEqual([]);
+  expect(html).not.toMatch(/<script|<link|<iframe|<object|url\(|@import|javascript:/i);
+  expect(html).not.toMatch(/\bNaN\b|\bInfinity\b|>undefined<|>null<|\[object/);
+  expect(html).toContain(`content="default-src 'none'; style-src 'unsafe-inline'; img-src data:"`);
+  for (const [, target = ""] of html.matchAll(/href="#([^"]+)"/g)) expect(ids).toContain(target);
+}
+
+/** The text of a report, spaces made one. */
+function words(html: string): string {
+  return html
+    .replace(/<style>[^<]*<\/style>|<title>[^<]*<\/title>|<desc[^<]*<\/desc>/g, " ")
+    .replace(/<\/?(bdi|strong|b|code|small|abbr|text|span)\b[^>]*>/g, "")
+    .replace(/<[^>]*>/g, " ")
+    .replace(/&#(\d+);/g, (_, code: string) => String.fromCharCode(Number(code)))
+    .replace(/[\s\u00A0]+/g, " ");
+}
+
+function summaries(): fc.Arbitrary<Summary> {
+  const number = fc.oneof(fc.double(), fc.double({ min: 0, max: 1 }), fc.integer({ min: 0, max: 10_000 }));
+  const count = fc.nat();
+  const text = fc.oneof(
+    fc.string({ unit: "binary", maxLength: 30 }).filter((t) => !/NaN|Infinity/.test(t)),
+    fc.constantFrom("", "accuracy", "latency", "cost"),
+  );
+  const interval = fc.option(fc.record({ lo: number, hi: number, method: text }), { nil: undefined });
+  const metric: fc.Arbitrary<MetricValue> = fc.record({
+    id: text,
+    value: fc.option(number, { nil: undefined }),
+    reason: text,
+    unit: fc.constantFrom("ratio", "ms", "per_s", "usd", ""),
+    n: count,
+    interval,
+    answeredOnly: fc.option(fc.record({ value: fc.option(number, { nil: undefined }), n: count }), {
+      nil: undefined,
+    }),
+    target: fc.option(
+      fc.record({
+        expression: fc.oneof(text, fc.constant(">= 0.8")),
+        met: fc.option(fc.boolean(), { nil: undefined }),
+      }),
+      { nil: undefined },
+    ),
+    confusion: fc.option(fc.record({ tp: count, fp: count, fn: count, tn: count }), { nil: undefined }),
+    higherIsBetter: fc.boolean(),
+  });
+  const distribution: fc.Arbitrary<Distribution> = fc.record({
+    n: count,
+    mean: number,
+    min: number,
+    p50: number,
+    p90: number,
+    p95: number,
+    p99: number,
+    max: number,
+    flags: fc.array(text, { maxLength: 2 }),
+    percentiles: fc.oneof(fc.constant<number[]>([]), fc.array(number, { minLength: 101, maxLength: 101 })),
+  });
+  const times = fc.option(distribution, { nil: undefined });
+  const cell: fc.Arbitrary<Cell> = fc.record({
+    job: text,
+    model: text,
+    prompt: fc.constantFrom("p", "q"),
+    dataset: text,
+    engine: text,
+    engineVersion: text,
+    modelDigest: text,
+    simulated: fc.boolean(),
+    counts: fc.option(
+      fc.record({
+        planned: count,
+        ok: count,
+        parseError: count,
+        refused: count,
+        engineError: count,
+        timeout: count,
+        oom: count,
+        poison: count,
+        cancelled: count,
+        notRun: count,
+      }),
+      { nil: undefined },
+    ),
+    metrics: fc.array(metric, { maxLength: 4 }),
+    levels: fc.array(fc.record({ level: text, n: count, metrics: fc.array(metric, { maxLength: 2 }) }), {
+      maxLength: 3,
+    }),
+    ttftMs: times,
+    tpotMs: times,
+    e2eMs: times,
+    failures: fc.array(fc.record({ status: text, class: text, example: text, count }), { maxLength: 2 }),
+    ranks: fc.array(fc.record({ metric: text, rank: count }), { maxLength: 2 }),
+    notApplied: fc.array(text, { maxLength: 2 }),
+    flags: fc.dictionary(text, count, { maxKeys: 2 }),
+  });
+  return fc.record({
+    campaignId: text,
+    name: text,
+    description: text,
+    state: text,
+    createdAt: text,
+    endedAt: text,
+    suiteSha256: text,
+    planSha256: text,
+    simulated: fc.boolean(),
+    cells: fc.array(cell, { maxLength: 10 }),
+    comparisons: fc.array(
+      fc.record({
+        metric: text,
+        prompt: fc.constantFrom("p", "q"),
+        dataset: text,
+        level: text,
+        a: text,
+        b: text,
+        n: count,
+        difference: number,
+        aOnly: count,
+        bOnly: count,
+        p: number,
+        pHolm: number,
+        method: fc.constantFrom("mcnemar-exact", "sign-flip"),
+        verdict: fc.constantFrom("a", "b", "tie"),
+      }),
+      { maxLength: 4 },
+    ),
+    warnings: fc.array(text, { maxLength: 2 }),
+    nodes: fc.array(fc.record({ node: text, samples: count, e2eP50Ms: number }), { maxLength: 3 }),
+  });
+}

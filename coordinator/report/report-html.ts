@@ -1,0 +1,58 @@
+/**
+ * The report: one static HTML file, drawn from a summary and nothing else. Invariants: (1) no script and no external
+ * resource, enforced for the browser by a content security policy; (2) every text from outside is escaped (markup.ts);
+ * (3) the same summary and options give the same bytes; (4) every figure has its numbers in a table behind it.
+ */
+import type { Summary } from "../../shared/benchmark/summary.js";
+import { html, type Markup, nothing } from "./markup.js";
+import { confusions } from "./sections/confusions.js";
+import { header } from "./sections/header.js";
+import { headline } from "./sections/headline.js";
+import { latency } from "./sections/latency.js";
+import { levels } from "./sections/levels.js";
+import { footer, warnings } from "./sections/notes.js";
+import { outcomes } from "./sections/outcomes.js";
+import { provenance } from "./sections/provenance.js";
+import { quality } from "./sections/quality.js";
+import { targets } from "./sections/targets.js";
+import { tradeoffs } from "./sections/tradeoffs.js";
+import { verdicts } from "./sections/verdicts.js";
+import { style } from "./style.js";
+import { createView } from "./view.js";
+
+export interface ReportOptions {
+  /** RFC 3339; shown as the time the report was made. */
+  generatedAt?: string;
+  /** The program's version, shown at the end. */
+  version?: string;
+}
+
+/** The whole report as one HTML document (UTF-8). Throws RangeError only on a mistake in the drawing code. */
+export function renderHtml(summary: Summary, options: ReportOptions = {}): string {
+  const view = createView(summary);
+  const chapters: [string, string, Markup | undefined][] = [
+    ["warnings", "Warnings", warnings(view)],
+    ["verdicts", "Verdicts", verdicts(view)],
+    ["quality", "Metrics", quality(view)],
+    ["levels", "Levels", levels(view)],
+    ["tradeoffs", "Trade-offs", tradeoffs(view)],
+    ["latency", "Latency", latency(view)],
+    ["confusion", "Confusion", confusions(view)],
+    ["targets", "Targets", targets(view)],
+    ["outcomes", "Outcomes", outcomes(view)],
+    ["provenance", "Environment", provenance(view)],
+  ];
+  const present = chapters.filter(([, , body]) => body !== undefined);
+  const links = present.map(([id, title]) => html`<a href="#${id}">${title}</a> `);
+  return html`<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8">
+<meta http-equiv="Content-Security-Policy" content="default-src 'none'; style-src 'unsafe-inline'; img-src data:">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta name="color-scheme" content="light dark">
+<meta name="referrer" content="no-referrer">
+<title>${summary.name === "" ? "Benchmark" : summary.name} – SAI Bench report</title>
+<style>${style}</style></head>
+<body><main>${header(view, options.generatedAt)}${links.length > 0 ? html`<nav aria-label="Sections">${links}</nav>` : nothing}
+${headline(view)}${present.map(([, , body]) => body)}${footer(options.version)}</main></body></html>
+`.text;
+}

@@ -1,0 +1,94 @@
+/** How the samples ended, what went wrong with an example of each kind, and which flags the records carry. */
+import { figure } from "../figures/figure.js";
+import { drawOutcomes, OUTCOMES } from "../figures/outcomes.js";
+import { formatCount, formatPercent } from "../format.js";
+import { html, type Markup, name, nothing } from "../markup.js";
+import { table } from "../table.js";
+import type { View } from "../view.js";
+import { modelName, na, section } from "./words.js";
+
+export function outcomes(view: View): Markup | undefined {
+  if (view.summary.cells.length === 0) return undefined;
+  return section("outcomes", "How samples ended", endings(view), failures(view), flags(view));
+}
+
+function endings(view: View): Markup {
+  const tasks = view.tasks.length;
+  const bars = view.summary.cells.flatMap((c) => {
+    const label = tasks > 1 ? `${c.model} · ${c.prompt} · ${c.dataset}` : c.model;
+    return c.counts === undefined || c.counts === null ? [] : [{ label, counts: c.counts }];
+  });
+  const seen = OUTCOMES.filter(({ key }) => bars.some((b) => b.counts[key] > 0));
+  const rows = view.summary.cells.map((c) => [
+    modelName(view, c),
+    name(c.prompt),
+    name(c.dataset),
+    c.counts ? formatCount(c.counts.planned) : na(""),
+    ...OUTCOMES.map(({ key }) => (c.counts ? formatCount(c.counts[key]) : na(""))),
+  ]);
+  const numeric = true;
+  const columns = [
+    { label: "Model" },
+    { label: "Prompt" },
+    { label: "Dataset" },
+    { label: "Planned", numeric },
+    ...OUTCOMES.map(({ text }) => ({ label: text, numeric })),
+  ];
+  const said = bars.map(
+    (b) => `${b.label}: ${seen.map(({ key, text }) => `${b.counts[key]} ${text}`).join(", ")}`,
+  );
+  return figure({
+    id: "outcomes-all",
+    caption: html`<strong>Samples per job</strong>`,
+    description: `How samples ended. ${said.join("; ")}.`,
+    legend: html`<ul class="legend">${seen.map(({ key, text }) => html`<li><svg aria-hidden="true" width="12" height="12" viewBox="0 0 12 12"><rect class="part o-${key}" width="12" height="12" rx="2"/></svg>${text}</li>`)}</ul>`,
+    ...drawOutcomes(bars),
+    table: table("Samples per job", columns, rows),
+  });
+}
+
+function failures(view: View): Markup {
+  const rows = view.summary.cells.flatMap((c) =>
+    c.failures.map((f) => [
+      modelName(view, c),
+      html`${name(c.prompt)} <small>on</small> ${name(c.dataset)}`,
+      html`${f.status} <small>${f.class}</small>`,
+      formatCount(f.count),
+      f.example === "" ? na("no message") : html`<code class="example"><bdi>${f.example}</bdi></code>`,
+    ]),
+  );
+  if (rows.length === 0)
+    return html`<p class="note">No sample failed, was refused or could not be parsed.</p>`;
+  const columns = [
+    { label: "Model" },
+    { label: "Task" },
+    { label: "Status and class" },
+    { label: "Samples", numeric: true },
+    { label: "One example" },
+  ];
+  return table("Failures by class", columns, rows);
+}
+
+function flags(view: View): Markup {
+  const rows = view.summary.cells.flatMap((c) =>
+    Object.entries(c.flags)
+      .sort(([a], [b]) => (a < b ? -1 : 1))
+      .map(([flag, count]) => [
+        modelName(view, c),
+        html`${name(c.prompt)} <small>on</small> ${name(c.dataset)}`,
+        html`<code>${flag}</code>`,
+        formatCount(count),
+        c.counts && c.counts.planned > 0 ? formatPercent(count / c.counts.planned) : na(""),
+      ]),
+  );
+  if (rows.length === 0) return nothing;
+  const numeric = true;
+  const columns = [
+    { label: "Model" },
+    { label: "Task" },
+    { label: "Flag" },
+    { label: "Samples", numeric },
+    { label: "Of planned", numeric },
+  ];
+  return table("Flags on samples", columns, rows);
+}
