@@ -1,0 +1,200 @@
+/** Against scipy, statsmodels and scikit-learn; `fixtures/generate.py` made the values. */
+import { readFileSync } from "node:fs";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { seededRandom } from "../seeded.js";
+import { clusterBootstrap } from "./bootstrap.js";
+import { holm } from "./holm.js";
+import { logGamma, mcnemarExact } from "./mcnemar.js";
+import { percentile } from "./percentiles.js";
+import { type PairedClusters, permutationTest } from "./permutation.js";
+import { seedOf } from "./seed.js";
+import { wilson } from "./wilson.js";
+
+interface Published {
+  wilson: { k: number; n: number; lo: number; hi: number }[];
+  mcnemar: { a: number; b: number; p: number; scipy: number }[];
+  loggamma: { x: number; value: number }[];
+  holm: { p: number[]; adjusted: number[] }[];
+  percentiles: { values: number[]; q: number[]; want: number[] }[];
+  sign_flip: { d: number[]; p: number }[];
+  sign_flip_sampled: { d: number[]; p: number };
+  bootstrap_mean: { values: number[]; lo: number; hi: number; se: number }[];
+  binary: { truth: number[]; predicted: number[]; f1_interval: [number, number]; f1_se: number };
+}
+const published: Published = JSON.parse(
+  readFileSync(new URL("./fixtures/published.json", import.meta.url), "utf8"),
+);
+
+const close = (got: number, want: number, relative = 1e-10): void => {
+  expect(Math.abs(got - want), `${got} against ${want}`).toBeLessThanOrEqual(
+    relative * Math.max(Math.abs(want), 1e-3),
+  );
+};
+const ones = (n: number): Float64Array => new Float64Array(n).fill(1);
+const paired = (d: number[]): PairedClusters => ({
+  numA: Float64Array.from(d),
+  denA: ones(d.length),
+  numB: new Float64Array(d.length),
+  denB: ones(d.length),
+});
+
+describe("published values", () => {
+  test.each(published.wilson)("wilson $k of $n", ({ k, n, lo, hi }) => {
+    const got = wilson(k, n);
+    close(got.lo, lo);
+    close(got.hi, hi);
+  });
+  test.each(published.mcnemar)("mcnemar $a against $b", ({ a, b, p, scipy }) => {
+    close(mcnemarExact(a, b), p, 1e-9);
+    close(mcnemarExact(a, b), scipy, 1e-9);
+  });
+  test.each(published.loggamma)("ln gamma($x)", ({ x, value }) => {
+    close(logGamma(x), value, 1e-12);
+  });
+  test.each(published.holm)("holm $p", ({ p, adjusted }) => {
+    holm(p).forEach((got, i) => {
+      close(got, adjusted[i] ?? Number.NaN);
+    });
+  });
+  test.each(published.percentiles)("percentiles of $values.length values", ({ values, q, want }) => {
+    const sorted = values.toSorted((a, b) => a - b);
+    q.forEach((share, i) => {
+      close(percentile(sorted, share), want[i] ?? Number.NaN);
+    });
+  });
+  test.each(published.sign_flip)("sign flips of $d", ({ d, p }) => {
+    close(permutationTest(paired(d), 1), p);
+  });
+  test("sampled sign flips: within five standard errors of 10,000 draws", () => {
+    const { d, p } = published.sign_flip_sampled;
+    const error = Math.sqrt((p * (1 - p)) / 10_000);
+    expect(Math.abs(permutationTest(paired(d), 7) - p)).toBeLessThan(5 * error);
+  });
+  test.each(published.bootstrap_mean)("bootstrap of a mean, n = $values.length", ({ values, lo, hi, se }) => {
+    // A 2.5 % quantile of 10,000 draws has an error of about sqrt(.025 * .975 / 10000) / density = 0.027 se.
+    const got = clusterBootstrap(Float64Array.from(values), ones(values.length), 5);
+    expect(Math.abs((got?.lo ?? 9) - lo)).toBeLessThan(0.15 * se);
+    expect(Math.abs((got?.hi ?? 9) - hi)).toBeLessThan(0.15 * se);
+  });
+  test("bootstrap of F1 as a ratio of sums", () => {
+    const { truth, predicted, f1_interval: want, f1_se: se } = published.binary;
+    const num = Float64Array.from(truth, (t, i) => 2 * t * (predicted[i] ?? 0));
+    const den = Float64Array.from(truth, (t, i) => t + (predicted[i] ?? 0));
+    const got = clusterBootstrap(num, den, 11);
+    expect(Math.abs((got?.lo ?? 9) - want[0])).toBeLessThan(0.2 * se);
+    expect(Math.abs((got?.hi ?? 9) - want[1])).toBeLessThan(0.2 * se);
+  });
+});
+
+describe("by hand", () => {
+  test("mcnemar 1 against 7: 2 (C(8,0) + C(8,1)) / 256 = 18 / 256", () => {
+    close(mcnemarExact(1, 7), 18 / 256);
+  });
+  test("three sign flips of 1, 2, 3: only all-plus and all-minus reach 6: 2 / 8", () => {
+    expect(permutationTest(paired([1, 2, 3]), 0)).toBe(0.25);
+  });
+  test("no difference is p = 1", () => {
+    expect(permutationTest(paired([0, 0]), 0)).toBe(1);
+    expect(permutationTest(paired([]), 0)).toBe(1);
+  });
+  test("swapping ratios: A 2/2 and 0/1, B 0/1 and 1/1 — differences 1/6, 1, 1, 1/6", () => {
+    // Unswapped A = 2/3, B = 1/2 (1/6); swap first: A 0/2 = 0, B 3/3 = 1 (1); second: A 3/3, B 0/2 (1); both: 1/6.
+    const pairs: PairedClusters = {
+      numA: Float64Array.of(2, 0),
+      denA: Float64Array.of(2, 1),
+      numB: Float64Array.of(0, 1),
+      denB: Float64Array.of(1, 1),
+    };
+    expect(permutationTest(pairs, 0)).toBe(1);
+    const strong = { ...pairs, numA: Float64Array.of(2, 1), numB: Float64Array.of(0, 0) };
+    // Unswapped A = 3/3, B = 0/2 (1); first: 1/2, 2/3 (1/6); second: 2/3, 1/2; both: 0, 1 (1): p = 2 / 4.
+    expect(permutationTest(strong, 0)).toBe(0.5);
+  });
+  test("one cluster has no interval, nor has a denominator of 0", () => {
+    expect(clusterBootstrap(ones(1), ones(1), 0)).toBeUndefined();
+    expect(clusterBootstrap(ones(2), new Float64Array(2), 0)).toBeUndefined();
+  });
+  test("the cluster is the unit: 2 clusters of 50 equal rows are as wide as 2 rows", () => {
+    const rows = clusterBootstrap(Float64Array.of(0, 1), ones(2), 3);
+    const clusters = clusterBootstrap(Float64Array.of(0, 50), Float64Array.of(50, 50), 3);
+    expect(clusters).toEqual(rows);
+    expect(rows).toEqual({ lo: 0, hi: 1 });
+  });
+});
+
+describe("properties", () => {
+  const count = fc.integer({ min: 0, max: 5000 });
+  test("mcnemar is symmetric, in (0, 1], and falls as the counts part", () => {
+    fc.assert(
+      fc.property(count, count, (a, b) => {
+        const p = mcnemarExact(a, b);
+        expect(p).toBe(mcnemarExact(b, a));
+        expect(p >= 0 && p <= 1).toBe(true);
+        if (b > a) expect(mcnemarExact(a, b + 1)).toBeLessThanOrEqual(p + 1e-12);
+      }),
+    );
+  });
+  test("wilson holds the proportion and lies in [0, 1]", () => {
+    fc.assert(
+      fc.property(count, count, (a, b) => {
+        const [k, n] = [Math.min(a, b), Math.max(a, b, 1)];
+        const { lo, hi } = wilson(k, n);
+        expect(lo >= 0 && lo <= k / n && k / n <= hi && hi <= 1).toBe(true);
+      }),
+    );
+  });
+  test("holm keeps the order, never lowers, never passes m · p", () => {
+    fc.assert(
+      fc.property(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { maxLength: 12 }), (ps) => {
+        const adjusted = holm(ps);
+        ps.forEach((p, i) => {
+          const mine = adjusted[i] ?? -1;
+          expect(mine >= p && mine <= Math.min(1, p * ps.length)).toBe(true);
+          ps.forEach((q, j) => {
+            if (p < q) expect(mine).toBeLessThanOrEqual(adjusted[j] ?? -1);
+          });
+        });
+      }),
+    );
+  });
+  test("a bootstrap repeats itself, differs by seed, and lies within the values", () => {
+    const values = fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 2, maxLength: 30 });
+    fc.assert(
+      fc.property(values, fc.integer(), (list, seed) => {
+        const [num, den] = [Float64Array.from(list), ones(list.length)];
+        const first = clusterBootstrap(num, den, seed, 200);
+        expect(clusterBootstrap(num, den, seed, 200)).toEqual(first);
+        expect((first?.lo ?? -1) >= Math.min(...list) - 1e-12).toBe(true);
+        expect((first?.hi ?? 2) <= Math.max(...list) + 1e-12).toBe(true);
+      }),
+    );
+    const list = Float64Array.from({ length: 50 }, (_, i) => i);
+    expect(clusterBootstrap(list, ones(50), 1)).not.toEqual(clusterBootstrap(list, ones(50), 2));
+  });
+  test("sampled permutation agrees with the exact one where both can be had", () => {
+    const random = seededRandom(4);
+    const d = Array.from({ length: 13 }, () => random() - 0.35);
+    const exact = permutationTest(paired(d), 0);
+    // A fourteenth cluster with a negligible difference forces sampling and changes nothing else.
+    const sampled = permutationTest(paired([...d, 1e-11]), 9, 40_000);
+    expect(Math.abs(sampled - exact)).toBeLessThan(5 * Math.sqrt((exact * (1 - exact)) / 40_000) + 1e-3);
+  });
+  test("under the null hypothesis p ≤ 0.05 in about 5 % of experiments", () => {
+    const random = seededRandom(99);
+    let rejected = 0;
+    for (let i = 0; i < 400; i++) {
+      const d = Array.from({ length: 30 }, () => random() - 0.5);
+      if (permutationTest(paired(d), i, 400) <= 0.05) rejected++;
+    }
+    // Binomial(400, 0.05): mean 20, sd 4.4.
+    expect(rejected).toBeGreaterThan(4);
+    expect(rejected).toBeLessThan(40);
+  });
+});
+
+test("seeds differ by name and are fixed", () => {
+  expect(seedOf("")).toBe(0x811c9dc5);
+  expect(seedOf("a")).toBe(0xe40c292c);
+  expect(seedOf("j0000|cer")).not.toBe(seedOf("j0001|cer"));
+});
