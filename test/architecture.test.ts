@@ -122,7 +122,7 @@ function faultsOf(file: string, text: string): string[] {
 
 function mayImport(file: string, row: string, allowed: string[], target: string): boolean {
   if (target.startsWith("node:")) return allowed.includes("node:");
-  if (/\.test\.ts$|\.test-support\.ts$/.test(target)) return false;
+  if (/\.test(-support)?\.ts$/.test(target)) return false;
   if (!/^(shared|coordinator|agent|cli|console|examples|bench|test|scripts)\//.test(target)) {
     return allowed.includes("npm") || allowed.includes(target);
   }
@@ -153,7 +153,7 @@ const files = Object.keys(MAY_IMPORT)
   .map((folder) => folder.split("/")[0] ?? folder)
   .filter((folder, i, all) => all.indexOf(folder) === i)
   .flatMap((folder) => list(folder))
-  .filter((file) => !file.endsWith(".test.ts"));
+  .filter((file) => !/\.test(-support)?\.ts$/.test(file));
 
 function list(folder: string): string[] {
   try {
