@@ -14,6 +14,7 @@ const parts = (more: Partial<InventoryParts> = {}): InventoryParts => ({
   clock: systemClock,
   logger: silentLogger(),
   cpuSlots: 3,
+  remoteSlots: 0,
   testDevices: [],
   probes,
   ...more,
@@ -89,13 +90,14 @@ test("a probe that hangs is left behind at its deadline, and no timer stays", as
   expect((await reading).cpuModel).toBe(fallback);
 });
 
-test("the hash names the hardware, not its use or its engines", async () => {
+test("the hash names the hardware and its engines, not its use", async () => {
   const one = await readInventory(parts());
   const busy = structuredClone(one);
   for (const device of busy.devices) device.used = 2;
-  busy.engines = [{ kind: "ocr", version: "7", models: [], unavailable: "" }];
   expect(inventoryHash(one)).toMatch(/^[0-9a-f]{64}$/);
   expect(inventoryHash(busy)).toBe(inventoryHash(one));
+  const engines = [{ kind: "ocr", version: "7", models: [], unavailable: "" }];
+  expect(inventoryHash({ ...one, engines })).not.toBe(inventoryHash(one));
   expect(inventoryHash({ ...one, memoryBytes: one.memoryBytes + 1 })).not.toBe(inventoryHash(one));
   expect(inventoryHash(await readInventory(parts({ cpuSlots: 4 })))).not.toBe(inventoryHash(one));
 });

@@ -28,7 +28,7 @@ export interface Inventory {
 export interface Device {
   /** The vendor's UUID, or `cpu` for the CPU slots. */
   uuid: string;
-  kind: "cpu" | "gpu" | "mig" | "test";
+  kind: "cpu" | "gpu" | "mig" | "test" | "remote";
   name: string;
   /** Attempts it takes at once. */
   slots: number;
@@ -59,6 +59,8 @@ export interface InventoryParts {
   /** 0: no CPU device. */
   cpuSlots: number;
   testDevices: readonly TestDeviceConfig[];
+  /** Requests at once to servers that run elsewhere; 0: none. */
+  remoteSlots: number;
   probes?: HardwareProbes;
 }
 
@@ -93,20 +95,11 @@ export async function readInventory(parts: InventoryParts): Promise<Inventory> {
   };
 }
 
-/**
- * SHA-256 of the hardware, hex: what an agent sends in its Hello, so that an unchanged inventory is not sent again.
- * What changes while working (devices in use, engines and their models) is left out.
- */
+/** SHA-256 of the inventory, hex: what an agent sends in its Hello, so that an unchanged one is not sent again. */
 export function inventoryHash(inventory: Inventory): string {
-  const { hostname, os: osText, cpuModel, cpuCores, memoryBytes } = inventory;
-  const fixed = inventory.devices.map(({ uuid, kind, name, slots, memoryBytes }) => ({
-    uuid,
-    kind,
-    name,
-    slots,
-    memoryBytes,
-  }));
-  return sha256(canonicalJson({ hostname, os: osText, cpuModel, cpuCores, memoryBytes, devices: fixed }));
+  // Which devices are in use changes while working and is the ledger's to say.
+  const devices = inventory.devices.map((device) => ({ ...device, used: 0 }));
+  return sha256(canonicalJson(JSON.parse(JSON.stringify({ ...inventory, devices }))));
 }
 
 function devices(parts: InventoryParts, cpuModel: string): Device[] {
@@ -118,8 +111,16 @@ function devices(parts: InventoryParts, cpuModel: string): Device[] {
     memoryBytes: 0,
     used: 0,
   };
+  const remote: Device = {
+    uuid: "remote",
+    kind: "remote",
+    name: "requests to model servers",
+    slots: parts.remoteSlots,
+    memoryBytes: 0,
+    used: 0,
+  };
   const declared = parts.testDevices.map((device): Device => ({ kind: "test", used: 0, ...device }));
-  return [...(parts.cpuSlots > 0 ? [cpu] : []), ...declared];
+  return [...(parts.cpuSlots > 0 ? [cpu] : []), ...(parts.remoteSlots > 0 ? [remote] : []), ...declared];
 }
 
 const osLine = (info: { distro: string; release: string; arch: string }) =>

@@ -18,6 +18,7 @@ export const STATUSES = [
 /** How a sample ended. ok, parse_error and refused are answers; the others are failures of the machinery. */
 export type Status = (typeof STATUSES)[number];
 
+export const isStatus = (text: string): text is Status => (STATUSES as readonly string[]).includes(text);
 export const isAnswered = (s: Status): boolean => s === "ok" || s === "parse_error" || s === "refused";
 /** engine_error, timeout, oom, poison: run, and no answer came. */
 export const isFailure = (s: Status): boolean =>

@@ -33,7 +33,7 @@ beforeEach(async () => {
   });
   addReflection(server, ["sai.v1.NodeService"]);
   addHealth(server, ["sai.v1.NodeService"], () => serving);
-  listening = await listen(server, { host: "127.0.0.1", port: 0, explicit: false, what: "test" });
+  listening = await listen(server, "127.0.0.1", { value: 0, explicit: false }, "coordinator.grpc_port");
   client = new Client(listening.address, credentials.createInsecure());
 });
 afterEach(async () => {
@@ -127,10 +127,12 @@ test("health follows the server", async () => {
 test("an explicit port that is taken fails and says so, an implied one moves on", async () => {
   const port = Number(listening.address.split(":")[1]);
   const other = newServer();
-  await expect(listen(other, { host: "127.0.0.1", port, explicit: true, what: "the API" })).rejects.toThrow(
-    `the API cannot listen on 127.0.0.1:${port}`,
+  const key = "coordinator.grpc_port";
+  await expect(listen(other, "127.0.0.1", { value: port, explicit: true }, key)).rejects.toThrow(
+    `${key}: port ${port} is in use`,
   );
-  const moved = await listen(other, { host: "127.0.0.1", port, explicit: false, what: "the API" });
+  const moved = await listen(other, "127.0.0.1", { value: port, explicit: false }, key);
+  expect(moved.moved).toBe(true);
   expect(moved.address).not.toBe(listening.address);
   await moved.stop(100);
 });

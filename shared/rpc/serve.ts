@@ -9,7 +9,9 @@ import {
   ServerCredentials,
   type ServerWritableStream,
 } from "@grpc/grpc-js";
-import { errorText, SaiError } from "../runtime/errors.js";
+import type { Port } from "../runtime/config.js";
+import { SaiError } from "../runtime/errors.js";
+import { listenOn } from "../runtime/listen.js";
 import { toServiceError } from "./status.js";
 
 /** Where unexpected errors of handlers go; the caller gets INTERNAL only. */
@@ -75,6 +77,8 @@ function drained(call: { once(event: "drain", run: () => void): void }, signal: 
 export interface Listening {
   /** host:port as bound. */
   address: string;
+  /** True if the implicit port was taken and the next free one is used. */
+  moved: boolean;
   /** Refuses new calls, gives running ones `graceMs`, then ends them. */
   stop(graceMs: number): Promise<void>;
 }
@@ -89,30 +93,14 @@ export const newServer = (): Server =>
     "grpc.keepalive_permit_without_calls": 1,
   });
 
-const PORTS_TO_TRY = 50;
-
-/**
- * Binds and starts. A port the user named fails when it is taken; an implied one moves to the next free one.
- * Port 0 takes any.
- */
-export async function listen(
-  server: Server,
-  bind: { host: string; port: number; explicit: boolean; what: string },
-): Promise<Listening> {
-  const last = bind.explicit || bind.port === 0 ? bind.port : bind.port + PORTS_TO_TRY;
-  for (let port = bind.port; ; port += 1) {
-    try {
-      const bound = await bindTo(server, `${bind.host}:${port}`);
-      return { address: `${bind.host}:${bound}`, stop: (graceMs) => stop(server, graceMs) };
-    } catch (error) {
-      if (port >= last) {
-        throw new SaiError("failed_precondition", `${bind.what} cannot listen on ${bind.host}:${port}`, {
-          hint: "another program has the port; end it or choose another port",
-          cause: error instanceof Error ? error : new Error(errorText(error)),
-        });
-      }
-    }
-  }
+/** Binds and starts; `key` is the configuration key of the port, for the error when it cannot be had. */
+export async function listen(server: Server, host: string, port: Port, key: string): Promise<Listening> {
+  const bound = await listenOn(key, port, (candidate) => bindTo(server, `${host}:${candidate}`));
+  return {
+    address: `${host}:${bound.server}`,
+    moved: bound.moved,
+    stop: (graceMs) => stop(server, graceMs),
+  };
 }
 
 const bindTo = (server: Server, address: string): Promise<number> =>

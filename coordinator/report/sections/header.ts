@@ -25,7 +25,7 @@ ${simulatedBanner(view)}<dl class="facts">${facts.map(([term, value]) => html`<d
 }
 
 function statePill(state: string): Markup {
-  const kind = state === "completed" ? "good" : /fail|cancel/.test(state) ? "bad" : "open";
+  const kind = state === "succeeded" ? "good" : /fail|cancel/.test(state) ? "bad" : "open";
   return html`<span class="pill ${kind}">${state === "" ? "state unknown" : state}</span>`;
 }
 

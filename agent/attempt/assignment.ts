@@ -1,0 +1,55 @@
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+
+/** One contiguous range of a job's samples, as assignments and results name it. */
+export interface ShardRef {
+  campaign: string;
+  job: string;
+  index: number;
+  /** First sample ordinal. */
+  first: number;
+  /** Samples in it. */
+  count: number;
+}
+
+/** An attempt an agent was given. */
+export interface Assignment {
+  fence: Fence;
+  shard: ShardRef;
+  /** Create revision of the job's gate; goes back with the result. */
+  gate: bigint;
+  planSha256: string;
+  /** Where it runs: a lane of the device ledger. */
+  lane: string;
+  /** Time the attempt may take from receipt, in ms. */
+  deadlineMs: number;
+  /** Attempts of this shard counted before. */
+  attempt: number;
+}
+
+/** A finished attempt: where its records are, or the records themselves. */
+export interface ShardResult {
+  fence: Fence;
+  shard: ShardRef;
+  gate: bigint;
+  /** Key in the artifact store; empty when inline. */
+  uri: string;
+  /** SHA-256 of the records file. */
+  sha256: string;
+  sizeBytes: number;
+  /** Records by status. */
+  counts: { [status: string]: number };
+  /** The records file itself when it is at most 1 KiB. */
+  inline: Uint8Array | undefined;
+}
+
+/** Why an attempt gave up; the class decides about retries (see shared/domain/attempt.ts). */
+export interface ShardFailure {
+  fence: Fence;
+  shard: ShardRef;
+  class: "infra" | "resource" | "config";
+  message: string;
+}
+
+/** `<campaign>/<job>/<index> as <fence>`, for logs and errors. */
+export const attemptText = (a: { fence: Fence; shard: ShardRef }): string =>
+  `${a.shard.campaign}/${a.shard.job}/${a.shard.index} as ${fenceText(a.fence)}`;

@@ -1,0 +1,200 @@
+/**
+ * The attempts this agent holds, from acceptance to the coordinator's last word about them. Accepted attempts wait in
+ * order for a slot of their lane; a finished one waits here, journaled, until its result is acknowledged.
+ *
+ * 1. An attempt is accepted once; the same assignment again is answered the same and runs once.
+ * 2. A result is forgotten, and its journal removed, only after COMMITTED, SUPERSEDED, CLOSED or STOP.
+ * 3. Stopping one attempt touches no other.
+ */
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import { errorText } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { DeviceLedger, LedgerDevice } from "../leases/device-ledger.js";
+import { type Assignment, attemptText, type ShardFailure, type ShardResult } from "./assignment.js";
+
+/** What an attempt came to. `cancelled` needs no answer: whoever cancelled knows. */
+export type AttemptOutcome =
+  | { kind: "result"; result: ShardResult }
+  | { kind: "failed"; failure: ShardFailure }
+  | { kind: "cancelled" };
+
+/** Runs one attempt to its end; never throws for what can happen to an attempt. */
+export type RunAttempt = (
+  assignment: Assignment,
+  device: LedgerDevice,
+  hooks: { started(): void; progressed(done: number): void },
+  signal: AbortSignal,
+) => Promise<AttemptOutcome>;
+
+/** Where news of attempts go; the session sends them on when there is one. */
+export interface AttemptListener {
+  started(fence: Fence): void;
+  finished(result: ShardResult): void;
+  failed(failure: ShardFailure): void;
+  /** A slot of the lane can take another attempt: worth one credit. */
+  freed(lane: string): void;
+}
+
+type Held = { assignment: Assignment; stop: AbortController; done: number } & (
+  | { kind: "accepted" }
+  | { kind: "running"; ended: Promise<void> }
+  | { kind: "uploaded"; result: ShardResult }
+);
+
+export type HeldState = Held["kind"];
+
+export class Attempts {
+  private readonly held = new Map<string, Held>();
+  private closed = false;
+
+  constructor(
+    private readonly ledger: DeviceLedger,
+    private readonly run: RunAttempt,
+    private readonly dropJournal: (fence: Fence) => Promise<void>,
+    private readonly log: Logger,
+    private readonly listener: AttemptListener,
+  ) {}
+
+  /** Takes the attempt, or says why not: `draining` or `no_lane`. */
+  accept(assignment: Assignment): "accepted" | "draining" | "no_lane" {
+    if (this.held.has(fenceText(assignment.fence))) return "accepted";
+    if (this.closed) return "draining";
+    if (this.ledger.slots(assignment.lane) === 0) return "no_lane";
+    const entry: Held = { kind: "accepted", assignment, stop: new AbortController(), done: 0 };
+    this.held.set(fenceText(assignment.fence), entry);
+    this.startWaiting();
+    return "accepted";
+  }
+
+  /** Takes back a result that an earlier start of this agent finished. */
+  restore(result: ShardResult, assignment: Assignment): void {
+    const entry: Held = { kind: "uploaded", assignment, stop: new AbortController(), done: 0, result };
+    this.held.set(fenceText(result.fence), entry);
+  }
+
+  /** Gives back an attempt that has not started; false if it has, or is not held. */
+  retract(fence: Fence): boolean {
+    const entry = this.held.get(fenceText(fence));
+    if (entry?.kind !== "accepted") return false;
+    this.forget(entry);
+    return true;
+  }
+
+  /** Stops an attempt wherever it is and forgets it; resolves when its slot is free. */
+  async cancel(fence: Fence, reason: string): Promise<void> {
+    const entry = this.held.get(fenceText(fence));
+    if (entry === undefined) return;
+    this.log.info({ attempt: fenceText(fence), reason }, "attempt stopped");
+    entry.stop.abort(new Error(reason));
+    if (entry.kind === "running") await entry.ended;
+    else this.forget(entry);
+    await this.dropJournal(fence);
+  }
+
+  /** The coordinator's last word about a result; its journal may go. */
+  async acknowledged(fence: Fence): Promise<void> {
+    const entry = this.held.get(fenceText(fence));
+    if (entry?.kind !== "uploaded") return;
+    this.held.delete(fenceText(fence));
+    await this.dropJournal(fence);
+  }
+
+  /** Everything held, for Hello. */
+  list(): { assignment: Assignment; state: HeldState; done: number }[] {
+    return [...this.held.values()].map(({ assignment, kind, done }) => ({ assignment, state: kind, done }));
+  }
+
+  /** Results that no one has acknowledged. */
+  unacknowledged(): ShardResult[] {
+    return [...this.held.values()].flatMap((h) => (h.kind === "uploaded" ? [h.result] : []));
+  }
+
+  /** Attempts of the lane that wait or run: what credits are counted against. */
+  active(lane: string): number {
+    return [...this.held.values()].filter((h) => h.kind !== "uploaded" && h.assignment.lane === lane).length;
+  }
+
+  running(): number {
+    return [...this.held.values()].filter((h) => h.kind === "running").length;
+  }
+
+  /** Accepts nothing more; running attempts go on. */
+  drain(): void {
+    this.closed = true;
+    for (const entry of [...this.held.values()]) if (entry.kind === "accepted") this.forget(entry);
+  }
+
+  /** Resolves when nothing runs any more, or after `withinMs`. */
+  async settled(withinMs: number, clock: Clock): Promise<void> {
+    const ended = [...this.held.values()].flatMap((entry) => (entry.kind === "running" ? [entry.ended] : []));
+    if (ended.length === 0) return;
+    const late = new AbortController();
+    await Promise.race([Promise.all(ended), clock.sleep(withinMs, late.signal).catch(() => {})]);
+    late.abort();
+  }
+
+  /** Stops everything; resolves when all slots are free. Journals of finished attempts stay. */
+  async close(reason: string): Promise<void> {
+    this.drain();
+    const running = [...this.held.values()].filter((h) => h.kind === "running");
+    for (const entry of running) entry.stop.abort(new Error(reason));
+    await Promise.all(running.map((entry) => entry.ended));
+  }
+
+  private startWaiting(): void {
+    for (const entry of this.held.values()) {
+      if (entry.kind !== "accepted") continue;
+      const { assignment } = entry;
+      const device = this.ledger.grant(assignment.lane, assignment.fence);
+      if (device) this.start(assignment, entry.stop, device);
+    }
+  }
+
+  private start(assignment: Assignment, stop: AbortController, device: LedgerDevice): void {
+    const name = fenceText(assignment.fence);
+    const ended = this.runToEnd(assignment, stop, device).then((outcome) => {
+      this.ledger.release(assignment.fence);
+      this.held.delete(name);
+      if (outcome.kind === "result") {
+        this.held.set(name, { kind: "uploaded", assignment, stop, done: 0, result: outcome.result });
+        this.listener.finished(outcome.result);
+      } else if (outcome.kind === "failed") {
+        this.listener.failed(outcome.failure);
+      }
+      this.listener.freed(assignment.lane);
+      this.startWaiting();
+    });
+    this.held.set(name, { kind: "running", assignment, stop, done: 0, ended });
+  }
+
+  private async runToEnd(
+    a: Assignment,
+    stop: AbortController,
+    device: LedgerDevice,
+  ): Promise<AttemptOutcome> {
+    const hooks = {
+      started: () => this.listener.started(a.fence),
+      progressed: (done: number) => {
+        const entry = this.held.get(fenceText(a.fence));
+        if (entry) entry.done = done;
+      },
+    };
+    try {
+      // A turn later, so that `held` says running before anything is reported.
+      await Promise.resolve();
+      const outcome = await this.run(a, device, hooks, stop.signal);
+      return stop.signal.aborted ? { kind: "cancelled" } : outcome;
+    } catch (error) {
+      if (stop.signal.aborted) return { kind: "cancelled" };
+      this.log.error({ err: error, attempt: attemptText(a) }, "attempt failed unexpectedly");
+      const { fence, shard } = a;
+      return { kind: "failed", failure: { fence, shard, class: "infra", message: errorText(error) } };
+    }
+  }
+
+  private forget(entry: Held): void {
+    this.held.delete(fenceText(entry.assignment.fence));
+    this.listener.freed(entry.assignment.lane);
+  }
+}

@@ -1,0 +1,76 @@
+import { type ArtifactStore, getCas } from "../../shared/artifacts/store.js";
+import type { Item } from "../../shared/benchmark/item.js";
+import type { JobSpec, Plan } from "../../shared/benchmark/plan.js";
+import { parseManifest } from "../../shared/datasets/manifest.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+
+const PLANS_KEPT = 8;
+const MANIFESTS_KEPT = 8;
+const MEDIA_BYTES_KEPT = 64 * 1024 * 1024;
+
+/** What attempts need, fetched by hash, verified, and kept for the next attempt of the same job. */
+export class Inputs {
+  private readonly plans = new Kept<Plan>(PLANS_KEPT, () => 1);
+  private readonly manifests = new Kept<Item[]>(MANIFESTS_KEPT, () => 1);
+  private readonly media = new Kept<Buffer>(MEDIA_BYTES_KEPT, (bytes) => bytes.byteLength);
+
+  constructor(private readonly artifacts: ArtifactStore) {}
+
+  /** A job of a plan. Throws not_found. */
+  async job(planSha256: string, id: string): Promise<JobSpec> {
+    const plan = await this.plans.get(planSha256, async () =>
+      JSON.parse((await getCas(this.artifacts, planSha256)).toString("utf8")),
+    );
+    const job = plan.jobs.find((candidate) => candidate.id === id);
+    if (job === undefined) throw new SaiError("not_found", `the plan ${planSha256} has no job ${id}`);
+    return job;
+  }
+
+  /** All items of a job's dataset. */
+  items(job: JobSpec): Promise<Item[]> {
+    const { manifestSha256 } = job.dataset;
+    return this.manifests.get(manifestSha256, async () =>
+      parseManifest(await getCas(this.artifacts, manifestSha256)),
+    );
+  }
+
+  blob(sha256: string): Promise<Buffer> {
+    return this.media.get(sha256, () => getCas(this.artifacts, sha256));
+  }
+}
+
+/** The values used last, up to a total weight; a value that could not be made is not kept. */
+class Kept<T> {
+  private readonly values = new Map<string, { value: Promise<T>; weight: number }>();
+  private total = 0;
+
+  constructor(
+    private readonly maxWeight: number,
+    private readonly weigh: (value: T) => number,
+  ) {}
+
+  async get(key: string, make: () => Promise<T>): Promise<T> {
+    const known = this.values.get(key);
+    if (known) {
+      this.values.delete(key);
+      this.values.set(key, known);
+      return known.value;
+    }
+    const entry = { value: make(), weight: 0 };
+    this.values.set(key, entry);
+    try {
+      const value = await entry.value;
+      entry.weight = this.weigh(value);
+      this.total += entry.weight;
+      for (const [oldest, { weight }] of this.values) {
+        if (this.total <= this.maxWeight || oldest === key) break;
+        this.values.delete(oldest);
+        this.total -= weight;
+      }
+      return value;
+    } catch (error) {
+      this.values.delete(key);
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,184 @@
+/**
+ * An attempt's journal: one file of JSON lines on the agent's disk, so that finished samples outlive the process.
+ *
+ * 1. A `begin` line stands before each sample, its `record` line after it; `uploaded` ends the file.
+ * 2. The file is synced every so many records or ms (64 and 1 s by default), and before the result is sent.
+ * 3. It is removed only after the coordinator has said what became of the result, or when it was told to stop.
+ */
+import { type FileHandle, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { join } from "node:path";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { fenceText, parseFence } from "../../shared/domain/fence.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import type { Assignment, ShardResult } from "./assignment.js";
+
+/** How many records, or how much time, may pass between two syncs. */
+export interface JournalSync {
+  records: number;
+  ms: number;
+}
+
+type Line =
+  | { k: "attempt"; assignment: string }
+  | { k: "begin"; ordinal: number }
+  | { k: "record"; record: ResultRecord }
+  | { k: "uploaded"; result: string };
+
+export class Journal {
+  private unsynced = 0;
+  private syncedAtMs: number;
+  private syncing: Promise<void> = Promise.resolve();
+  /** The first write error; every later call fails with it, so that nothing is reported that is not on disk. */
+  private broken: unknown;
+
+  private constructor(
+    private readonly file: FileHandle,
+    private readonly path: string,
+    private readonly clock: Clock,
+    private readonly sync: JournalSync,
+  ) {
+    this.syncedAtMs = clock.nowMs();
+  }
+
+  /** Starts the journal of an attempt in `dir`. */
+  static async create(
+    dir: string,
+    assignment: Assignment,
+    clock: Clock,
+    sync: JournalSync,
+  ): Promise<Journal> {
+    await mkdir(dir, { recursive: true });
+    const path = join(dir, `${fenceText(assignment.fence)}.jsonl`);
+    const journal = new Journal(await open(path, "w"), path, clock, sync);
+    await journal.append({ k: "attempt", assignment: encode(assignment) });
+    return journal;
+  }
+
+  begin(ordinal: number): Promise<void> {
+    return this.append({ k: "begin", ordinal });
+  }
+
+  async record(record: ResultRecord): Promise<void> {
+    await this.append({ k: "record", record });
+    this.unsynced += 1;
+    if (this.unsynced < this.sync.records && this.clock.nowMs() - this.syncedAtMs < this.sync.ms) return;
+    this.unsynced = 0;
+    this.syncedAtMs = this.clock.nowMs();
+    // Off the sample's path: the next sample may start while the disk works.
+    this.syncing = this.syncing.then(() => this.file.sync()).catch((error) => this.fail(error));
+  }
+
+  /** Resolves when everything written so far is on disk. */
+  async flush(): Promise<void> {
+    await this.syncing;
+    await this.file.sync().catch((error) => this.fail(error));
+    if (this.broken !== undefined) throw this.error();
+  }
+
+  /** Notes the result and syncs: from here on the attempt survives a restart. */
+  async uploaded(result: ShardResult): Promise<void> {
+    await this.append({ k: "uploaded", result: encode(result) });
+    await this.flush();
+  }
+
+  async close(): Promise<void> {
+    await this.syncing;
+    await this.file.close().catch(() => {});
+  }
+
+  async remove(): Promise<void> {
+    await this.close();
+    await rm(this.path, { force: true });
+  }
+
+  private async append(line: Line): Promise<void> {
+    if (this.broken !== undefined) throw this.error();
+    try {
+      await this.file.appendFile(`${JSON.stringify(line)}\n`);
+    } catch (error) {
+      this.fail(error);
+      throw this.error();
+    }
+  }
+
+  private fail(error: unknown): void {
+    this.broken ??= error;
+  }
+
+  private error(): SaiError {
+    return new SaiError("unavailable", `cannot write the journal ${this.path}: ${errorText(this.broken)}`, {
+      hint: "free space below agent.data_dir",
+      cause: this.broken,
+    });
+  }
+}
+
+/** What the journals of an earlier start say. */
+export interface JournalsFound {
+  /** Finished and stored; their results are sent again. */
+  uploaded: { result: ShardResult; assignment: Assignment }[];
+  /** Not finished; `begun` are samples that were in flight. */
+  unfinished: { assignment: Assignment; begun: number[] }[];
+}
+
+/** Reads every journal in `dir`. A torn last line is what a crash leaves and is ignored. */
+export async function readJournals(dir: string): Promise<JournalsFound> {
+  const found: JournalsFound = { uploaded: [], unfinished: [] };
+  const names = await readdir(dir).catch(() => []);
+  for (const name of names.filter((n) => n.endsWith(".jsonl")).sort()) {
+    const lines = parseLines(await readFile(join(dir, name), "utf8"));
+    const head = lines[0];
+    if (head?.k !== "attempt") {
+      await rm(join(dir, name), { force: true });
+      continue;
+    }
+    const last = lines.at(-1);
+    if (last?.k === "uploaded") {
+      found.uploaded.push({
+        result: decode<ShardResult>(last.result),
+        assignment: decode<Assignment>(head.assignment),
+      });
+      continue;
+    }
+    const begun = new Set<number>();
+    for (const line of lines) {
+      if (line.k === "begin") begun.add(line.ordinal);
+      if (line.k === "record") begun.delete(line.record.ordinal);
+    }
+    found.unfinished.push({ assignment: decode<Assignment>(head.assignment), begun: [...begun] });
+  }
+  return found;
+}
+
+/** Removes the journal of an attempt whose fate is known. */
+export const removeJournal = (dir: string, fence: Assignment["fence"]): Promise<void> =>
+  rm(join(dir, `${fenceText(fence)}.jsonl`), { force: true });
+
+function parseLines(text: string): Line[] {
+  const lines: Line[] = [];
+  for (const raw of text.split("\n")) {
+    if (raw === "") continue;
+    try {
+      lines.push(JSON.parse(raw) as Line);
+    } catch {
+      return lines;
+    }
+  }
+  return lines;
+}
+
+// Fences and gates are bigints and inline results are bytes, which JSON lacks.
+function encode(value: Assignment | ShardResult): string {
+  const inline = "inline" in value && value.inline ? Buffer.from(value.inline).toString("base64") : undefined;
+  return JSON.stringify({ ...value, fence: fenceText(value.fence), gate: String(value.gate), inline });
+}
+
+function decode<T extends Assignment | ShardResult>(text: string): T {
+  return JSON.parse(text, (key, v) => {
+    if (key === "fence") return parseFence(v);
+    if (key === "gate") return BigInt(v);
+    if (key === "inline") return Buffer.from(v, "base64");
+    return v;
+  });
+}

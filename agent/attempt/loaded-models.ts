@@ -1,0 +1,101 @@
+/**
+ * Models that are ready on this agent. An attempt borrows one; it stays loaded afterwards for the next attempt, until
+ * room is needed for another: then the one that was idle longest is unloaded. A model in use is never unloaded.
+ */
+import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
+import type { EngineKind, JobSpec } from "../../shared/benchmark/plan.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { Engine, PreparedModel } from "../engines/engine.js";
+import { loadOptionsOf } from "../engines/index.js";
+
+export interface Borrowed {
+  prepared: PreparedModel;
+  /** True for the first use since it was loaded: warm up. */
+  fresh: boolean;
+  giveBack(): void;
+}
+
+interface Entry {
+  name: string;
+  /** What of the job decides the load; engines may still look at the whole job's options in each request. */
+  prepared: Promise<PreparedModel>;
+  users: number;
+  used: boolean;
+}
+
+export class LoadedModels {
+  /** In order of last use. */
+  private readonly entries = new Map<string, Entry>();
+
+  constructor(
+    private readonly engines: ReadonlyMap<EngineKind, Engine>,
+    private readonly maxLoaded: number,
+    private readonly log: Logger,
+  ) {}
+
+  /** The job's model, loaded if it is not. Throws EngineError; SaiError when there is no such engine here. */
+  async borrow(job: JobSpec, signal: AbortSignal): Promise<Borrowed> {
+    const engine = this.engines.get(job.model.engine);
+    if (engine === undefined)
+      throw new SaiError("failed_precondition", `this agent has no engine ${job.model.engine}`);
+    const options = loadOptionsOf(job);
+    const { engine: kind, model, revision, options: own } = job.model;
+    const key = canonicalJson({ kind, model, revision: revision ?? null, own, options: options as Json });
+    const entry = this.entries.get(key) ?? this.load(key, `${kind}:${model}`, engine, job, signal);
+    this.entries.delete(key);
+    this.entries.set(key, entry);
+    entry.users += 1;
+    try {
+      const prepared = await entry.prepared;
+      const fresh = !entry.used;
+      entry.used = true;
+      let lent = true;
+      const giveBack = () => {
+        if (lent) entry.users -= 1;
+        lent = false;
+        void this.makeRoom();
+      };
+      return { prepared, fresh, giveBack };
+    } catch (error) {
+      entry.users -= 1;
+      if (this.entries.get(key) === entry) this.entries.delete(key);
+      throw error;
+    }
+  }
+
+  /** ENGINE:MODEL of everything loaded. */
+  names(): string[] {
+    return [...new Set([...this.entries.values()].map((entry) => entry.name))].sort();
+  }
+
+  /** Unloads everything. */
+  async close(): Promise<void> {
+    await Promise.all([...this.entries.keys()].map((key) => this.unload(key)));
+  }
+
+  private load(key: string, name: string, engine: Engine, job: JobSpec, signal: AbortSignal): Entry {
+    const prepared = engine.prepare(job.model, loadOptionsOf(job), signal).then((model) => {
+      this.log.info({ model: name, loadMs: Math.round(model.loadNs / 1e6), key }, "model ready");
+      return model;
+    });
+    return { name, prepared, users: 0, used: false };
+  }
+
+  private async makeRoom(): Promise<void> {
+    for (const [key, entry] of this.entries) {
+      if (this.entries.size <= this.maxLoaded) return;
+      if (entry.users === 0) await this.unload(key);
+    }
+  }
+
+  private async unload(key: string): Promise<void> {
+    const entry = this.entries.get(key);
+    this.entries.delete(key);
+    try {
+      await (await entry?.prepared)?.unload();
+    } catch (err) {
+      this.log.warn({ err, model: entry?.name }, "unloading a model failed");
+    }
+  }
+}

@@ -1,0 +1,187 @@
+/**
+ * One attempt, top to bottom: fetch what it needs by hash, load the model, warm up, run and journal each sample, store
+ * the records, and say where they are. Whatever goes wrong with a sample is a record; only what goes wrong with the
+ * attempt itself (inputs, model, disk, deadline) makes it fail, with a class that decides about retries.
+ */
+import { type ArtifactStore, recordsKey } from "../../shared/artifacts/store.js";
+import type { JobSpec } from "../../shared/benchmark/plan.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { fenceText } from "../../shared/domain/fence.js";
+import { backoffMs } from "../../shared/runtime/backoff.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import { sha256 } from "../../shared/runtime/hash.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { Random } from "../../shared/runtime/random.js";
+import { EngineError } from "../engines/engine.js";
+import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
+import { attemptText } from "./assignment.js";
+import type { RunAttempt } from "./attempts.js";
+import type { Inputs } from "./inputs.js";
+import { Journal } from "./journal.js";
+import type { Borrowed, LoadedModels } from "./loaded-models.js";
+import type { RequestSlots } from "./request-slots.js";
+import { runSample } from "./run-sample.js";
+import { type SampleContext, sampleContext } from "./sample-context.js";
+
+export interface AttemptParts {
+  nodeId: string;
+  inputs: Inputs;
+  artifacts: ArtifactStore;
+  models: LoadedModels;
+  slots: RequestSlots;
+  journalDir: string;
+  journalSync: { ms: number; records: number };
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+const INLINE_BYTES = 1024;
+const STORE_RETRY = { baseMs: 500, capMs: 60_000 };
+
+export const attemptRunner =
+  (parts: AttemptParts): RunAttempt =>
+  async (assignment, device, hooks, signal) => {
+    const log = parts.log.child({ attempt: attemptText(assignment) });
+    const deadline = new AbortController();
+    const cancelDeadline = parts.clock.after(assignment.deadlineMs, () =>
+      deadline.abort(
+        new SaiError("deadline_exceeded", `the attempt took longer than ${assignment.deadlineMs} ms`),
+      ),
+    );
+    const both = AbortSignal.any([signal, deadline.signal]);
+    let journal: Journal | undefined;
+    try {
+      journal = await Journal.create(parts.journalDir, assignment, parts.clock, parts.journalSync);
+      const job = await parts.inputs.job(assignment.planSha256, assignment.shard.job);
+      const model = await borrowPatiently(parts, job, both);
+      let records: ResultRecord[];
+      try {
+        const ctx = await contextOf(parts, assignment, job, model, device.uuid);
+        await warmUp(ctx, model, assignment, both);
+        hooks.started();
+        records = await runSamples(parts, ctx, assignment, journal, hooks.progressed, both);
+      } finally {
+        model.giveBack();
+      }
+      await journal.flush();
+      const result = await store(parts, assignment, records, both);
+      await journal.uploaded(result);
+      await journal.close();
+      return { kind: "result", result };
+    } catch (error) {
+      await journal?.remove();
+      if (signal.aborted) return { kind: "cancelled" };
+      const failure = failureOf(assignment, both.aborted ? both.reason : error);
+      log.warn({ class: failure.class, err: error }, "attempt failed");
+      return { kind: "failed", failure };
+    } finally {
+      cancelDeadline();
+    }
+  };
+
+/** Loading may meet a server that is starting or busy: transient failures are tried again like a sample's. */
+async function borrowPatiently(parts: AttemptParts, job: JobSpec, signal: AbortSignal): Promise<Borrowed> {
+  const { maxRetries, retryDelayS } = job.generation;
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await parts.models.borrow(job, signal);
+    } catch (error) {
+      if (!(error instanceof EngineError) || error.kind !== "transient" || failures >= maxRetries)
+        throw error;
+      const waitMs = backoffMs(failures, { baseMs: retryDelayS * 1000, capMs: 60_000 }, parts.random);
+      await parts.clock.sleep(Math.max(waitMs, error.retryAfterMs ?? 0), signal);
+    }
+  }
+}
+
+async function contextOf(
+  parts: AttemptParts,
+  { shard, fence }: Assignment,
+  job: JobSpec,
+  { prepared }: Borrowed,
+  device: string,
+): Promise<SampleContext> {
+  return sampleContext({
+    campaign: shard.campaign,
+    job,
+    items: await parts.inputs.items(job),
+    prepared,
+    shard: shard.index,
+    attempt: fenceText(fence),
+    node: { id: parts.nodeId, device_class: device, gpu_uuids: [] },
+    clock: parts.clock,
+    random: parts.random,
+    sha256,
+    readBlob: (hash) => parts.inputs.blob(hash),
+  });
+}
+
+/** Warm-up samples are taken from outside the shard where there are others, and thrown away. */
+async function warmUp(
+  ctx: SampleContext,
+  model: Borrowed,
+  { shard }: Assignment,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!model.fresh) return;
+  for (let i = 0; i < ctx.job.warmup; i += 1) {
+    signal.throwIfAborted();
+    await runSample(ctx, (shard.first + shard.count + i) % ctx.job.samples, signal);
+  }
+}
+
+async function runSamples(
+  parts: AttemptParts,
+  ctx: SampleContext,
+  { shard }: Assignment,
+  journal: Journal,
+  progressed: (done: number) => void,
+  signal: AbortSignal,
+): Promise<ResultRecord[]> {
+  const records: ResultRecord[] = [];
+  const limit = ctx.job.generation.maxConcurrentRequests;
+  for (let ordinal = shard.first; ordinal < shard.first + shard.count; ordinal += 1) {
+    signal.throwIfAborted();
+    await journal.begin(ordinal);
+    const record = await parts.slots.with(`${shard.campaign}/${shard.job}`, limit, signal, () =>
+      runSample(ctx, ordinal, signal),
+    );
+    signal.throwIfAborted();
+    await journal.record(record);
+    records.push(record);
+    progressed(records.length);
+  }
+  return records;
+}
+
+/** Writes the records file; a store that is away is tried again until the deadline, the journal keeps the records. */
+async function store(
+  parts: AttemptParts,
+  { fence, shard, gate }: Assignment,
+  records: ResultRecord[],
+  signal: AbortSignal,
+): Promise<ShardResult> {
+  const bytes = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  const counts: { [status: string]: number } = {};
+  for (const { status } of records) counts[status] = (counts[status] ?? 0) + 1;
+  const result = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
+  if (bytes.byteLength <= INLINE_BYTES) return { ...result, uri: "", inline: bytes };
+  const uri = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
+  for (let failures = 0; ; failures += 1) {
+    try {
+      await parts.artifacts.put(uri, bytes);
+      return { ...result, uri, inline: undefined };
+    } catch (error) {
+      if (!(error instanceof SaiError) || error.code !== "unavailable") throw error;
+      parts.log.warn({ uri, err: errorText(error) }, "storing records failed, trying again");
+      await parts.clock.sleep(backoffMs(failures, STORE_RETRY, parts.random), signal);
+    }
+  }
+}
+
+function failureOf({ fence, shard }: Assignment, error: unknown): ShardFailure {
+  const resource = error instanceof EngineError && error.kind === "oom";
+  return { fence, shard, class: resource ? "resource" : "infra", message: errorText(error) };
+}

@@ -1,0 +1,70 @@
+/**
+ * Keeps a session with a coordinator: dials, serves, and dials again with full jitter when the stream ends or breaks,
+ * until it is told to stop. Running attempts do not notice.
+ */
+import { backoffMs } from "../../shared/runtime/backoff.js";
+import type { Clock } from "../../shared/runtime/clock.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { Random } from "../../shared/runtime/random.js";
+import { Session, type SessionParts } from "./session.js";
+import type { Dial } from "./transport.js";
+
+export interface SupervisorParts {
+  dial: Dial;
+  address: string;
+  session: Omit<SessionParts, "link">;
+  backoff: { baseMs: number; capMs: number };
+  clock: Clock;
+  random: Random;
+  log: Logger;
+}
+
+export class Supervisor {
+  private current: Session | undefined;
+
+  constructor(private readonly parts: SupervisorParts) {}
+
+  /** The session there is now, if any. */
+  session(): Session | undefined {
+    return this.current;
+  }
+
+  /** Resolves when `signal` aborts and the last session has ended. Never rejects. */
+  async run(signal: AbortSignal): Promise<void> {
+    const { clock, random, backoff, log } = this.parts;
+    let address = this.parts.address;
+    let failures = 0;
+    while (!signal.aborted) {
+      let waitMs: number;
+      try {
+        const end = await this.serve(address, signal);
+        failures = 0;
+        address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
+        waitMs = end.kind === "goodbye" ? end.retryAfterMs : 0;
+      } catch (error) {
+        if (signal.aborted) return;
+        // Said once, then every tenth time: a coordinator may stay away for hours.
+        const said = failures % 10 === 0;
+        log[said ? "warn" : "debug"]({ address, reason: reasonOf(error), failures }, "no session");
+        failures += 1;
+        waitMs = 0;
+        address = this.parts.address;
+      }
+      await clock.sleep(Math.max(waitMs, backoffMs(failures, backoff, random)), signal).catch(() => {});
+    }
+  }
+
+  private async serve(address: string, signal: AbortSignal) {
+    const link = await this.parts.dial(address, signal);
+    this.current = new Session({ ...this.parts.session, link });
+    try {
+      return await this.current.run(signal);
+    } finally {
+      this.current = undefined;
+    }
+  }
+}
+
+const reasonOf = (error: unknown): string =>
+  error instanceof SaiError && error.hint ? `${errorText(error)} (${error.hint})` : errorText(error);

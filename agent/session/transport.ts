@@ -1,0 +1,101 @@
+/**
+ * The stream to a coordinator, as the session sees it. The real one is gRPC; a simulation passes its own.
+ */
+import { type ChannelCredentials, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import {
+  type AgentMessage,
+  AgentServiceClient,
+  type CoordinatorMessage,
+} from "../../shared/gen/sai/agent/v1/session.js";
+import { fromServiceError } from "../../shared/rpc/status.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+
+export interface Link {
+  /** False when the peer is slow: the message is queued, but nothing lossy should follow until `drained`. */
+  send(message: AgentMessage): boolean;
+  /** What arrives, in order; ends when the coordinator ends the stream, throws SaiError when it breaks. */
+  readonly messages: AsyncIterable<CoordinatorMessage>;
+  /** Ends our side; what was sent is delivered first if the peer reads within `graceMs`. */
+  close(graceMs: number): Promise<void>;
+}
+
+export type Dial = (address: string, signal: AbortSignal) => Promise<Link>;
+
+const CONNECT_MS = 5000;
+
+/** Dials over gRPC. Throws unavailable when nothing answers within 5 s. */
+export const dialGrpc =
+  (channel: ChannelCredentials = credentials.createInsecure()): Dial =>
+  async (address, signal) => {
+    const client = new AgentServiceClient(address, channel, {
+      "grpc.max_receive_message_length": 4 * 1024 * 1024,
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 5_000,
+      "grpc.keepalive_permit_without_calls": 1,
+      "grpc.enable_retries": 0,
+    });
+    try {
+      await new Promise<void>((resolve, reject) => {
+        client.waitForReady(Date.now() + CONNECT_MS, (error) => (error ? reject(error) : resolve()));
+        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
+      });
+    } catch (cause) {
+      client.close();
+      if (signal.aborted) throw signal.reason;
+      throw new SaiError("unavailable", `no coordinator answers at ${address}`, {
+        hint: "start one with `sai coordinator`, or correct agent.coordinator",
+        cause,
+      });
+    }
+    const stream = client.session();
+    return new GrpcLink(stream, () => client.close(), address);
+  };
+
+class GrpcLink implements Link {
+  private open = true;
+
+  constructor(
+    private readonly stream: ClientDuplexStream<AgentMessage, CoordinatorMessage>,
+    private readonly closeClient: () => void,
+    private readonly address: string,
+  ) {
+    // The error reaches whoever reads `messages`; without a listener it would end the process.
+    stream.on("error", () => {});
+  }
+
+  send(message: AgentMessage): boolean {
+    return this.open && this.stream.writable ? this.stream.write(message) : false;
+  }
+
+  get messages(): AsyncIterable<CoordinatorMessage> {
+    return this.read();
+  }
+
+  private async *read(): AsyncGenerator<CoordinatorMessage> {
+    try {
+      for await (const message of this.stream) yield message as CoordinatorMessage;
+    } catch (error) {
+      if (this.open) throw fromServiceError(error, `session with ${this.address}`);
+    } finally {
+      this.open = false;
+      this.closeClient();
+    }
+  }
+
+  async close(graceMs: number): Promise<void> {
+    if (!this.open) return;
+    this.open = false;
+    await new Promise<void>((resolve) => {
+      const timer = setTimeout(() => {
+        this.stream.cancel();
+        resolve();
+      }, graceMs);
+      this.stream.once("close", () => {
+        clearTimeout(timer);
+        resolve();
+      });
+      this.stream.end();
+    });
+    this.closeClient();
+  }
+}

@@ -1,0 +1,76 @@
+import type { ServerReadableStream } from "@grpc/grpc-js";
+import { type ArtifactStore, casKey, getCas } from "../../shared/artifacts/store.js";
+import type {
+  ArtifactServiceServer,
+  UploadRequest,
+  UploadResponse,
+} from "../../shared/gen/sai/v1/artifact.js";
+import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { toServiceError } from "../../shared/rpc/status.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import { sha256 as hashOf } from "../../shared/runtime/hash.js";
+import { refuse } from "./page.js";
+
+const MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
+const MAX_STAT = 1000;
+const CHUNK_BYTES = 512 * 1024;
+
+/** sai.v1.ArtifactService over the artifact store's blobs by hash. */
+export function artifactService(artifacts: ArtifactStore, onError: OnError): ArtifactServiceServer {
+  return {
+    upload(call, callback) {
+      receive(call)
+        .then(async ({ sha256, bytes }): Promise<UploadResponse> => {
+          await artifacts.put(casKey(sha256), bytes);
+          return { sha256, sizeBytes: bytes.byteLength };
+        })
+        .then(
+          (answer) => callback(null, answer),
+          (error) => {
+            if (!(error instanceof SaiError)) onError(call.getPath(), error);
+            callback(toServiceError(error));
+          },
+        );
+    },
+    statArtifacts: unary(onError, async ({ sha256 }) => {
+      if (sha256.length > MAX_STAT)
+        throw refuse("sha256", `has ${sha256.length} entries, at most ${MAX_STAT}`);
+      const missing: string[] = [];
+      for (const hash of sha256) if ((await artifacts.size(casKey(hash))) === undefined) missing.push(hash);
+      return { missing };
+    }),
+    download: streaming(onError, async function* ({ sha256 }) {
+      const bytes = await getCas(artifacts, sha256);
+      for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
+        yield { chunk: bytes.subarray(at, at + CHUNK_BYTES) };
+    }),
+  };
+}
+
+/** Everything of one upload, checked against its head. */
+async function receive(call: ServerReadableStream<UploadRequest, UploadResponse>) {
+  let head: { sha256: string; sizeBytes: number } | undefined;
+  const chunks: Buffer[] = [];
+  let size = 0;
+  for await (const { part } of call as AsyncIterable<UploadRequest>) {
+    if (part?.$case === "head") {
+      if (head !== undefined) throw refuse("head", "came twice");
+      head = part.value;
+      casKey(head.sha256);
+      if (head.sizeBytes > MAX_UPLOAD_BYTES) {
+        throw refuse("head.size_bytes", `is ${head.sizeBytes}, at most ${MAX_UPLOAD_BYTES}`);
+      }
+    } else if (part?.$case === "chunk") {
+      if (head === undefined) throw refuse("head", "must come first");
+      size += part.value.byteLength;
+      if (size > head.sizeBytes) throw refuse("head.size_bytes", `says ${head.sizeBytes}, more bytes came`);
+      chunks.push(part.value);
+    }
+  }
+  if (head === undefined) throw refuse("head", "is required");
+  if (size !== head.sizeBytes) throw refuse("head.size_bytes", `says ${head.sizeBytes}, ${size} bytes came`);
+  const bytes = Buffer.concat(chunks);
+  const found = hashOf(bytes);
+  if (found !== head.sha256) throw refuse("head.sha256", `says ${head.sha256}, the bytes have ${found}`);
+  return { sha256: head.sha256, bytes };
+}

@@ -1,0 +1,58 @@
+import type { CampaignServiceServer } from "../../shared/gen/sai/v1/campaign.js";
+import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { type CampaignEntry, isEnded } from "../campaigns/board.js";
+import { campaignEvent } from "../campaigns/lifecycle.js";
+import type { CampaignParts } from "../campaigns/parts.js";
+import { prepareRequest, submitCampaign } from "../campaigns/submit.js";
+import { noCampaign } from "../results/streamed-results.js";
+import { campaignMessage, requestOf } from "./convert.js";
+import { pageOf, refuse } from "./page.js";
+
+const MAX_SHOWN = 20;
+/** A watched campaign is shown at most this often. */
+const WATCH_MS = 200;
+
+/** sai.v1.CampaignService over the use cases. */
+export function campaignService(parts: CampaignParts, onError: OnError): CampaignServiceServer {
+  const found = (id: string): CampaignEntry => {
+    const entry = parts.board.campaign(id);
+    if (entry === undefined) throw noCampaign(id);
+    return entry;
+  };
+  return {
+    createCampaign: unary(onError, async ({ spec, idempotencyKey }) => {
+      const entry = await submitCampaign(parts, requestOf(spec), idempotencyKey);
+      return { campaign: campaignMessage(entry, true) };
+    }),
+    validateCampaign: unary(onError, async ({ spec, show }) => {
+      if (show > MAX_SHOWN) throw refuse("show", `is ${show}, at most ${MAX_SHOWN}`);
+      const prepared = await prepareRequest(parts, requestOf(spec));
+      const { ok, findings, jobs, samples } = prepared;
+      return { ok, findings, jobs, samples, messages: ok ? prepared.rendered(show) : [] };
+    }),
+    getCampaign: unary(onError, ({ id }) => ({ campaign: campaignMessage(found(id), true) })),
+    listCampaigns: unary(onError, (request) => {
+      const { page, nextPageToken } = pageOf(parts.board.list(), request, (entry) => entry.value.id);
+      return { campaigns: page.map((entry) => campaignMessage(entry, false)), nextPageToken };
+    }),
+    cancelCampaign: unary(onError, async ({ id }) => {
+      const entry = found(id);
+      if (!isEnded(entry.value.state) && entry.value.state.kind !== "SEALING") {
+        await campaignEvent(parts, entry, { kind: "cancel", reason: "cancelled by the user" });
+      }
+      return { campaign: campaignMessage(entry, true) };
+    }),
+    watchCampaign: streaming(onError, async function* ({ id }, signal) {
+      const entry = found(id);
+      let shown = "";
+      while (!signal.aborted) {
+        const campaign = campaignMessage(entry, true);
+        const now = JSON.stringify(campaign);
+        if (now !== shown) yield { campaign };
+        shown = now;
+        if (isEnded(entry.value.state)) return;
+        await parts.clock.sleep(WATCH_MS, signal).catch(() => {});
+      }
+    }),
+  };
+}

@@ -1,0 +1,76 @@
+import { isStatus, type ResultRecord } from "../../shared/benchmark/record.js";
+import { type ExportResponse, type ResultServiceServer, Summary } from "../../shared/gen/sai/v1/result.js";
+import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { renderCsv } from "../report/report-csv.js";
+import { renderHtml } from "../report/report-html.js";
+import { renderJson } from "../report/report-json.js";
+import type { RecordFilter, ResultsIndex } from "../results/results-index.js";
+import { pageSize, refuse } from "./page.js";
+
+const CHUNK_BYTES = 256 * 1024;
+const FORMATS = ["html", "json", "csv", "jsonl"];
+
+/** sai.v1.ResultService over the results index and the renderers. */
+export function resultService(results: ResultsIndex, version: string, onError: OnError): ResultServiceServer {
+  return {
+    getSummary: unary(onError, async ({ campaignId }) => ({
+      summary: Summary.fromPartial(await results.summary(campaignId)),
+    })),
+    listSamples: unary(onError, async (request) => {
+      const filter = filterOf(request);
+      const size = pageSize(request.pageSize);
+      const skip = request.pageToken === "" ? 0 : Number(request.pageToken);
+      if (!Number.isSafeInteger(skip) || skip < 0)
+        throw refuse("page_token", "was not given by a previous answer");
+      const page: string[] = [];
+      let seen = 0;
+      for await (const record of results.records(request.campaignId, filter)) {
+        seen += 1;
+        if (seen <= skip) continue;
+        if (page.length === size) return { recordsJson: page, nextPageToken: String(skip + size) };
+        page.push(JSON.stringify(record));
+      }
+      return { recordsJson: page, nextPageToken: "" };
+    }),
+    export: streaming(onError, async function* ({ campaignId, format }) {
+      if (!FORMATS.includes(format)) {
+        throw refuse(
+          "format",
+          `is ${JSON.stringify(format.slice(0, 40))}, allowed are ${FORMATS.join(", ")}`,
+        );
+      }
+      if (format === "jsonl") return yield* lines(results.records(campaignId));
+      const summary = await results.summary(campaignId);
+      const text =
+        format === "html"
+          ? renderHtml(summary, { version, generatedAt: new Date().toISOString() })
+          : format === "csv"
+            ? renderCsv(summary)
+            : renderJson(summary);
+      yield* chunks(Buffer.from(text));
+    }),
+  };
+}
+
+function filterOf(request: { jobId: string; status: string }): RecordFilter {
+  const { jobId, status } = request;
+  if (status !== "" && !isStatus(status))
+    throw refuse("status", `is ${JSON.stringify(status.slice(0, 40))}, no status`);
+  return { ...(jobId === "" ? {} : { job: jobId }), ...(isStatus(status) ? { status } : {}) };
+}
+
+async function* lines(records: AsyncIterable<ResultRecord>): AsyncGenerator<ExportResponse> {
+  let batch = "";
+  for await (const record of records) {
+    batch += `${JSON.stringify(record)}\n`;
+    if (batch.length < CHUNK_BYTES) continue;
+    yield { chunk: Buffer.from(batch) };
+    batch = "";
+  }
+  if (batch !== "") yield { chunk: Buffer.from(batch) };
+}
+
+function* chunks(bytes: Buffer): Generator<ExportResponse> {
+  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
+    yield { chunk: bytes.subarray(at, at + CHUNK_BYTES) };
+}

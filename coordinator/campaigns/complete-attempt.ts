@@ -1,0 +1,205 @@
+/**
+ * What becomes of attempts: results are committed (the first one wins), failures are counted and retried or given up,
+ * and a job whose last shard ended is finished.
+ */
+
+import { recordsKey } from "../../shared/artifacts/store.js";
+import { isFailure, type Status } from "../../shared/benchmark/record.js";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
+import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
+import { createdAt, put } from "../store/fenced-store.js";
+import { keys } from "../store/keys.js";
+import type { DoneValue } from "../store/values.js";
+import { type CampaignEntry, countsOf, type JobEntry, type ShardKey } from "./board.js";
+import type { Verdict } from "./commit-queue.js";
+import { finishJob } from "./lifecycle.js";
+import { type CampaignParts, write } from "./parts.js";
+
+/** An attempt's result, as the session converts it. */
+export interface AttemptResult {
+  agent: string;
+  fence: Fence;
+  shard: ShardKey;
+  gate: bigint;
+  uri: string;
+  sha256: string;
+  sizeBytes: number;
+  counts: { [status: string]: number };
+  /** The records file, base64, instead of `uri`. */
+  inline?: string;
+}
+
+/** Commits a result; the verdict goes back to the agent. Rejects when this coordinator no longer leads. */
+export async function completeAttempt(parts: CampaignParts, result: AttemptResult): Promise<Verdict> {
+  const { shard, fence, agent } = result;
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (job === undefined || job.gate !== result.gate) return "CLOSED";
+  const expected = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
+  if (result.inline === undefined && result.uri !== expected) {
+    parts.log.warn({ agent, uri: result.uri, expected }, "a result names another attempt's records; dropped");
+    return "CLOSED";
+  }
+  const { uri, sha256, sizeBytes, counts } = result;
+  const value: DoneValue = {
+    kind: "result",
+    fence: fenceText(fence),
+    agent,
+    uri,
+    sha256,
+    sizeBytes,
+    counts,
+    ...(result.inline === undefined ? {} : { inline: result.inline }),
+  };
+  shardEvent(parts, shard, { kind: "upload", fence });
+  const verdict = await parts.commits.commit(shard, result.gate, value);
+  if (verdict === "COMMITTED") await shardEnded(parts, shard, value, { kind: "commit", fence });
+  return verdict;
+}
+
+/** Counts a failure and retries the shard elsewhere or gives it up. */
+export async function failAttempt(
+  parts: CampaignParts,
+  shard: ShardKey,
+  failure: { agent: string; fence: Fence; class: FailureClass; message: string },
+): Promise<void> {
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (job === undefined) return;
+  const limits = limitsOf(job);
+  const event: ShardEvent = {
+    kind: "fail",
+    fence: failure.fence,
+    class: failure.class,
+    message: failure.message,
+    limits,
+  };
+  await applyEffects(parts, job, shard, failure.agent, shardEvent(parts, shard, event));
+}
+
+/** The agent that held it does not come back. */
+export async function expireAttempt(
+  parts: CampaignParts,
+  shard: ShardKey,
+  agent: string,
+  fence: Fence,
+): Promise<void> {
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (job === undefined) return;
+  shardEvent(parts, shard, { kind: "orphan", fence });
+  await applyEffects(
+    parts,
+    job,
+    shard,
+    agent,
+    shardEvent(parts, shard, { kind: "expire", fence, limits: limitsOf(job) }),
+  );
+}
+
+/** Applies an event to a shard and tells its agent what it must know. Undefined when the event does not fit. */
+export function shardEvent(
+  parts: CampaignParts,
+  shard: ShardKey,
+  event: ShardEvent,
+): ShardEffect[] | undefined {
+  const effects = parts.board.shardEvent(shard, event, parts.clock.nowMs());
+  for (const effect of effects ?? []) {
+    if (effect.kind === "requeue") parts.wake();
+    if (effect.kind !== "end_attempt") continue;
+    parts.agents.ended(effect.agent, effect.fence);
+    if (effect.notify) parts.agents.stop(effect.agent, effect.fence, "it is no longer wanted");
+  }
+  return effects;
+}
+
+async function applyEffects(
+  parts: CampaignParts,
+  job: JobEntry,
+  shard: ShardKey,
+  agent: string,
+  effects: ShardEffect[] | undefined,
+): Promise<void> {
+  const { campaign, job: jobId, index } = shard;
+  for (const effect of effects ?? []) {
+    if (effect.kind === "record_failure") {
+      const message = effect.reason.slice(0, 500);
+      parts.log.warn(
+        { campaign, job: jobId, shard: index, agent, class: effect.class, message },
+        "attempt failed",
+      );
+      const key = keys.fail(campaign, jobId, index, effect.fence);
+      await write(parts, {
+        compare: [createdAt(keys.gate(campaign, jobId), job.gate)],
+        ops: [put(key, { agent, class: effect.class, message })],
+      }).catch((err) => parts.log.debug({ err }, "a failure after the job's end is not recorded"));
+    } else if (effect.kind === "requeue") {
+      parts.events.add(
+        "shard.requeued",
+        { campaign, job: jobId, node: agent },
+        `shard ${index}: ${effect.reason}`,
+      );
+    } else if (effect.kind === "fail_samples") {
+      const value: DoneValue = { kind: "failed", status: effect.status, reason: effect.reason.slice(0, 500) };
+      parts.events.add(
+        "shard.failed",
+        { campaign, job: jobId, node: agent },
+        `shard ${index}: ${effect.reason}`,
+      );
+      const verdict = await parts.commits.commit(shard, job.gate, value);
+      if (verdict === "COMMITTED") await shardEnded(parts, shard, value);
+    }
+  }
+}
+
+async function shardEnded(
+  parts: CampaignParts,
+  shard: ShardKey,
+  value: DoneValue,
+  event?: ShardEvent,
+): Promise<void> {
+  const entry = parts.board.campaign(shard.campaign);
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (entry === undefined || job === undefined) return;
+  job.done.set(shard.index, value);
+  if (event) shardEvent(parts, shard, event);
+  const samples = Math.min(job.spec.shardSize, job.spec.samples - shard.index * job.spec.shardSize);
+  const labels = { engine: job.spec.model.engine, model: job.spec.model.id, jobKind: "quality" };
+  parts.metrics.onRecords(labels, countsOf(value, samples));
+  parts.events.add(
+    "shard.done",
+    { campaign: shard.campaign, job: shard.job },
+    `shard ${shard.index} is done`,
+  );
+  await endIfDone(parts, entry, job);
+}
+
+async function endIfDone(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
+  if (job.done.size === job.shards.length) return finishJob(parts, entry, job);
+  const stop = tooManyFailures(job);
+  if (stop !== undefined) await finishJob(parts, entry, job, { outcome: "FAILED", reason: stop });
+}
+
+const THRESHOLD_FROM = 20;
+
+function tooManyFailures(job: JobEntry): string | undefined {
+  const { maxFailures, failureThreshold } = job.spec.test;
+  let failed = 0;
+  let done = 0;
+  for (const value of job.done.values()) {
+    for (const [status, n] of Object.entries(countsOf(value, job.spec.shardSize))) {
+      done += n;
+      if (isFailure(status as Status)) failed += n;
+    }
+  }
+  if (maxFailures !== undefined && failed > maxFailures) {
+    return `${failed} samples failed, max_failures allows ${maxFailures}`;
+  }
+  if (failureThreshold !== undefined && done >= THRESHOLD_FROM && failed / done > failureThreshold) {
+    return `${failed} of ${done} samples failed, failure_threshold allows ${failureThreshold}`;
+  }
+  return undefined;
+}
+
+const limitsOf = (job: JobEntry): RetryLimits => ({
+  ...RETRY_LIMITS,
+  attempts: Math.min(RETRY_LIMITS.attempts, job.spec.maxAttempts),
+});

@@ -1,0 +1,157 @@
+/**
+ * Applies campaign and job transitions: the state is written under our epoch first, then shown and announced. What a
+ * transition asks for beyond that is done here too: closing gates, stopping attempts, sealing.
+ *
+ * 1. What people see was written before.
+ * 2. A job's gate is gone before its manifest is written, so that the manifest is complete.
+ */
+
+import { putCas } from "../../shared/artifacts/store.js";
+import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
+import {
+  type CampaignEvent,
+  campaignOutcome,
+  isTerminal,
+  type Outcome,
+  transitionCampaign,
+} from "../../shared/domain/campaign.js";
+import { type JobEvent, jobOutcome, transitionJob } from "../../shared/domain/job.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import { del, delRange, put } from "../store/fenced-store.js";
+import { keys } from "../store/keys.js";
+import type { Op } from "../store/store.js";
+import { type CampaignEntry, isEnded, type JobEntry, tallyJob } from "./board.js";
+import { type CampaignParts, write } from "./parts.js";
+
+/** Moves a campaign on. Throws failed_precondition when the event does not fit its state. */
+export async function campaignEvent(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  event: CampaignEvent,
+): Promise<void> {
+  const campaign = entry.value.id;
+  const step = transitionCampaign(entry.value.state, event, parts.clock.wallMs());
+  if (!step.ok) throw new SaiError("failed_precondition", `campaign ${campaign}: ${step.reason}`);
+  const value = { ...entry.value, state: step.state };
+  const close: Op[] = step.effects.some((e) => e.kind === "close_gates")
+    ? [delRange(keys.gatesOf(campaign))]
+    : [];
+  // Shown before the write is answered only to ourselves: a second event must not start from the old state.
+  const before = entry.value;
+  entry.value = value;
+  try {
+    await write(parts, { ops: [put(keys.campaign(campaign), value), ...close] });
+  } catch (error) {
+    entry.value = before;
+    throw error;
+  }
+  if (isTerminal(step.state)) entry.endedMs = parts.clock.wallMs();
+  for (const effect of step.effects) {
+    if (effect.kind === "announce") {
+      parts.events.add(
+        effect.event,
+        { campaign },
+        `${value.name} is ${step.state.kind.toLowerCase()}${why(effect)}`,
+      );
+      parts.log.info({ campaign, state: step.state.kind, reason: effect.reason }, "campaign transition");
+    } else if (effect.kind === "wake_scheduler") parts.wake();
+    else if (effect.kind === "cancel_attempts") await cancelJobs(parts, entry, value.state);
+  }
+  if (step.state.kind === "SEALING") await sealCampaign(parts, entry);
+}
+
+/** Moves a job on in memory; its record is written with the next campaign step or seal. */
+export function jobEvent(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  job: JobEntry,
+  event: JobEvent,
+): boolean {
+  const step = transitionJob(job.state, event, parts.clock.wallMs());
+  if (!step.ok) return false;
+  job.state = step.state;
+  for (const effect of step.effects) {
+    if (effect.kind === "announce") {
+      const about = { campaign: entry.value.id, job: job.spec.id };
+      parts.events.add(
+        effect.event,
+        about,
+        `${job.spec.id} is ${step.state.kind.toLowerCase()}${why(effect)}`,
+      );
+    } else if (effect.kind === "cancel_attempts") stopAttempts(parts, job, event);
+    else if (effect.kind === "wake_scheduler") parts.wake();
+  }
+  return true;
+}
+
+/** Ends a job whose shards have all ended, or that must stop, and the campaign when it was the last one. */
+export async function finishJob(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  job: JobEntry,
+  stop?: { outcome: Outcome; reason: string },
+): Promise<void> {
+  const tally = tallyJob(job);
+  const outcome =
+    stop?.outcome ??
+    jobOutcome({ samples: tally.samples, answered: tally.samplesDone - tally.samplesFailed });
+  if (!jobEvent(parts, entry, job, { kind: "finish", outcome, reason: stop?.reason ?? "" })) return;
+  await sealJob(parts, entry, job);
+  const outcomes = entry.jobs.flatMap((j) => (isEnded(j.state) ? [j.state.kind as Outcome] : []));
+  if (outcomes.length < entry.jobs.length || entry.value.state.kind !== "RUNNING") return;
+  const failed = entry.jobs.reduce((sum, j) => sum + tallyJob(j).samplesFailed, 0);
+  const reason = stop?.reason ?? (failed > 0 ? `${failed} samples could not be run` : "");
+  await campaignEvent(parts, entry, { kind: "finish", outcome: campaignOutcome(outcomes), reason });
+}
+
+/** Closes the gate, writes the manifest of what committed, deletes the shard records. */
+async function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
+  const campaign = entry.value.id;
+  const id = job.spec.id;
+  await write(parts, {
+    ops: [del(keys.gate(campaign, id)), put(keys.job(campaign, id), { campaign, id, state: job.state })],
+  });
+  await parts.commits.drained();
+  const shards = [...job.done].sort(([a], [b]) => a - b).map(([index, done]) => ({ index, ...done }));
+  const manifest = { v: 1, campaign, job: id, shards } as unknown as Json;
+  job.manifestSha256 = await putCas(parts.artifacts, Buffer.from(canonicalJson(manifest)));
+  jobEvent(parts, entry, job, { kind: "sealed" });
+  await write(parts, {
+    ops: [
+      put(keys.job(campaign, id), { campaign, id, state: job.state }),
+      delRange(keys.doneOf(campaign, id)),
+      delRange(keys.failsOf(campaign, id)),
+    ],
+  });
+}
+
+async function cancelJobs(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  state: { kind: string; reason?: string },
+) {
+  for (const job of entry.jobs) {
+    if (isEnded(job.state)) continue;
+    if (!jobEvent(parts, entry, job, { kind: "cancel", reason: state.reason ?? "" })) continue;
+    await sealJob(parts, entry, job);
+  }
+}
+
+async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
+  const summary = await parts.results.summary(entry.value.id);
+  const key = `run/${entry.value.id}/summary.json`;
+  await parts.artifacts.put(key, Buffer.from(canonicalJson(JSON.parse(JSON.stringify(summary)))));
+  await campaignEvent(parts, entry, { kind: "sealed" });
+}
+
+/** Tells the agents of a job's open attempts to stop; late results find the gate gone. */
+function stopAttempts(parts: CampaignParts, job: JobEntry, event: JobEvent): void {
+  const reason = "reason" in event && event.reason !== "" ? event.reason : "the job has ended";
+  for (const shard of job.shards) {
+    if ("fence" in shard && "agent" in shard) parts.agents.stop(shard.agent, shard.fence, reason);
+  }
+  job.untried = [];
+  job.retries.clear();
+}
+
+const why = (effect: { reason: string }): string => (effect.reason === "" ? "" : `: ${effect.reason}`);

@@ -1,0 +1,19 @@
+import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
+import type { Summary } from "../../shared/benchmark/summary.js";
+
+/** Which records of a campaign; absent means all. */
+export interface RecordFilter {
+  job?: string;
+  status?: Status;
+}
+
+/**
+ * What people query. It is a projection of the committed records and may be rebuilt from them at any time; this
+ * version streams them from the artifact store at each question, a database may answer the same questions later.
+ */
+export interface ResultsIndex {
+  /** Metrics, intervals, comparisons and failures of what has committed so far. Throws not_found. */
+  summary(campaign: string): Promise<Summary>;
+  /** Records of committed shards in job and ordinal order. Throws not_found. */
+  records(campaign: string, filter?: RecordFilter): AsyncIterable<ResultRecord>;
+}

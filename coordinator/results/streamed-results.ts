@@ -1,0 +1,112 @@
+/**
+ * Results straight from the artifacts: the records of committed attempts are read, verified by hash and aggregated.
+ * Shards that were given up have no file; their samples get the records that say so, the same at each reading.
+ *
+ * A summary of a campaign is kept until another shard commits, because its intervals take a while to draw.
+ */
+import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
+import { createAggregate } from "../../shared/benchmark/aggregate.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import type { Summary } from "../../shared/benchmark/summary.js";
+import { parseManifest } from "../../shared/datasets/manifest.js";
+import { shardRange } from "../../shared/domain/sharding.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import { sha256 } from "../../shared/runtime/hash.js";
+import type { Board, CampaignEntry, JobEntry } from "../campaigns/board.js";
+import type { DoneValue } from "../store/values.js";
+import { givenUpRecords } from "./given-up-records.js";
+import type { RecordFilter, ResultsIndex } from "./results-index.js";
+
+export class StreamedResults implements ResultsIndex {
+  private readonly kept = new Map<string, { state: string; summary: Promise<Summary> }>();
+
+  constructor(
+    private readonly board: Board,
+    private readonly artifacts: ArtifactStore,
+  ) {}
+
+  async summary(campaign: string): Promise<Summary> {
+    const entry = this.entry(campaign);
+    const shards = entry.jobs.reduce((sum, job) => sum + job.done.size, 0);
+    const state = `${entry.value.state.kind} ${shards}`;
+    const kept = this.kept.get(campaign);
+    if (kept?.state === state) return kept.summary;
+    const summary = this.summarize(entry);
+    this.kept.set(campaign, { state, summary });
+    summary.catch(() => this.kept.delete(campaign));
+    return summary;
+  }
+
+  async *records(campaign: string, filter: RecordFilter = {}): AsyncGenerator<ResultRecord> {
+    const entry = this.entry(campaign);
+    if (filter.job !== undefined && !entry.jobs.some((job) => job.spec.id === filter.job)) {
+      throw new SaiError("not_found", `campaign ${campaign} has no job ${filter.job}`);
+    }
+    for (const job of entry.jobs) {
+      if (filter.job !== undefined && job.spec.id !== filter.job) continue;
+      for (const [index, done] of [...job.done].sort(([a], [b]) => a - b)) {
+        for (const record of await this.ofShard(entry, job, index, done)) {
+          if (filter.status === undefined || record.status === filter.status) yield record;
+        }
+      }
+    }
+  }
+
+  /** The records of one committed shard, by ordinal. */
+  async ofShard(
+    entry: CampaignEntry,
+    job: JobEntry,
+    index: number,
+    done: DoneValue,
+  ): Promise<ResultRecord[]> {
+    if (done.kind === "split") return [];
+    if (done.kind === "failed") {
+      const items = parseManifest(await getCas(this.artifacts, job.spec.dataset.manifestSha256));
+      const range = shardRange(index, job.spec.samples, job.spec.shardSize);
+      return givenUpRecords(entry.value.id, job.spec, index, range, done, items, sha256);
+    }
+    const bytes =
+      done.inline === undefined
+        ? await getVerified(this.artifacts, done.uri, done.sha256)
+        : Buffer.from(done.inline, "base64");
+    return bytes
+      .toString("utf8")
+      .split("\n")
+      .filter((line) => line !== "")
+      .map((line) => JSON.parse(line) as ResultRecord);
+  }
+
+  private async summarize(entry: CampaignEntry): Promise<Summary> {
+    const { value, plan } = entry;
+    const time = (ms: number | undefined) => (ms === undefined ? "" : new Date(ms).toISOString());
+    const aggregate = createAggregate(plan ?? emptyPlan(entry));
+    for await (const record of this.records(value.id)) aggregate.add(record);
+    return aggregate.summary({
+      state: value.state.kind.toLowerCase(),
+      createdAt: time(value.createdMs),
+      endedAt: time(entry.endedMs),
+      planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
+      warnings: value.warnings,
+    });
+  }
+
+  private entry(campaign: string): CampaignEntry {
+    const entry = this.board.campaign(campaign);
+    if (entry === undefined) throw noCampaign(campaign);
+    return entry;
+  }
+}
+
+export const noCampaign = (id: string): SaiError =>
+  new SaiError("not_found", `no campaign ${id.slice(0, 80)}`, {
+    hint: "`sai campaign list` shows those there are",
+  });
+
+const emptyPlan = ({ value }: CampaignEntry) => ({
+  v: 1 as const,
+  campaign: value.id,
+  name: value.name,
+  description: value.description,
+  suiteSha256: value.suiteSha256,
+  jobs: [],
+});

@@ -1,0 +1,209 @@
+/**
+ * The schedule loop: snapshot, decide, apply. Whatever may make room or work wakes it; wake-ups that come together are
+ * one cycle. The plan is applied to the state as it is by then: a shard that is no longer pending, an agent that is no
+ * longer ready or has no credit left drops out of it.
+ */
+import type { JobSpec } from "../shared/benchmark/plan.js";
+import { sameFence } from "../shared/domain/fence.js";
+import { shardRange } from "../shared/domain/sharding.js";
+import type { Clock } from "../shared/runtime/clock.js";
+import type { Logger } from "../shared/runtime/logger.js";
+import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
+import type { Metrics } from "./metrics.js";
+import { feasible } from "./scheduler/feasible.js";
+import { schedule } from "./scheduler/schedule.js";
+import { type AgentSnapshot, type Assignment, type JobSnapshot, modelKey } from "./scheduler/snapshot.js";
+import { type AttemptOrder, sendOrders } from "./sessions/assign.js";
+import type { Fleet, NodeEntry } from "./sessions/fleet.js";
+
+export interface SchedulingParts {
+  board: Board;
+  fleet: Fleet;
+  clock: Clock;
+  log: Logger;
+  metrics: Metrics;
+  epoch: bigint;
+  acceptDeadlineMs: number;
+  /** A model that waited this long may push another off a lane. */
+  maxWaitMs: number;
+  /** Takes an assignment back that was not accepted in time. */
+  giveBack(
+    shard: { campaign: string; job: string; index: number },
+    fence: { epoch: bigint; n: bigint },
+  ): void;
+}
+
+const COALESCE_MS = 2;
+const LOAD_ALLOWANCE_MS = 15 * 60_000;
+
+export class Scheduling {
+  private cancelTimer: (() => void) | undefined;
+  private n = 0n;
+  private readonly lastModel = new Map<string, string>();
+  private stopped = false;
+
+  constructor(private readonly parts: SchedulingParts) {}
+
+  /** Asks for a cycle soon. */
+  wake(): void {
+    if (this.stopped) return;
+    this.cancelTimer ??= this.parts.clock.after(COALESCE_MS, () => {
+      this.cancelTimer = undefined;
+      this.cycle();
+    });
+  }
+
+  stop(): void {
+    this.stopped = true;
+    this.cancelTimer?.();
+  }
+
+  /** Takes back assignments whose accept deadline has passed; called a few times a second. */
+  sweep(): void {
+    const now = this.parts.clock.nowMs();
+    for (const node of this.parts.fleet.list()) {
+      for (const { shard, fence } of [...node.attempts.values()]) {
+        const state = this.parts.board.shard(shard);
+        if (state?.kind === "ASSIGNED" && sameFence(state.fence, fence) && state.acceptByMs <= now) {
+          this.parts.giveBack(shard, fence);
+        }
+      }
+    }
+  }
+
+  private cycle(): void {
+    const { clock, metrics, board } = this.parts;
+    const startMs = clock.nowMs();
+    const jobs = [...runningJobs(board)];
+    if (jobs.length === 0) return;
+    const agents = this.parts.fleet.list().map((node) => this.agentSnapshot(node));
+    const snapshot = { agents, jobs: jobs.map(jobSnapshot), maxWaitMs: this.parts.maxWaitMs };
+    const plan = schedule(snapshot, startMs);
+    const sent = this.apply(plan.assignments, new Map(agents.map((agent) => [agent.id, agent])));
+    for (const { entry } of jobs) {
+      const reasons = plan.waiting
+        .filter((w) => w.campaign === entry.value.id)
+        .map((w) => `${w.job}: ${w.reason}`);
+      entry.waiting = reasons;
+    }
+    metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
+    if (sent > 0) this.parts.log.debug({ assignments: sent, waiting: plan.waiting.length }, "plan applied");
+  }
+
+  private apply(assignments: Assignment[], agents: Map<string, AgentSnapshot>): number {
+    const batches = new Map<NodeEntry, AttemptOrder[]>();
+    for (const a of assignments) {
+      const node = this.parts.fleet.node(a.agent);
+      const agent = agents.get(a.agent);
+      const job = this.parts.board.job(a.campaign, a.job);
+      if (!node?.peer || !agent || !job || this.parts.fleet.credit(node, a.lane) <= 0) continue;
+      if (!feasible(agent, jobRequirements(job.spec)).ok) continue;
+      const order = this.assign(node, job, a);
+      if (order) batches.set(node, [...(batches.get(node) ?? []), order]);
+    }
+    let sent = 0;
+    for (const [node, batch] of batches) {
+      sendOrders(node, batch);
+      sent += batch.length;
+    }
+    return sent;
+  }
+
+  private assign(node: NodeEntry, job: JobEntry, a: Assignment): AttemptOrder | undefined {
+    const { board, clock, fleet, epoch, acceptDeadlineMs } = this.parts;
+    const planSha256 = planOf(board, a.campaign);
+    if (planSha256 === undefined) return undefined;
+    this.n += 1n;
+    const fence = { epoch, n: this.n };
+    const key = { campaign: a.campaign, job: a.job, index: a.shardIndex };
+    const before = board.shard(key);
+    const acceptByMs = clock.nowMs() + acceptDeadlineMs;
+    if (!board.shardEvent(key, { kind: "assign", fence, agent: node.id, acceptByMs }, clock.nowMs()))
+      return undefined;
+    fleet.given(node, { fence, shard: key, lane: a.lane });
+    job.waitingSinceMs = clock.nowMs();
+    const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
+    this.lastModel.set(`${node.id}/${a.lane}`, model);
+    const range = shardRange(a.shardIndex, job.spec.samples, job.spec.shardSize);
+    return {
+      fence,
+      shard: { ...key, ...range },
+      gate: job.gate,
+      planSha256,
+      lane: a.lane,
+      model,
+      deadlineMs: deadlineMs(job.spec, range.count),
+      attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
+    };
+  }
+
+  private agentSnapshot(node: NodeEntry): AgentSnapshot {
+    const devices = node.inventory?.devices ?? [];
+    const lanes = [...new Set(devices.map((d) => d.kind))].map((lane) => {
+      const lastModel = this.lastModel.get(`${node.id}/${lane}`);
+      return {
+        lane,
+        credits: node.peer ? this.parts.fleet.credit(node, lane) : 0,
+        deviceClass: lane,
+        ...(lastModel === undefined ? {} : { lastModel }),
+      };
+    });
+    const engines = (node.inventory?.engines ?? []).map((e) => ({
+      kind: e.kind as JobSnapshot["engine"],
+      models: e.models,
+      ...(e.unavailable === "" ? {} : { unavailable: e.unavailable }),
+    }));
+    const { id, loadedModels } = node;
+    return { id, state: node.state.kind, cordoned: false, lanes, engines, loadedModels };
+  }
+}
+
+function* runningJobs(board: Board): Generator<{ entry: CampaignEntry; job: JobEntry }> {
+  for (const entry of board.list()) {
+    if (entry.value.state.kind !== "RUNNING") continue;
+    for (const job of entry.jobs) {
+      if (job.state.kind === "RUNNING" && (job.untried.length > 0 || job.retries.size > 0))
+        yield { entry, job };
+    }
+  }
+}
+
+function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): JobSnapshot {
+  return {
+    campaign: entry.value.id,
+    job: job.spec.id,
+    priority: entry.value.priority,
+    createdMs: entry.value.createdMs,
+    modelLoads: job.spec.model.engine === "ollama" || job.spec.model.engine === "ocr",
+    gate: job.gate,
+    pending: job.untried,
+    retries: [...job.retries].map(([index, failedOn]) => ({ index, failedOn })),
+    inFlight: job.inFlight,
+    waitingSinceMs: job.waitingSinceMs,
+    ...jobRequirements(job.spec),
+  };
+}
+
+const jobRequirements = (spec: JobSpec) => ({
+  engine: spec.model.engine,
+  model: spec.model.model,
+  lanes: lanesOf(spec),
+});
+
+/** Servers elsewhere take requests, not devices; a simulated job may ask for a declared test device. */
+function lanesOf(spec: JobSpec): string[] {
+  if (spec.model.engine === "ollama" || spec.model.engine === "openai") return ["remote"];
+  return spec.model.options["device"] === "test" ? ["test"] : ["cpu"];
+}
+
+function planOf(board: Board, campaign: string): string | undefined {
+  const state = board.campaign(campaign)?.value.state;
+  return state?.kind === "RUNNING" ? state.planSha256 : undefined;
+}
+
+/** Every try of every sample may take its whole timeout, and the model may have to be loaded. */
+function deadlineMs(spec: JobSpec, samples: number): number {
+  const { timeoutS, maxRetries, retryDelayS } = spec.generation;
+  const sampleMs = (timeoutS * (maxRetries + 1) + retryDelayS * 2 ** maxRetries) * 1000;
+  return Math.round(samples * sampleMs + LOAD_ALLOWANCE_MS);
+}

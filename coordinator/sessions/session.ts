@@ -1,0 +1,224 @@
+/**
+ * One agent's session, seen from the coordinator: Hello, verdicts on what it held, the store probe, Ready; then news of
+ * attempts until the stream ends.
+ *
+ * 1. The first message is Hello; nothing else is looked at before.
+ * 2. READY needs the verdicts given, the inventory known and the probe read back.
+ * 3. A newer stream of the same agent displaces the older one; an older incarnation is refused.
+ */
+import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
+import { fenceText, sameFence } from "../../shared/domain/fence.js";
+import { nameProblem } from "../../shared/domain/ids.js";
+import type { AgentMessage, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { Board } from "../campaigns/board.js";
+import { completeAttempt, expireAttempt, failAttempt, shardEvent } from "../campaigns/complete-attempt.js";
+import type { CampaignParts } from "../campaigns/parts.js";
+import { failureClassOf, fenceOf, resultOf, shardOf } from "./convert.js";
+import type { Fleet, NodeEntry } from "./fleet.js";
+import type { Peer } from "./peer.js";
+
+const PROTOCOL = 1;
+const PROBE_RETRY_MS = 10_000;
+
+export interface SessionParts {
+  campaigns: CampaignParts;
+  board: Board;
+  fleet: Fleet;
+  artifacts: ArtifactStore;
+  heartbeatIntervalMs: number;
+  log: Logger;
+}
+
+export class AgentSession {
+  private node: NodeEntry | undefined;
+  private probed = false;
+
+  constructor(
+    private readonly parts: SessionParts,
+    private readonly peer: Peer,
+  ) {}
+
+  /** Handles one message; throws SaiError when the session must end with it. */
+  async receive(message: AgentMessage): Promise<void> {
+    const body = message.body;
+    if (this.node === undefined) {
+      if (body?.$case !== "hello")
+        throw new SaiError("failed_precondition", "the first message must be Hello");
+      return this.hello(message, body.value);
+    }
+    const node = this.node;
+    const { fleet, campaigns } = this.parts;
+    if (node.peer !== this.peer) return; // displaced: what comes late does not count
+    fleet.heard(node);
+    switch (body?.$case) {
+      case "heartbeat":
+        node.loadedModels = body.value.loadedModels;
+        node.loopLagMs = body.value.loopLagMs;
+        campaigns.metrics.setLoadedModels(node.id, body.value.loadedModels.length);
+        return this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
+      case "inventory":
+        if (body.value.inventory) fleet.setInventory(node, body.value.hash, body.value.inventory);
+        return this.readyIfReconciled(node);
+      case "credit":
+        return fleet.offer(node, body.value.lane, body.value.total);
+      case "accepted":
+        for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "accept");
+        return;
+      case "started":
+        for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "start");
+        return;
+      case "progress":
+        for (const { fence, done } of body.value.attempts) {
+          const held = node.attempts.get(fenceText(fenceOf(fence)));
+          if (held) this.parts.board.progressed(held.shard, done);
+        }
+        return;
+      case "rejected":
+      case "retracted": {
+        const reason = body.$case === "rejected" ? body.value.reason : "given back";
+        for (const wire of body.value.fences) {
+          const fence = fenceOf(wire);
+          const held = node.attempts.get(fenceText(fence));
+          if (held) shardEvent(campaigns, held.shard, { kind: "give_back", fence, reason });
+        }
+        return;
+      }
+      case "results":
+        await Promise.all(body.value.results.map((result) => this.commit(node, resultOf(node.id, result))));
+        return;
+      case "failed": {
+        const { message, class: failureClass } = body.value;
+        const failure = {
+          agent: node.id,
+          fence: fenceOf(body.value.fence),
+          class: failureClassOf(failureClass),
+          message,
+        };
+        return failAttempt(campaigns, shardOf(body.value.shard), failure);
+      }
+      case "bye":
+        fleet.event(node, { kind: "bye", reason: body.value.reason });
+        return;
+      case "hello":
+        throw new SaiError("failed_precondition", "a second Hello came on one stream");
+      case "released":
+      case undefined:
+        return;
+    }
+  }
+
+  /** The stream ended. */
+  ended(): void {
+    const node = this.node;
+    if (node === undefined || node.peer !== this.peer) return;
+    node.peer = undefined;
+    this.parts.fleet.event(node, { kind: "disconnect" });
+  }
+
+  private async hello(message: AgentMessage, hello: Hello): Promise<void> {
+    const { fleet } = this.parts;
+    const problem = nameProblem(message.agentId);
+    if (problem)
+      throw new SaiError("invalid_argument", `the agent's id ${problem}`, { hint: "set agent.id" });
+    if (hello.protocol !== PROTOCOL) {
+      throw new SaiError(
+        "failed_precondition",
+        `protocol ${hello.protocol} is not spoken here, ${PROTOCOL} is`,
+        {
+          hint: `install the coordinator's version on ${message.agentId}`,
+        },
+      );
+    }
+    const node = fleet.meet(message.agentId);
+    if (message.incarnation < node.incarnation) {
+      throw new SaiError("already_exists", `a newer start of agent ${node.id} is connected`, {
+        hint: "give every agent its own agent.id and agent.data_dir",
+      });
+    }
+    this.node = node;
+    const before = node.peer;
+    node.peer = this.peer;
+    before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
+    node.version = hello.version;
+    node.incarnation = message.incarnation;
+    fleet.resetCredits(node);
+    fleet.event(node, { kind: "hello", incarnation: message.incarnation });
+    const known = fleet.knowsInventory(hello.inventoryHash);
+    if (known) fleet.setInventory(node, hello.inventoryHash, known);
+    this.peer.send({
+      $case: "welcome",
+      value: {
+        heartbeatIntervalMs: this.parts.heartbeatIntervalMs,
+        needInventory: known === undefined,
+        verdicts: await this.verdicts(node, hello),
+      },
+    });
+    await this.probe(node, hello.probe);
+    this.readyIfReconciled(node);
+  }
+
+  /** What to do with what it held; what we thought it held and it does not is over. */
+  private async verdicts(node: NodeEntry, hello: Hello) {
+    const { board, campaigns } = this.parts;
+    const verdicts = hello.held.map((held) => {
+      const fence = fenceOf(held.fence);
+      const shard = board.shard(shardOf(held.shard));
+      const current =
+        shard !== undefined && "fence" in shard && sameFence(shard.fence, fence) ? shard.kind : undefined;
+      // A finished result is resent and gets its own answer.
+      if (held.state === "uploaded") return { fence, verdict: "KEEP" };
+      if (current === "DONE") return { fence, verdict: "COMMITTED" };
+      return { fence, verdict: current === undefined ? "STOP" : "KEEP" };
+    });
+    const held = new Set(hello.held.map((h) => fenceText(fenceOf(h.fence))));
+    for (const attempt of [...node.attempts.values()]) {
+      if (held.has(fenceText(attempt.fence))) continue;
+      const { shard, fence } = attempt;
+      const gone = shardEvent(campaigns, shard, {
+        kind: "give_back",
+        fence,
+        reason: `${node.id} does not have it`,
+      });
+      if (gone === undefined) await expireAttempt(campaigns, shard, node.id, fence);
+    }
+    return verdicts;
+  }
+
+  private async probe(node: NodeEntry, probe: StoreProbe | undefined): Promise<void> {
+    try {
+      if (probe === undefined) throw new Error("the agent sent no probe");
+      await getVerified(this.parts.artifacts, probe.key, probe.sha256);
+      await this.parts.artifacts.remove(probe.key);
+      this.probed = true;
+      node.reason = "";
+    } catch (error) {
+      node.reason = `its artifact store is not ours (${this.parts.artifacts.location}): ${errorText(error)}`;
+      this.parts.log.warn({ node: node.id, reason: node.reason }, "store probe failed");
+      const value = {
+        address: "",
+        retryAfterMs: PROBE_RETRY_MS,
+        reason: `${node.reason}; set artifacts.dir alike`,
+      };
+      this.peer.send({ $case: "goodbye", value });
+    }
+  }
+
+  private readyIfReconciled(node: NodeEntry): void {
+    if (!this.probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
+    this.peer.send({ $case: "ready", value: {} });
+    this.parts.fleet.event(node, { kind: "reconciled" });
+  }
+
+  private shardEventOf(node: NodeEntry, fence: ReturnType<typeof fenceOf>, kind: "accept" | "start"): void {
+    const held = node.attempts.get(fenceText(fence));
+    if (held) shardEvent(this.parts.campaigns, held.shard, { kind, fence });
+  }
+
+  private async commit(node: NodeEntry, result: ReturnType<typeof resultOf>): Promise<void> {
+    const verdict = await completeAttempt(this.parts.campaigns, result);
+    this.parts.fleet.ended(node.id, result.fence);
+    this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence: result.fence, verdict }] } });
+  }
+}
