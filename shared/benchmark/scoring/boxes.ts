@@ -21,7 +21,7 @@ export function readBox(value: Json | undefined): Box | undefined {
 /** Area of the intersection ÷ area of the union, 0 to 1. */
 export function iou(a: Box, b: Box): number {
   const shared = overlap(a.xc, a.w, b.xc, b.w) * overlap(a.yc, a.h, b.yc, b.h);
-  return shared / (a.w * a.h + b.w * b.h - shared);
+  return Math.min(1, shared / (a.w * a.h + b.w * b.h - shared));
 }
 
 function overlap(centreA: number, sizeA: number, centreB: number, sizeB: number): number {

@@ -7,7 +7,8 @@
 export function mcnemarExact(aOnly: number, bOnly: number): number {
   const n = aOnly + bOnly;
   const least = Math.min(aOnly, bOnly);
-  if (aOnly === bOnly) return 1;
+  // The two halves then meet or overlap: the sum is 1 but for rounding.
+  if (Math.abs(aOnly - bOnly) <= 1) return 1;
   // Sum from the largest term down, relative to it: no overflow and no cancellation at any n.
   const largest = logChoose(n, least) - n * Math.LN2;
   let relative = 1;

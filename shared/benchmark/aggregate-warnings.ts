@@ -1,0 +1,42 @@
+/** What a reader of the numbers should know before trusting them. One line each, in matrix order. */
+import type { CellInput } from "./aggregate-cell.js";
+import type { Cell } from "./summary.js";
+
+const FEW_ITEMS = 30;
+const PREFIX_CACHE_SHARE = 0.1;
+
+export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] {
+  const where = `${job.model.id} × ${job.prompt.id} × ${job.dataset.id}`;
+  const warnings: string[] = [];
+  const warn = (text: string): void => {
+    warnings.push(`${where}: ${text}`);
+  };
+  const items = new Set(samples.filter((s) => s.status !== "cancelled").map((s) => s.item)).size;
+  if (items > 0 && items < FEW_ITEMS) warn(`only ${items} items; the intervals are wide`);
+  const { notRun = 0, cancelled = 0, timeout = 0 } = cell.counts ?? {};
+  if (notRun + cancelled > 0) warn(`${notRun + cancelled} of ${job.samples} samples were not run`);
+  if (timeout > 0) warn(`${timeout} samples timed out; the latency percentiles are censored`);
+  const truncated = cell.flags["truncated"] ?? 0;
+  if (truncated > 0) warn(`${truncated} answers were cut off at max_tokens`);
+  const prefix = cachedShare(samples);
+  if (prefix > PREFIX_CACHE_SHARE) {
+    warn(`${Math.round(prefix * 100)} % of the input tokens came from the server's prefix cache`);
+  }
+  const unscored = samples.filter((s) => s.failed && Object.keys(s.scores).length === 0).length;
+  const scored = samples.some((s) => Object.keys(s.scores).length > 0);
+  if (unscored > 0 && scored) {
+    warn(`${unscored} failed samples carry no scores and could not be counted as wrong`);
+  }
+  return warnings;
+}
+
+function cachedShare(samples: CellInput["samples"]): number {
+  let cached = 0;
+  let all = 0;
+  for (const { tokens } of samples) {
+    if (tokens.in === undefined) continue;
+    cached += tokens.cached ?? 0;
+    all += tokens.in;
+  }
+  return all === 0 ? 0 : cached / all;
+}

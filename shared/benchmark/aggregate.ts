@@ -1,0 +1,132 @@
+/**
+ * From result records to the summary that every table, report and export shows.
+ *
+ * 1. A record counts once: of records with one `record_id` the one of the earliest attempt holds. The summary depends
+ *    on the set of records, never on the order in which they came.
+ * 2. Failed samples stay in the denominators as wrong ones; cancelled and missing ones leave them and are counted.
+ * 3. Every random number is seeded by the names of what it is for: the same records give the same summary.
+ */
+import { type CellInput, summarizeCell } from "./aggregate-cell.js";
+import { compareModels } from "./aggregate-comparisons.js";
+import { cellWarnings } from "./aggregate-warnings.js";
+import { groupBy } from "./metrics/group-by.js";
+import { compareWithinGroups } from "./metrics/readings.js";
+import { type Sample, sampleOf } from "./metrics/sample.js";
+import type { JobSpec, Plan } from "./plan.js";
+import type { ResultRecord } from "./record.js";
+import { percentile } from "./statistics/percentiles.js";
+import type { NodeShare, Summary } from "./summary.js";
+
+/** What a summary says beside the numbers. */
+export interface SummaryMeta {
+  /** The campaign's state in lower case. */
+  state: string;
+  /** RFC 3339. */
+  createdAt: string;
+  /** RFC 3339; empty while it runs. */
+  endedAt: string;
+  /** Hex. */
+  planSha256: string;
+  /** Findings of others, shown first. */
+  warnings: readonly string[];
+}
+
+export interface Aggregate {
+  /** Takes a record in; a repeated one changes nothing. */
+  add(record: ResultRecord): void;
+  /** May be asked at any time, as often as wished. */
+  summary(meta: SummaryMeta): Summary;
+}
+
+export function createAggregate(plan: Plan): Aggregate {
+  const jobs = new Map(plan.jobs.map((job) => [job.id, collectJob(job)]));
+  const strangers = new Set<string>();
+  return {
+    add(record) {
+      const job = jobs.get(record.job);
+      const known = record.campaign === plan.campaign && job !== undefined;
+      if (known && record.ordinal < job.job.samples) job.add(record);
+      else strangers.add(record.record_id);
+    },
+    summary(meta) {
+      const inputs = [...jobs.values()].map((job) => job.input());
+      const cells = inputs.map((input) => summarizeCell(input));
+      const { comparisons, ranks, notComparable } = compareModels(inputs);
+      return {
+        campaignId: plan.campaign,
+        name: plan.name,
+        description: plan.description,
+        state: meta.state,
+        createdAt: meta.createdAt,
+        endedAt: meta.endedAt,
+        suiteSha256: plan.suiteSha256,
+        planSha256: meta.planSha256,
+        simulated: cells.some((cell) => cell.simulated),
+        cells: cells.map((cell) => ({ ...cell, ranks: ranks.get(cell.job) ?? [] })),
+        comparisons,
+        warnings: [
+          ...meta.warnings,
+          ...inputs.flatMap((input, i) => {
+            const cell = cells[i];
+            return cell === undefined ? [] : cellWarnings(input, cell);
+          }),
+          ...[...notComparable].map(
+            ([where, n]) => `${where}: ${n} pairs have different truths, not compared`,
+          ),
+          ...(strangers.size > 0 ? [`${strangers.size} records belong to no sample of the plan`] : []),
+        ],
+        nodes: nodeShares(inputs.flatMap((input) => input.samples)),
+      };
+    },
+  };
+}
+
+interface JobCollector {
+  job: JobSpec;
+  add(record: ResultRecord): void;
+  input(): CellInput;
+}
+
+function collectJob(job: JobSpec): JobCollector {
+  const samples = new Map<string, Sample>();
+  return {
+    job,
+    add(record) {
+      const known = samples.get(record.record_id);
+      if (known !== undefined && !isEarlier(record.attempt, known.attempt)) return;
+      samples.set(record.record_id, sampleOf(record, job.dataset.items));
+    },
+    input() {
+      const inOrder = [...samples.values()].sort((a, b) => a.ordinal - b.ordinal);
+      compareWithinGroups(inOrder.filter((sample) => sample.status !== "cancelled"));
+      return { job, samples: inOrder };
+    },
+  };
+}
+
+/** Attempts are named `<epoch>.<n>`; names that are not numbers compare as texts. */
+function isEarlier(a: string, b: string): boolean {
+  const [epochA, nA, epochB, nB] = [...split(a), ...split(b)];
+  if (epochA !== epochB) return smaller(epochA ?? "", epochB ?? "");
+  return nA !== nB && smaller(nA ?? "", nB ?? "");
+}
+
+const split = (attempt: string): [string, string] => {
+  const dot = attempt.indexOf(".");
+  return dot < 0 ? [attempt, ""] : [attempt.slice(0, dot), attempt.slice(dot + 1)];
+};
+
+/** Whole numbers without leading zeros compare by length first: epochs can pass 2^53. */
+const smaller = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
+
+/** By node id. */
+function nodeShares(samples: readonly Sample[]): NodeShare[] {
+  const nodes = groupBy(samples, (sample) => sample.node);
+  return [...nodes]
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([node, own]) => {
+      const e2eMs = own.map((s) => s.times?.e2eMs).filter((ms) => ms !== undefined);
+      const sorted = Float64Array.from(e2eMs).sort();
+      return { node, samples: own.length, e2eP50Ms: sorted.length === 0 ? 0 : percentile(sorted, 0.5) };
+    });
+}

@@ -1,0 +1,85 @@
+/** What the aggregates keep of a record: enough for every metric, little enough to keep hundreds of thousands. */
+import type { Fields } from "../parse-fields.js";
+import { isAnswered, isFailure, type ResultRecord, type Status } from "../record.js";
+import { objectNames } from "../scoring/objects.js";
+import type { Scores } from "../scoring/scores.js";
+import { type TimesMs, timesOf } from "./times.js";
+
+export interface Sample {
+  ordinal: number;
+  /** Item index within the dataset; the unit that repetitions are averaged in. */
+  item: number;
+  repetition: number;
+  cluster: string;
+  level: string | undefined;
+  group: string | undefined;
+  status: Status;
+  /** ok, parse_error or refused. */
+  answered: boolean;
+  /** engine_error, timeout, oom or poison. */
+  failed: boolean;
+  scores: Scores;
+  /** Fields that are there. */
+  fields: readonly string[];
+  /** Names of the objects seen, for items that belong to a group. */
+  objects: ReadonlySet<string> | undefined;
+  /** Jaccard of `objects` with those of the group's first item; set by `compareWithinGroups`. */
+  consistency: number | undefined;
+  targetSha: string;
+  pairKey: string;
+  /** Answered and not from the cache. */
+  times: TimesMs | undefined;
+  /** From slot free to done, ns of `node`. */
+  busy: readonly [startNs: number, endNs: number];
+  node: string;
+  gpus: number;
+  cached: boolean;
+  tokens: ResultRecord["tokens"];
+  costUsd: number | undefined;
+  flags: readonly string[];
+  error: { class: string; message: string } | undefined;
+  attempt: string;
+  engineVersion: string;
+  modelDigest: string;
+}
+
+/** `items`: how many the job's dataset has. */
+export function sampleOf(record: ResultRecord, items: number): Sample {
+  const answered = isAnswered(record.status);
+  const fields = fieldsOf(record);
+  return {
+    ordinal: record.ordinal,
+    item: record.ordinal % Math.max(1, items),
+    repetition: record.repetition,
+    cluster: record.cluster_id,
+    level: record.level,
+    group: record.group,
+    status: record.status,
+    answered,
+    failed: isFailure(record.status),
+    scores: record.scores,
+    fields: Object.keys(fields),
+    objects: record.group === undefined ? undefined : objectNames(fields["objects"]),
+    consistency: undefined,
+    targetSha: record.target_sha,
+    pairKey: record.pair_key,
+    times: answered && !record.cached ? timesOf(record) : undefined,
+    busy: [record.t_ns.scheduled, record.t_ns.done],
+    node: record.node.id,
+    gpus: record.node.gpu_uuids.length,
+    cached: record.cached,
+    tokens: record.tokens,
+    costUsd: record.cost_usd,
+    flags: record.flags,
+    error: record.error,
+    attempt: record.attempt,
+    engineVersion: record.engine.version,
+    modelDigest: record.model.digest ?? "",
+  };
+}
+
+function fieldsOf(record: ResultRecord): Fields {
+  const { parsed } = record;
+  const isObject = parsed !== null && typeof parsed === "object" && !Array.isArray(parsed);
+  return record.status === "ok" && isObject ? parsed : {};
+}
