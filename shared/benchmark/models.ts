@@ -9,7 +9,6 @@
 import { type Finding, FindingList, type LineOf } from "./finding.js";
 import type { Json } from "./json.js";
 import { ENGINE_KINDS, type EngineKind, type ModelSpec } from "./plan.js";
-import { suggestion } from "./suggest.js";
 import type { Suite, SuiteModel } from "./suite/suite-types.js";
 
 /** What one kind of engine can serve, over all agents. */
@@ -35,7 +34,7 @@ export function resolveModels(
       findings.warning(
         "models",
         `the model map names ${key}, which the suite does not have`,
-        suggestion(key, ids),
+        findings.suggest(key, ids),
       );
     }
   }

@@ -5,8 +5,10 @@ export function suggestion(name: string, candidates: Iterable<string>): string {
   const wanted = name.toLowerCase();
   let best: { candidate: string; distance: number } | undefined;
   for (const candidate of candidates) {
+    const limit = best?.distance ?? 1 + Math.min(3, Math.max(1, Math.floor(wanted.length / 3)));
+    if (Math.abs(candidate.length - wanted.length) >= limit) continue;
     const distance = editDistance(wanted, candidate.toLowerCase());
-    if (distance < (best?.distance ?? 1 + Math.min(3, Math.max(1, Math.floor(wanted.length / 3))))) {
+    if (distance < limit) {
       best = { candidate, distance };
     }
   }

@@ -70,6 +70,7 @@ const HOSTILE: [name: string, text: string | Uint8Array, message: RegExp, line: 
   ["NaN", "a: 1\nb: .nan", /NaN is not a number/, 2],
   ["infinity", "a: .inf", /Infinity is not a number/, 1],
   ["2^63", "a: 9223372036854775808", /too large to be exact/, 1],
+  ["100,000 values", `a: [${"1,".repeat(100_000)}]`, /more than 50000 values/, 0],
   ["a list as root", "- a", /a suite is an object/, 1],
   ["a text as root", "hello", /a suite is an object/, 1],
   ["nothing", "", /empty/, 0],

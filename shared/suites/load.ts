@@ -14,6 +14,9 @@ import { lineIndex, walkEvents } from "./walk-events.js";
 
 /** Largest suite in bytes of UTF-8. */
 export const MAX_SUITE_BYTES = 256 * 1024;
+/** Most values, keys and ends of collections: what 256 KiB of real suites never reach. */
+const MAX_EVENTS = 50_000;
+const FILES_HINT = "put datasets in files of their own";
 
 export type LoadedSuite = { value: Json; lineOf: LineOf } | { findings: Finding[] };
 
@@ -27,6 +30,7 @@ export function loadSuite(input: string | Uint8Array): LoadedSuite {
   } catch (error) {
     return syntaxError(error);
   }
+  if (events.length > MAX_EVENTS) return refused(`the suite has more than ${MAX_EVENTS} values`, FILES_HINT);
   const walk = walkEvents(text, events);
   if (walk.findings.length > 0) return { findings: walk.findings };
   const lineOf = lineIndex(walk.lines);
@@ -48,10 +52,7 @@ export function loadSuite(input: string | Uint8Array): LoadedSuite {
 function decode(input: string | Uint8Array): string | { findings: Finding[] } {
   const size = typeof input === "string" ? Buffer.byteLength(input) : input.byteLength;
   if (size > MAX_SUITE_BYTES) {
-    return refused(
-      `the suite has ${size} bytes; the limit is ${MAX_SUITE_BYTES}`,
-      "put datasets in files of their own",
-    );
+    return refused(`the suite has ${size} bytes; the limit is ${MAX_SUITE_BYTES}`, FILES_HINT);
   }
   let text = input;
   if (typeof text !== "string") {

@@ -247,3 +247,19 @@ test("hostile text gives findings and no suite", async () => {
   expect(prepared.suite).toBeUndefined();
   expect(prepared.rendered(3)).toEqual([]);
 });
+
+test("a matrix too large to expand is refused before it is expanded", async () => {
+  const list = (n: number, name: (i: number) => string) => [...Array(n).keys()].map(name).join(", ");
+  const text = `name: n
+description: d
+prompts: [${list(200, (i) => `{id: p${i}, template: x}`)}]
+models: [${list(60, (i) => `m${i}`)}]
+datasets: [{id: t, items: [{input: x, target: y}]}]
+metrics: [exact_match]
+run: {repetitions: 1000}
+`;
+  expect(told(await prepare(text))).toEqual([
+    "error :0 the matrix has 12000 jobs; the limit is 10000",
+    "error :0 the matrix has 12000000 samples; the limit is 10000000",
+  ]);
+});

@@ -15,6 +15,7 @@ import { readSuite } from "../benchmark/suite.js";
 import { sha256 } from "../runtime/hash.js";
 import { crossCheck } from "./cross-check.js";
 import { loadSuite } from "./load.js";
+import { matrixSize } from "./matrix-size.js";
 import { prepareDatasets } from "./prepare-datasets.js";
 import type { Prepared, PreparedDataset, PrepareInput } from "./prepare-types.js";
 import { readPromptFiles } from "./prompt-files.js";
@@ -35,8 +36,10 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
   const prompts = resolvePrompts(suite, files.texts, sha256, lineOf);
   const models = resolveModels(suite, input.modelMap, input.available, lineOf);
   const datasets = await prepareDatasets(suite, input, lineOf);
+  const size = matrixSize(suite, prompts.prompts.length, models.models.length, datasets.datasets, lineOf);
   const findings = errorsFirst([
     ...suiteFindings,
+    ...size.findings,
     ...files.findings,
     ...prompts.findings,
     ...models.findings,
@@ -50,14 +53,14 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
     models: models.models,
     datasets: datasets.datasets,
   };
-  const { jobs } = makePlan(parts, "");
+  const jobs = size.findings.length > 0 ? [] : makePlan(parts, "").jobs;
   return {
     ...parts,
     ok: !hasErrors(findings),
     findings,
     promptFiles: files.texts,
-    jobs: jobs.length,
-    samples: jobs.reduce((sum, job) => sum + job.samples, 0),
+    jobs: size.jobs,
+    samples: size.samples,
     rendered: (n) => renderSamples(jobs, datasets.datasets, n),
   };
 }

@@ -1,13 +1,11 @@
 /**
  * Prompt resolution: the ids and definitions of a suite become immutable prompt versions, each named by its hash.
- * Everything that could fail later on every sample is tried here: templates, field expressions, answer patterns.
+ * What could fail later on every sample is tried here: templates and field expressions (patterns are, with the suite).
  */
 import { compileExpression } from "../expression.js";
 import { type Finding, FindingList, type LineOf } from "../finding.js";
 import type { Sha256 } from "../json.js";
-import { patternProblem } from "../patterns.js";
-import type { AnswerSpec, PromptSpec } from "../plan.js";
-import { suggestion } from "../suggest.js";
+import type { PromptSpec } from "../plan.js";
 import type { OwnPrompt, Suite, SuitePrompt } from "../suite/suite-types.js";
 import { templateProblem } from "../template.js";
 import { builtinPrompts } from "./builtin-prompts.js";
@@ -38,7 +36,7 @@ export function resolvePrompts(
 function builtin(entry: SuitePrompt, findings: FindingList): PromptDef | undefined {
   const def = builtinPrompts.get(entry.id);
   if (def) return def;
-  const hint = suggestion(entry.id, builtinPrompts.keys());
+  const hint = findings.suggest(entry.id, builtinPrompts.keys());
   findings.error(
     entry.field,
     `there is no prompt ${JSON.stringify(entry.id)}`,
@@ -58,7 +56,7 @@ function ownDef(
 }
 
 function isSound(field: string, prompt: PromptDef, findings: FindingList): boolean {
-  const before = findings.all.length;
+  const before = findings.errors;
   const problem = templateProblem(prompt.template);
   if (problem !== undefined) findings.error(`${field}.template`, `the template is wrong: ${problem}`);
   const systemProblem = prompt.system === undefined ? undefined : templateProblem(prompt.system);
@@ -72,18 +70,5 @@ function isSound(field: string, prompt: PromptDef, findings: FindingList): boole
       `the expression ${JSON.stringify(text)} is wrong at character ${compiled.at + 1}: ${compiled.message}`,
     );
   }
-  if (prompt.answer) checkPatterns(`${field}.answer.extract`, prompt.answer, findings);
-  return findings.all.length === before;
-}
-
-function checkPatterns(field: string, answer: AnswerSpec, findings: FindingList): void {
-  answer.extract.forEach((pattern, index) => {
-    const problem = patternProblem(pattern);
-    if (problem === undefined) return;
-    findings.error(
-      `${field}[${index}]`,
-      `${JSON.stringify(pattern)} is no RE2 pattern: ${problem}`,
-      "RE2 has no look-around and no back references",
-    );
-  });
+  return findings.errors === before;
 }

@@ -5,7 +5,6 @@
  */
 import type { FindingList } from "../finding.js";
 import type { Json } from "../json.js";
-import { suggestion } from "../suggest.js";
 
 export type JsonObject = { [key: string]: Json };
 
@@ -16,6 +15,9 @@ export interface NumberRange {
   above?: boolean;
   integer?: boolean;
 }
+
+/** Most entries of a list of prompts, models, datasets, metrics or texts. */
+export const MAX_LIST = 200;
 
 export class Fields {
   /** Path of this object; "" for the root. */
@@ -77,7 +79,7 @@ export class Fields {
     if (value === undefined) return undefined;
     const found = values.find((candidate) => candidate === value);
     if (found === undefined) {
-      const hint = suggestion(value, values) || `one of ${values.join(", ")}`;
+      const hint = this.findings.suggest(value, values) || `one of ${values.join(", ")}`;
       this.findings.error(this.path(key), `${JSON.stringify(value)} is not known`, hint);
     }
     return found;
@@ -108,12 +110,16 @@ export class Fields {
   }
 
   /** A list; an empty one is an error, because it would make an empty matrix or mean nothing. */
-  list(key: string): Json[] | undefined {
+  list(key: string, most = MAX_LIST): Json[] | undefined {
     const value = this.raw(key);
     if (value === undefined) return undefined;
     if (!Array.isArray(value)) return this.wrong(key, "a list", value);
     if (value.length === 0) {
       this.findings.error(this.path(key), "the list is empty");
+      return undefined;
+    }
+    if (value.length > most) {
+      this.findings.error(this.path(key), `the list has ${value.length} entries; the limit is ${most}`);
       return undefined;
     }
     return value;
@@ -147,7 +153,7 @@ export class Fields {
   close(): void {
     for (const key of this.keys()) {
       if (this.known.has(key)) continue;
-      const hint = suggestion(key, this.known);
+      const hint = this.findings.suggest(key, this.known);
       this.findings.oddity(this.path(key), `unknown key ${JSON.stringify(key)}, not used`, hint);
     }
   }

@@ -1,8 +1,7 @@
 import type { Json } from "../json.js";
 import { METRIC_IDS } from "../metric-ids.js";
 import type { MetricSpec } from "../plan.js";
-import { suggestion } from "../suggest.js";
-import { Fields, isObject, kindOf } from "./fields.js";
+import { Fields, isObject, kindOf, MAX_LIST } from "./fields.js";
 
 /**
  * `metrics`, in all the shapes met: a list of names, `{id, target}`, `{accuracy: ">= 0.80"}`; or an object of groups
@@ -19,6 +18,10 @@ export function readMetrics(root: Fields): MetricSpec[] {
 }
 
 function readList(root: Fields, at: string, list: Json[], metrics: MetricSpec[]): void {
+  if (list.length > MAX_LIST) {
+    root.findings.error(at, `the list has ${list.length} entries; the limit is ${MAX_LIST}`);
+    return;
+  }
   list.forEach((value, index) => {
     const field = `${at}[${index}]`;
     if (typeof value === "string") add(root, field, value, undefined, metrics);
@@ -62,7 +65,7 @@ function add(
   metrics: MetricSpec[],
 ): void {
   if (!METRIC_IDS.some((known) => known === id)) {
-    const hint = suggestion(id, METRIC_IDS) || `one of ${METRIC_IDS.join(", ")}`;
+    const hint = root.findings.suggest(id, METRIC_IDS) || `one of ${METRIC_IDS.join(", ")}`;
     root.findings.error(field, `there is no metric ${JSON.stringify(id)}`, hint);
   } else if (metrics.some((metric) => metric.id === id)) {
     root.findings.error(field, `the metric ${id} is asked for twice`);

@@ -1,6 +1,5 @@
 import type { Json } from "../json.js";
 import { ENGINE_KINDS, type EngineKind } from "../plan.js";
-import { suggestion } from "../suggest.js";
 import { idOf, readEntries } from "./entries.js";
 import { checkName, type Fields, isObject } from "./fields.js";
 import type { SuiteModel } from "./suite-types.js";
@@ -51,7 +50,7 @@ function readEngine(entry: Fields): EngineKind | undefined {
       `one of ${ENGINE_KINDS.join(", ")}`,
     );
   } else {
-    const hint = suggestion(name, ENGINE_KINDS) || `one of ${ENGINE_KINDS.join(", ")}`;
+    const hint = entry.findings.suggest(name, ENGINE_KINDS) || `one of ${ENGINE_KINDS.join(", ")}`;
     entry.findings.error(field, `there is no engine ${JSON.stringify(name)}`, hint);
   }
   return undefined;

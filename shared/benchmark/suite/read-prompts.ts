@@ -8,6 +8,9 @@ const OUTPUTS = ["text", "json", "lines"] as const;
 const NORMALIZERS = ["trim", "lower", "collapse_spaces", "strip_punctuation", "strip_commas"] as const;
 const ANSWER_TYPES = ["text", "number", "choice", "json"] as const;
 
+/** Most patterns of one answer. */
+const MAX_PATTERNS = 10;
+
 /** `prompts`: ids of built-in prompts, and objects with a template or a file. */
 export const readPrompts = (root: Fields): SuitePrompt[] =>
   readEntries(root, "prompts", (entry, field) => {
@@ -87,11 +90,9 @@ export function readAnswer(entry: Fields): AnswerSpec | undefined {
   const answer = entry.object("answer");
   if (!answer) return undefined;
   const extract = answer.texts("extract") ?? [];
-  extract.forEach((pattern, index) => {
-    if (pattern.length > 1_000) {
-      answer.findings.error(`${answer.at}.extract[${index}]`, "a pattern has at most 1000 characters");
-    }
-  });
+  if (extract.length > MAX_PATTERNS) {
+    answer.findings.error(answer.path("extract"), `${extract.length} patterns; the limit is ${MAX_PATTERNS}`);
+  }
   const normalize = (answer.texts("normalize") ?? ["trim"]).flatMap((name, index) => {
     const known = NORMALIZERS.find((normalizer) => normalizer === name);
     if (!known) {

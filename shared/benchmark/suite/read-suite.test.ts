@@ -382,6 +382,39 @@ const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
   ],
 ];
 
+WRONG.push(
+  [
+    "a bad answer pattern",
+    { prompts: [{ id: "a", template: "x", answer: { extract: ["a", "(?<=a)b"] } }] },
+    "prompts[0].answer.extract[1]",
+    /no RE2 pattern/,
+  ],
+  [
+    "a pattern that is written out",
+    { prompts: [{ id: "a", template: "x", answer: { extract: "a{1,150}b{60}" } }] },
+    "prompts[0].answer.extract[0]",
+    /repetitions add up/,
+  ],
+  [
+    "many patterns",
+    {
+      prompts: [...Array(20).keys()].map((i) => ({
+        id: `p${i}`,
+        template: "x",
+        answer: { extract: [..."abcdef"] },
+      })),
+    },
+    "",
+    /120 patterns; the limit is 100/,
+  ],
+  [
+    "a long list",
+    { models: [...Array(201).keys()].map((i) => `m${i}`) },
+    "models",
+    /201 entries; the limit is 200/,
+  ],
+);
+
 test.each(WRONG)("an error: %s", (_name, more, field, message) => {
   const errors = found(more).filter(({ severity }) => severity === "error");
   expect(errors.map((error) => error.field)).toEqual([field]);
@@ -463,4 +496,12 @@ test("any value is read without an exception", () => {
     }),
     { seed, numRuns: 2_000 },
   );
+});
+
+test("tens of thousands of unknown keys are counted, not listed", () => {
+  const junk = Object.fromEntries([...Array(20_000).keys()].map((i) => [`temperatura${i}`, 1]));
+  const findings = found({ engine_config: junk });
+  expect(findings).toHaveLength(201);
+  expect(findings.at(-1)?.message).toBe("19800 more warnings like these");
+  expect(found({ engine_config: junk, strict: true }).at(-1)).toMatchObject({ severity: "error" });
 });

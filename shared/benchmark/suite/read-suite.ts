@@ -5,6 +5,7 @@
  */
 import { type Finding, FindingList, hasErrors, type LineOf } from "../finding.js";
 import type { Json } from "../json.js";
+import { checkPatterns } from "./check-patterns.js";
 import { Fields, isObject, kindOf } from "./fields.js";
 import { readDatasets } from "./read-datasets.js";
 import { readEngineConfig } from "./read-engine-config.js";
@@ -65,6 +66,7 @@ export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suit
     root.accept(key);
     if (root.has(key)) findings.warning(key, `${key} is read and not applied`);
   }
+  checkPatterns(suite, findings);
   root.close();
   return hasErrors(findings.all) ? { findings: findings.all } : { suite, findings: findings.all };
 }
