@@ -43,7 +43,9 @@ export function createPictureReader(
     if (!located.ok)
       return located.reason === "escapes" ? { refused: located.message } : missing("file not found");
     try {
-      const { size } = await stat(located.path);
+      const kind = await stat(located.path);
+      if (!kind.isFile()) return missing("not a file");
+      const { size } = kind;
       if (size > MAX_BYTES) return { refused: `${name} has ${size} bytes; the limit is ${MAX_BYTES}` };
       if (size === 0) return missing("the file is empty");
       const bytes = await readFile(located.path);

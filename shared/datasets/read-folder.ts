@@ -51,8 +51,9 @@ async function sequenceTruth(file: string): Promise<Json | undefined> {
   let text: string;
   try {
     text = (await readFile(file, "utf8")).trim();
-  } catch {
-    return undefined;
+  } catch (error) {
+    if (error instanceof Error && "code" in error && error.code === "ENOENT") return undefined;
+    throw error;
   }
   if (text === "") return { has_smoke: false };
   const numbers = text.split(",").map((part) => (part.trim() === "" ? Number.NaN : Number(part)));

@@ -381,3 +381,24 @@ test("a type that does not fit the path is an error", async () => {
     "error: a.jsonl is a file, which a dataset of type images is not",
   );
 });
+
+test("devices and folders where files belong are refused, not read", async () => {
+  expect(told(await resolve({ path: "/dev/zero", type: "jsonl" }))).toEqual([
+    "error: /dev/zero is neither a file nor a folder",
+  ]);
+  const pictures = await resolve({ items: [{ images: ["/dev/zero", "."] }] });
+  expect(pictures.items[0]?.media).toEqual([
+    { kind: "missing", name: "/dev/zero", reason: "not a file" },
+    { kind: "missing", name: ".", reason: "not a file" },
+  ]);
+});
+
+test("what the file system refuses is an error of the dataset", async () => {
+  await put("a.jsonl", "{}");
+  const [error] = told(await resolve({ path: "a.jsonl/b.jsonl" }));
+  expect(error).toMatch(/not there/);
+  await mkdir(join(root, "seq/one"), { recursive: true });
+  await put("seq/one/1.png", await picture(2, 2));
+  await mkdir(join(root, "seq/one.txt"));
+  expect(told(await resolve({ path: "seq" }))[0]).toMatch(/^error: seq cannot be read: EISDIR/);
+});

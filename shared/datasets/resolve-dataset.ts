@@ -13,6 +13,7 @@ import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js"
 import type { Item } from "../benchmark/item.js";
 import type { Sha256 } from "../benchmark/json.js";
 import type { DatasetSpec } from "../benchmark/suite/suite-types.js";
+import { errorText } from "../runtime/errors.js";
 import { detectType } from "./detect-type.js";
 import { type FilePlace, locate } from "./locate.js";
 import { evenlySpaced, sampleOf } from "./pick.js";
@@ -44,7 +45,7 @@ export interface ResolvedDataset {
 export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions): Promise<ResolvedDataset> {
   const findings = new FindingList(options.lineOf ?? (() => 0));
   const media = new Map<string, string>();
-  const source = await readSource(spec, options, findings);
+  const source = await readOrRefuse(spec, options, findings);
   if (!source)
     return { items: [], media, findings: findings.all, absent: findings.all.at(-1)?.message ?? "absent" };
 
@@ -86,6 +87,20 @@ interface Source {
   folder?: string;
 }
 
+/** What the file system refuses (permissions, a failing disk) is an error of the dataset. */
+async function readOrRefuse(
+  spec: DatasetSpec,
+  options: ResolveOptions,
+  findings: FindingList,
+): Promise<Source | undefined> {
+  try {
+    return await readSource(spec, options, findings);
+  } catch (error) {
+    findings.error(spec.field, `${spec.path ?? spec.id} cannot be read: ${errorText(error)}`);
+    return undefined;
+  }
+}
+
 async function readSource(
   spec: DatasetSpec,
   options: ResolveOptions,
@@ -109,8 +124,13 @@ async function readSource(
     else findings.warning(spec.field, `${message}: dataset ${spec.id} is not run`);
     return undefined;
   }
+  const kind = await stat(located.path);
+  const isFolder = kind.isDirectory();
+  if (!isFolder && !kind.isFile()) {
+    findings.error(spec.field, `${path} is neither a file nor a folder`);
+    return undefined;
+  }
   const type = spec.type ?? (await detectType(located.path));
-  const isFolder = (await stat(located.path)).isDirectory();
   if (type === undefined || type === "inline") {
     findings.error(
       spec.field,

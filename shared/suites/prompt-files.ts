@@ -35,7 +35,9 @@ async function readOne(
   const located = await locate(place, file);
   if (!located.ok) return { problem: located.message };
   try {
-    const { size } = await stat(located.path);
+    const kind = await stat(located.path);
+    if (!kind.isFile()) return { problem: `${file} is not a file` };
+    const { size } = kind;
     if (size > MAX_PROMPT_BYTES)
       return { problem: `${file} has ${size} bytes; the limit is ${MAX_PROMPT_BYTES}` };
     return { text: new TextDecoder("utf-8", { fatal: true }).decode(await readFile(located.path)) };
