@@ -15,7 +15,7 @@ import { type Sample, sampleOf } from "./metrics/sample.js";
 import type { JobSpec, Plan } from "./plan.js";
 import type { ResultRecord } from "./record.js";
 import { percentile } from "./statistics/percentiles.js";
-import type { NodeShare, Summary } from "./summary.js";
+import type { Cell, NodeShare, Summary } from "./summary.js";
 
 /** What a summary says beside the numbers. */
 export interface SummaryMeta {
@@ -41,17 +41,17 @@ export interface Aggregate {
 export function createAggregate(plan: Plan): Aggregate {
   const jobs = new Map(plan.jobs.map((job) => [job.id, collectJob(job)]));
   const strangers = new Set<string>();
+  // Intervals of a large campaign take a while; what has not changed is not computed again.
+  let computed: Computed | undefined;
   return {
     add(record) {
-      const job = jobs.get(record.job);
-      const known = record.campaign === plan.campaign && job !== undefined;
-      if (known && record.ordinal < job.job.samples) job.add(record);
-      else strangers.add(record.record_id);
+      const job = record.campaign === plan.campaign ? jobs.get(record.job) : undefined;
+      if (job === undefined || record.ordinal >= job.job.samples) strangers.add(record.record_id);
+      else if (job.add(record)) computed = undefined;
     },
     summary(meta) {
-      const inputs = [...jobs.values()].map((job) => job.input());
-      const cells = inputs.map((input) => summarizeCell(input));
-      const { comparisons, ranks, notComparable } = compareModels(inputs);
+      computed ??= compute([...jobs.values()].map((job) => job.input()));
+      const unknown = strangers.size;
       return {
         campaignId: plan.campaign,
         name: plan.name,
@@ -61,29 +61,40 @@ export function createAggregate(plan: Plan): Aggregate {
         endedAt: meta.endedAt,
         suiteSha256: plan.suiteSha256,
         planSha256: meta.planSha256,
-        simulated: cells.some((cell) => cell.simulated),
-        cells: cells.map((cell) => ({ ...cell, ranks: ranks.get(cell.job) ?? [] })),
-        comparisons,
+        simulated: computed.cells.some((cell) => cell.simulated),
+        cells: computed.cells,
+        comparisons: computed.comparisons,
         warnings: [
           ...meta.warnings,
-          ...inputs.flatMap((input, i) => {
-            const cell = cells[i];
-            return cell === undefined ? [] : cellWarnings(input, cell);
-          }),
-          ...[...notComparable].map(
-            ([where, n]) => `${where}: ${n} pairs have different truths, not compared`,
-          ),
-          ...(strangers.size > 0 ? [`${strangers.size} records belong to no sample of the plan`] : []),
+          ...computed.warnings,
+          ...(unknown > 0 ? [`${unknown} records belong to no sample of the plan`] : []),
         ],
-        nodes: nodeShares(inputs.flatMap((input) => input.samples)),
+        nodes: computed.nodes,
       };
     },
   };
 }
 
+type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes">;
+
+function compute(inputs: readonly CellInput[]): Computed {
+  const { comparisons, ranks, notComparable } = compareModels(inputs);
+  const warnings: string[] = [];
+  const cells = inputs.map((input): Cell => {
+    const cell = summarizeCell(input);
+    warnings.push(...cellWarnings(input, cell));
+    return { ...cell, ranks: ranks.get(cell.job) ?? [] };
+  });
+  for (const [where, n] of notComparable) {
+    warnings.push(`${where}: ${n} pairs have different truths, not compared`);
+  }
+  return { cells, comparisons, warnings, nodes: nodeShares(inputs.flatMap((input) => input.samples)) };
+}
+
 interface JobCollector {
   job: JobSpec;
-  add(record: ResultRecord): void;
+  /** Whether it changed anything. */
+  add(record: ResultRecord): boolean;
   input(): CellInput;
 }
 
@@ -93,8 +104,9 @@ function collectJob(job: JobSpec): JobCollector {
     job,
     add(record) {
       const known = samples.get(record.record_id);
-      if (known !== undefined && !isEarlier(record.attempt, known.attempt)) return;
+      if (known !== undefined && !isEarlier(record.attempt, known.attempt)) return false;
       samples.set(record.record_id, sampleOf(record, job.dataset.items));
+      return true;
     },
     input() {
       const inOrder = [...samples.values()].sort((a, b) => a.ordinal - b.ordinal);
