@@ -1,3 +1,8 @@
+import { fork } from "node:child_process";
+import { once } from "node:events";
+import { createRequire } from "node:module";
+import path from "node:path";
+import { fileURLToPath } from "node:url";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { systemClock } from "../../../shared/runtime/clock.js";
@@ -149,6 +154,18 @@ describe("dying", () => {
     expect(engine.pids()).toHaveLength(1);
     expect(engine.pids()).not.toContain(hanging);
     expect(await read(lstm, picture)).toBe(WORDS);
+  });
+
+  test("a process ends by itself when its owner is gone", async () => {
+    const main = fileURLToPath(new URL("./child/main.ts", import.meta.url));
+    const child = fork(main, [], { execArgv: ["--import", "tsx"], serialization: "advanced" });
+    const data = path.dirname(createRequire(import.meta.url).resolve("@tesseract.js-data/eng/package.json"));
+    const settings = { dataDir: path.join(data, LSTM), oem: 1, psm: 7, dpi: 150, upscale: 1 };
+    child.send({ kind: "start", settings });
+    expect(await once(child, "message")).toEqual([{ kind: "ready" }, undefined]);
+    // What the kernel does to the channel when the owner is killed.
+    child.disconnect();
+    expect(await once(child, "exit")).toEqual([0, null]);
   });
 
   test("data that is not there is a failed load, not a hang", async () => {
