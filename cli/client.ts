@@ -1,0 +1,285 @@
+/**
+ * The coordinator as commands see it: the services of `sai.v1` as promises and async iterables, with a deadline on
+ * every call and one AbortSignal to leave by. Errors come out as SaiError, with the field violations and the hint the
+ * server sent; an unreachable server is told apart from one that is there and refuses.
+ */
+import {
+  type CallOptions,
+  type ClientReadableStream,
+  type ClientUnaryCall,
+  type ClientWritableStream,
+  credentials,
+  Metadata,
+  type ServiceError,
+  status,
+} from "@grpc/grpc-js";
+import { AdminServiceClient, type GetStatusResponse } from "../shared/gen/sai/v1/admin.js";
+import {
+  ArtifactServiceClient,
+  type UploadRequest,
+  type UploadResponse,
+} from "../shared/gen/sai/v1/artifact.js";
+import {
+  type Campaign,
+  CampaignServiceClient,
+  type CampaignSpec,
+  type ListCampaignsResponse,
+} from "../shared/gen/sai/v1/campaign.js";
+import { type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
+import {
+  type ListSamplesRequest,
+  type ListSamplesResponse,
+  ResultServiceClient,
+  type Summary,
+} from "../shared/gen/sai/v1/result.js";
+import { fromServiceError, isServiceError } from "../shared/rpc/status.js";
+import { SaiError } from "../shared/runtime/errors.js";
+
+const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
+const CHUNK_BYTES = 256 * 1024;
+const STAT_LIMIT = 1000;
+
+export { GetStatusResponse } from "../shared/gen/sai/v1/admin.js";
+export {
+  Campaign,
+  CampaignSpec,
+  CampaignState,
+  campaignStateToJSON,
+  type JobProgress,
+  type ResolvedInput,
+  ResolvedInput_Kind,
+} from "../shared/gen/sai/v1/campaign.js";
+export { Node } from "../shared/gen/sai/v1/node.js";
+export { type Cell, type Comparison, type MetricValue, Summary } from "../shared/gen/sai/v1/result.js";
+
+/** Unary calls end after this long unless the user said otherwise. */
+export const DEFAULT_CALL_TIMEOUT_MS = 30_000;
+
+export interface ClientOptions {
+  /** Host and port, such as 127.0.0.1:50051. */
+  address: string;
+  /** Deadline of unary calls in ms. */
+  timeoutMs?: number;
+  /** Ends every call of this client. */
+  signal: AbortSignal;
+}
+
+export interface Client {
+  readonly address: string;
+  status(): Promise<GetStatusResponse>;
+  createCampaign(spec: CampaignSpec, idempotencyKey: string): Promise<Campaign>;
+  getCampaign(id: string): Promise<Campaign>;
+  /** One page, newest first; `pageToken` "" is the first. */
+  listCampaigns(pageSize: number, pageToken: string): Promise<ListCampaignsResponse>;
+  cancelCampaign(id: string): Promise<Campaign>;
+  /** The campaign now and after each change until it is terminal; `signal` leaves without an error. */
+  watchCampaign(id: string, signal?: AbortSignal): AsyncIterable<Campaign>;
+  listNodes(): Promise<Node[]>;
+  getNode(id: string): Promise<Node>;
+  summary(campaignId: string): Promise<Summary>;
+  listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
+  /** html, json, csv or jsonl, in chunks; the server is slowed down to the reader's pace. */
+  exportResult(campaignId: string, format: string): AsyncIterable<Uint8Array>;
+  /** Those of the given SHA-256 (hex) the coordinator does not have, in the same order. */
+  missingArtifacts(sha256: readonly string[]): Promise<string[]>;
+  /** Stores one blob, at the server's pace. Chunks of any size. */
+  upload(
+    sha256: string,
+    sizeBytes: number,
+    chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  ): Promise<void>;
+  close(): void;
+}
+
+/** A client; nothing is sent before the first call. */
+export function connect(options: ClientOptions): Client {
+  const { address, signal } = options;
+  const timeoutMs = options.timeoutMs ?? DEFAULT_CALL_TIMEOUT_MS;
+  const channel = {
+    "grpc.max_receive_message_length": MAX_RECEIVE_BYTES,
+    "grpc.enable_http_proxy": 0,
+    "grpc.initial_reconnect_backoff_ms": 200,
+  };
+  const campaigns = new CampaignServiceClient(address, credentials.createInsecure(), channel);
+  const shared = { ...channel, channelOverride: campaigns.getChannel() };
+  const artifacts = new ArtifactServiceClient(address, credentials.createInsecure(), shared);
+  const results = new ResultServiceClient(address, credentials.createInsecure(), shared);
+  const nodes = new NodeServiceClient(address, credentials.createInsecure(), shared);
+  const admin = new AdminServiceClient(address, credentials.createInsecure(), shared);
+
+  const unary = <Q, A>(call: Unary<Q, A>, request: Q): Promise<A> =>
+    new Promise((resolve, reject) => {
+      if (signal.aborted) return reject(interrupted(signal));
+      const running = call(
+        request,
+        new Metadata(),
+        { deadline: new Date(Date.now() + timeoutMs) },
+        (error, answer) => {
+          signal.removeEventListener("abort", cancel);
+          if (error) reject(translate(error, address, signal));
+          else resolve(answer);
+        },
+      );
+      const cancel = () => running.cancel();
+      signal.addEventListener("abort", cancel, { once: true });
+    });
+
+  return {
+    address,
+    status: () => unary(admin.getStatus.bind(admin), {}),
+    async createCampaign(spec, idempotencyKey) {
+      const answer = await unary(campaigns.createCampaign.bind(campaigns), { spec, idempotencyKey });
+      return present(answer.campaign, "CreateCampaign");
+    },
+    async getCampaign(id) {
+      return present((await unary(campaigns.getCampaign.bind(campaigns), { id })).campaign, "GetCampaign");
+    },
+    listCampaigns: (pageSize, pageToken) =>
+      unary(campaigns.listCampaigns.bind(campaigns), { pageSize, pageToken }),
+    async cancelCampaign(id) {
+      return present(
+        (await unary(campaigns.cancelCampaign.bind(campaigns), { id })).campaign,
+        "CancelCampaign",
+      );
+    },
+    async *watchCampaign(id, leave) {
+      for await (const answer of read(campaigns.watchCampaign({ id }), address, signal, leave)) {
+        if (answer.campaign) yield answer.campaign;
+      }
+    },
+    listNodes: async () => (await unary(nodes.listNodes.bind(nodes), {})).nodes,
+    async getNode(id) {
+      return present((await unary(nodes.getNode.bind(nodes), { id })).node, "GetNode");
+    },
+    async summary(campaignId) {
+      return present((await unary(results.getSummary.bind(results), { campaignId })).summary, "GetSummary");
+    },
+    listSamples: (request) => unary(results.listSamples.bind(results), request),
+    async *exportResult(campaignId, format) {
+      for await (const answer of read(results.export({ campaignId, format }), address, signal))
+        yield answer.chunk;
+    },
+    async missingArtifacts(sha256) {
+      const missing: string[] = [];
+      for (let i = 0; i < sha256.length; i += STAT_LIMIT) {
+        const page = sha256.slice(i, i + STAT_LIMIT);
+        missing.push(...(await unary(artifacts.statArtifacts.bind(artifacts), { sha256: page })).missing);
+      }
+      return missing;
+    },
+    async upload(sha256, sizeBytes, chunks) {
+      if (signal.aborted) throw interrupted(signal);
+      let call: ClientWritableStream<UploadRequest> | undefined;
+      const cancel = () => call?.cancel();
+      const stored = new Promise<UploadResponse>((resolve, reject) => {
+        call = artifacts.upload((error, answer) => (error ? reject(error) : resolve(answer)));
+      });
+      // The server may refuse while we still write: its answer is then the error, not the broken pipe.
+      const settled = stored.then(
+        () => true,
+        () => true,
+      );
+      signal.addEventListener("abort", cancel, { once: true });
+      try {
+        if (call) await send(call, sha256, sizeBytes, chunks, settled);
+        await stored;
+      } catch (error) {
+        call?.cancel();
+        throw isServiceError(error) ? translate(error, address, signal) : error;
+      } finally {
+        signal.removeEventListener("abort", cancel);
+      }
+    },
+    close: () => campaigns.close(),
+  };
+}
+
+type Unary<Q, A> = (
+  request: Q,
+  metadata: Metadata,
+  options: Partial<CallOptions>,
+  callback: (error: ServiceError | null, answer: A) => void,
+) => ClientUnaryCall;
+
+/** Reads a server stream; leaving the loop early cancels the call. `leave` ends it without an error. */
+async function* read<T>(
+  call: ClientReadableStream<T>,
+  address: string,
+  signal: AbortSignal,
+  leave?: AbortSignal,
+): AsyncIterable<T> {
+  const cancel = () => call.cancel();
+  for (const s of [signal, leave]) {
+    if (s?.aborted) cancel();
+    s?.addEventListener("abort", cancel, { once: true });
+  }
+  try {
+    for await (const message of call) yield message as T;
+  } catch (error) {
+    if (leave?.aborted && !signal.aborted) return;
+    throw translate(error, address, signal);
+  } finally {
+    signal.removeEventListener("abort", cancel);
+    leave?.removeEventListener("abort", cancel);
+    call.on("error", () => {});
+    call.cancel();
+  }
+}
+
+async function send(
+  call: ClientWritableStream<UploadRequest>,
+  sha256: string,
+  sizeBytes: number,
+  chunks: Iterable<Uint8Array> | AsyncIterable<Uint8Array>,
+  settled: Promise<boolean>,
+): Promise<void> {
+  const write = async (request: UploadRequest): Promise<boolean> => {
+    if (call.write(request)) return false;
+    let onDrain = () => {};
+    const drained = new Promise<boolean>((resolve) => {
+      onDrain = () => resolve(false);
+      call.once("drain", onDrain);
+    });
+    const over = await Promise.race([drained, settled]);
+    call.removeListener("drain", onDrain);
+    return over;
+  };
+  if (await write({ part: { $case: "head", value: { sha256, sizeBytes } } })) return;
+  for await (const chunk of chunks) {
+    for (let at = 0; at < chunk.length; at += CHUNK_BYTES) {
+      if (await write({ part: { $case: "chunk", value: buffer(chunk.subarray(at, at + CHUNK_BYTES)) } }))
+        return;
+    }
+  }
+  call.end();
+}
+
+const buffer = (bytes: Uint8Array): Buffer => Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
+
+/** What went wrong, in words that name the address when nobody answered there. */
+function translate(error: unknown, address: string, signal: AbortSignal): Error {
+  if (signal.aborted) return interrupted(signal);
+  const translated = fromServiceError(error, address);
+  if (!isServiceError(error)) return translated;
+  if (error.code === status.UNAVAILABLE && translated.hint === undefined) {
+    return new SaiError("unavailable", `no answer from a coordinator at ${address}`, {
+      cause: new Error(error.details.replace(/\s*Resolution note:\s*$/, "")),
+      hint: "is a coordinator running? `sai dev` starts one; --address or SAI_ADDRESS names another",
+    });
+  }
+  if (error.code === status.DEADLINE_EXCEEDED) {
+    return new SaiError("deadline_exceeded", `the coordinator at ${address} did not answer in time`, {
+      hint: "--timeout allows more",
+      cause: new Error(error.details),
+    });
+  }
+  return translated;
+}
+
+const interrupted = (signal: AbortSignal): Error =>
+  signal.reason instanceof Error ? signal.reason : new SaiError("cancelled", "interrupted");
+
+function present<T>(value: T | undefined, call: string): T {
+  if (value === undefined) throw new SaiError("internal", `${call}: the coordinator sent an empty answer`);
+  return value;
+}

@@ -1,0 +1,35 @@
+/** `sai init`: a commented suite and a small dataset to start from. Never overwrites anything. */
+import { mkdir, writeFile } from "node:fs/promises";
+import { dirname, join, relative, resolve } from "node:path";
+import type { Command } from "commander";
+import { SaiError } from "../../shared/runtime/errors.js";
+import { type Context, say } from "../context.js";
+import type { Bind } from "../program.js";
+import { STARTER_FILES } from "../starter.js";
+
+export function registerInit(program: Command, bind: Bind): void {
+  program
+    .command("init [dir]")
+    .description("write a commented suite and a small dataset to start from (never overwrites)")
+    .action(bind((context, [dir = "."]) => init(context, dir)));
+}
+
+async function init(context: Context, dir: string): Promise<void> {
+  const folder = resolve(context.io.cwd, dir);
+  for (const [name, text] of Object.entries(STARTER_FILES)) {
+    const path = join(folder, name);
+    try {
+      await mkdir(dirname(path), { recursive: true });
+      await writeFile(path, text, { flag: "wx" });
+    } catch (cause) {
+      const there = cause instanceof Error && "code" in cause && cause.code === "EEXIST";
+      const message = there ? `${name} is already there; nothing is overwritten` : `cannot write ${name}`;
+      const more = there ? { hint: "move it away, or give another folder: sai init DIR" } : { cause };
+      throw new SaiError(there ? "already_exists" : "failed_precondition", message, more);
+    }
+    await context.io.out(`${relative(context.io.cwd, path) || name}\n`);
+  }
+  const suite = relative(context.io.cwd, join(folder, "suite.yaml"));
+  say(context, `next: sai validate -f ${suite} --show 2`);
+  say(context, `then: sai dev (in another terminal), sai apply -f ${suite} --wait`);
+}

@@ -1,0 +1,171 @@
+/** `sai result table|samples|export|report`: what a campaign found. */
+import { join, resolve } from "node:path";
+import type { Command } from "commander";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { type Client, Summary } from "../client.js";
+import { requireConfig } from "../config.js";
+import { withClient } from "../connection.js";
+import { type Context, say } from "../context.js";
+import { usageError } from "../exit.js";
+import { painter } from "../output/color.js";
+import { writeWhole } from "../output/file.js";
+import { type Listing, printOne, printRows } from "../output/print.js";
+import { formatNumber } from "../output/quantity.js";
+import { summaryLines } from "../output/summary-text.js";
+import { clip } from "../output/width.js";
+import type { Bind } from "../program.js";
+
+export const EXPORT_FORMATS = ["html", "json", "csv", "jsonl"] as const;
+
+export function registerResult(program: Command, bind: Bind): void {
+  const noun = program.command("result").description("results: tables, samples, exports, reports");
+  noun
+    .command("table <campaign>")
+    .description(
+      "metrics with 95 % intervals, comparisons and failures; of a running campaign as far as it is",
+    )
+    .action(
+      bind((context, [id = ""]) =>
+        withClient(context, async (client) => printSummary(context, await client.summary(id))),
+      ),
+    );
+  noun
+    .command("samples <campaign>")
+    .description("result records, one a sample; -o jsonl prints them whole")
+    .option("--job <id>", "only this job's")
+    .option("--status <status>", "only these, such as ok, parse_error, engine_error")
+    .option("--limit <n>", "at most so many", "50")
+    .action(
+      bind<SampleOptions>((context, [id = ""], options) =>
+        withClient(context, (client) => samples(context, client, id, options)),
+      ),
+    );
+  noun
+    .command("export <campaign>")
+    .description("a whole file: html (report), json (summary), csv (a row per metric), jsonl (records)")
+    .option("--as <format>", "html, json, csv or jsonl (default: by the file's ending, else jsonl)")
+    .option("--output <file>", "where to (default: stdout)")
+    .action(
+      bind<{ as?: string; output?: string }>((context, [id = ""], options) =>
+        withClient(context, async (client) => {
+          const format = exportFormat(options.as ?? formatByEnding(options.output) ?? "jsonl");
+          if (options.output !== undefined) return saveExport(context, client, id, format, options.output);
+          for await (const chunk of client.exportResult(id, format)) await context.io.out(chunk);
+        }),
+      ),
+    );
+  noun
+    .command("report <campaign>")
+    .description("the report as one HTML file without scripts")
+    .option("--output <file>", "where to (default: reports/<campaign>.html below the data folder)")
+    .action(
+      bind<{ output?: string }>((context, [id = ""], options) =>
+        withClient(context, async (client) => {
+          const path = options.output ?? reportPath(requireConfig(context, false).config.dataDir, id);
+          await saveExport(context, client, id, "html", path);
+          await context.io.out(`${path}\n`);
+        }),
+      ),
+    );
+}
+
+/** Where reports lie unless the user says otherwise; relative to the working folder. */
+export const reportPath = (dataDir: string, campaign: string): string =>
+  join(dataDir, "reports", `${campaign.replace(/[^A-Za-z0-9._-]/g, "_")}.html`);
+
+/** The summary as text, or its JSON. */
+export async function printSummary(context: Context, summary: Summary): Promise<void> {
+  const style = {
+    paint: painter(context.flags.color && context.io.outIsTty),
+    wide: context.flags.output === "wide",
+  };
+  await printOne(context, {
+    json: Summary.toJSON(summary),
+    name: summary.campaignId,
+    text: () => summaryLines(summary, style),
+  });
+}
+
+interface SampleOptions {
+  job?: string;
+  status?: string;
+  limit: string;
+}
+
+async function samples(context: Context, client: Client, id: string, options: SampleOptions): Promise<void> {
+  const limit = Number(options.limit);
+  if (!Number.isInteger(limit) || limit < 1)
+    throw usageError(`--limit: ${options.limit} is not a positive number`);
+  const records: ResultRecord[] = [];
+  let pageToken = "";
+  do {
+    const page = await client.listSamples({
+      campaignId: id,
+      jobId: options.job ?? "",
+      status: options.status ?? "",
+      pageSize: Math.min(1000, limit - records.length),
+      pageToken,
+    });
+    records.push(...page.recordsJson.map((text) => JSON.parse(text) as ResultRecord));
+    pageToken = page.nextPageToken;
+  } while (pageToken !== "" && records.length < limit);
+  await printRows(context, records, LISTING);
+  if (pageToken !== "") say(context, `there are more; --limit ${limit * 10} shows them`);
+}
+
+const LISTING: Listing<ResultRecord> = {
+  columns: [
+    { title: "JOB", value: (r) => r.job },
+    { title: "#", align: "right", value: (r) => String(r.ordinal) },
+    {
+      title: "MODEL",
+      value: (r) => (r.engine.kind === "simulated" ? `${r.model.id} [SIMULATED]` : r.model.id),
+    },
+    { title: "PROMPT", value: (r) => r.prompt.id, wide: true },
+    { title: "ITEM", value: (r) => clip(r.item_id, 32) },
+    {
+      title: "STATUS",
+      value: (r) => r.status,
+      color: (r) => (r.status === "ok" ? "green" : r.status === "refused" ? "yellow" : "red"),
+    },
+    { title: "MS", align: "right", value: (r) => formatNumber((r.t_ns.done - r.t_ns.sent) / 1e6) },
+    { title: "SCORES", value: (r) => scoresText(r.scores) },
+    { title: "NODE", value: (r) => r.node.id, wide: true },
+    {
+      title: "ANSWER",
+      value: (r) => clip(r.error ? `${r.error.class}: ${r.error.message}` : (r.output ?? ""), 60),
+    },
+  ],
+  json: (r) => r,
+  name: (r) => r.record_id,
+  none: "no samples match",
+};
+
+const scoresText = (scores: { [name: string]: number }): string =>
+  Object.entries(scores)
+    .slice(0, 3)
+    .map(([name, value]) => `${name} ${Number.isInteger(value) ? value : value.toFixed(3)}`)
+    .join(", ");
+
+/** The format as the API knows it; a usage error otherwise. */
+export function exportFormat(text: string): string {
+  const format = EXPORT_FORMATS.find((f) => f === text);
+  if (format === undefined) throw usageError(`--as: ${text} is not one of ${EXPORT_FORMATS.join(", ")}`);
+  return format;
+}
+
+/** html for `report.html`; undefined when the ending says nothing. */
+export const formatByEnding = (path: string | undefined): string | undefined =>
+  EXPORT_FORMATS.find((format) => path?.endsWith(`.${format}`));
+
+/** Writes one export to a file and says so. */
+export async function saveExport(
+  context: Context,
+  client: Client,
+  id: string,
+  format: string,
+  path: string,
+): Promise<void> {
+  await writeWhole(resolve(context.io.cwd, path), client.exportResult(id, format));
+  say(context, `wrote ${path}`);
+}

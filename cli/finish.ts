@@ -1,0 +1,48 @@
+/** What `apply` and `run` do once a campaign is submitted: wait, print the table, write files, choose the exit code. */
+import { join } from "node:path";
+import { type Campaign, CampaignState, type Client } from "./client.js";
+import { EXPORT_FORMATS, formatByEnding, printSummary, saveExport } from "./commands/result.js";
+import { type Context, say } from "./context.js";
+import { EXIT } from "./exit.js";
+import { endLine, exitCodeForState, waitForEnd } from "./wait.js";
+
+export interface FinishOptions {
+  /** A file (by its ending) or a folder for report.html, summary.json, cells.csv and records.jsonl. */
+  output?: string | undefined;
+  /** Exit 5 when a metric misses its target, 6 when one cannot be judged. */
+  gate?: boolean | undefined;
+}
+
+/** Waits for the campaign's end and shows what it found. */
+export async function finish(
+  context: Context,
+  client: Client,
+  campaign: Campaign,
+  options: FinishOptions,
+): Promise<Campaign> {
+  const ended = await waitForEnd(context, client, campaign.id, context.flags.timeoutMs);
+  say(context, endLine(ended));
+  const summary = await client.summary(campaign.id);
+  await printSummary(context, summary);
+  if (options.output !== undefined) await saveAll(context, client, campaign.id, options.output);
+  context.exit(exitCodeForState(ended.state));
+  if (options.gate && ended.state === CampaignState.SUCCEEDED) {
+    const targets = summary.cells.flatMap((cell) => cell.metrics).flatMap((metric) => metric.target ?? []);
+    if (targets.some((target) => target.met === false)) context.exit(EXIT.failures);
+    else if (targets.length === 0 || targets.some((t) => t.met === undefined)) context.exit(EXIT.incomplete);
+  }
+  return ended;
+}
+
+const FILES: Record<(typeof EXPORT_FORMATS)[number], string> = {
+  html: "report.html",
+  json: "summary.json",
+  csv: "cells.csv",
+  jsonl: "records.jsonl",
+};
+
+async function saveAll(context: Context, client: Client, id: string, output: string): Promise<void> {
+  const format = formatByEnding(output);
+  if (format !== undefined) return saveExport(context, client, id, format, output);
+  for (const each of EXPORT_FORMATS) await saveExport(context, client, id, each, join(output, FILES[each]));
+}

@@ -1,0 +1,69 @@
+/**
+ * A coordinator and an agent in this process, over real gRPC on loopback: what `dev`, `demo` and a `run` without a
+ * coordinator start. Nothing in either knows that the other is near.
+ */
+import { join } from "node:path";
+import type { startAgent } from "../agent/agent.js";
+import type { startCoordinator } from "../coordinator/coordinator.js";
+import type { Config } from "../shared/runtime/config.js";
+import { createLogger, type Logger } from "../shared/runtime/logger.js";
+import { createShutdown } from "../shared/runtime/shutdown.js";
+import type { Client } from "./client.js";
+import type { Context } from "./context.js";
+
+export interface Local {
+  coordinator: Awaited<ReturnType<typeof startCoordinator>>;
+  agent: Awaited<ReturnType<typeof startAgent>>;
+  /** Agent first, then coordinator, each within its own deadline; never rejects. */
+  stop(reason: string): Promise<void>;
+}
+
+/** Starts both; what was started is stopped again when the second fails. */
+export async function startLocal(context: Context, config: Config, logger: Logger): Promise<Local> {
+  const { startCoordinator } = await import("../coordinator/coordinator.js");
+  const { startAgent } = await import("../agent/agent.js");
+  const { clock, random } = context.io;
+  const shutdown = createShutdown({ clock, logger });
+  const deadlineMs = config.coordinator.shutdownTimeoutMs;
+  const coordinator = await startCoordinator(config, {
+    logger: logger.child({ part: "coordinator" }),
+    clock,
+    random,
+  });
+  shutdown.add("coordinator", () => coordinator.stop(), deadlineMs);
+  try {
+    const own = { ...config, agent: { ...config.agent, coordinatorAddress: coordinator.agentAddress } };
+    const agent = await startAgent(own, { logger: logger.child({ part: "agent" }), clock, random });
+    shutdown.add("agent", () => agent.stop(), deadlineMs);
+    return { coordinator, agent, stop: async (reason) => void (await shutdown.run(reason)) };
+  } catch (error) {
+    await shutdown.run("the agent did not start");
+    throw error;
+  }
+}
+
+/**
+ * Where a program that speaks to a person logs: as configured, or with --verbose to stderr, else to
+ * `<data folder>/logs/<name>.log`.
+ */
+export function quietLogger(context: Context, config: Config, name: string): ReturnType<typeof createLogger> {
+  const { logging } = config;
+  if (logging.handlers.length > 0 || context.flags.verbose) return createLogger(config);
+  const handlers = [{ type: "file" as const, filename: join(config.storage.logsDir, `${name}.log`) }];
+  return createLogger({ ...config, logging: { ...logging, handlers } });
+}
+
+/** Resolves when a node is ready; throws what `timeoutMs` (or an interrupt) leaves behind. */
+export async function nodeReady(context: Context, client: Client, timeoutMs: number): Promise<void> {
+  const { clock, interrupt } = context.io;
+  const endMs = clock.nowMs() + timeoutMs;
+  for (;;) {
+    const nodes = await client.listNodes();
+    if (nodes.some((node) => node.state === "ready")) return;
+    if (clock.nowMs() > endMs) {
+      const states = nodes.map((node) => `${node.id} ${node.state} ${node.reason}`.trim()).join("; ");
+      throw new Error(`no node was ready within ${timeoutMs / 1000} s: ${states || "none is known"}`);
+    }
+    await clock.sleep(100, interrupt);
+  }
+}

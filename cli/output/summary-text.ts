@@ -1,0 +1,221 @@
+/**
+ * A campaign's summary as text: for each prompt and dataset the models' values with their 95 % intervals, slices by
+ * level, who beats whom in a sentence, and failures by class. Nothing is computed here that the summary does not say,
+ * except which levels two models lead on; a value that cannot be given is `n/a` with its reason, and numbers of the
+ * simulated engine are marked wherever they stand.
+ */
+import type { Cell, MetricValue, Summary } from "../client.js";
+import type { Paint } from "./color.js";
+import { comparisonSentences } from "./comparison-text.js";
+import { formatDuration, formatNumber, formatValue } from "./quantity.js";
+import { type Column, tableLines } from "./table.js";
+
+export interface SummaryStyle {
+  paint: Paint;
+  wide: boolean;
+}
+
+/** All lines of a summary. */
+export function summaryLines(summary: Summary, style: SummaryStyle): string[] {
+  const { paint } = style;
+  const lines = [
+    `${paint(summary.name || summary.campaignId, "bold")}  ${summary.state}  ${paint(summary.campaignId, "dim")}`,
+  ];
+  if (summary.simulated) lines.push(paint(SIMULATED_LINE, "yellow", "bold"));
+  for (const group of groupsOf(summary.cells)) {
+    lines.push("", paint(`prompt ${group.prompt} · dataset ${group.dataset}`, "bold"));
+    lines.push(
+      ...metricLines(group.cells, style),
+      ...timeLines(group.cells, style),
+      ...levelLines(group.cells, style),
+    );
+  }
+  const sentences = comparisonSentences(summary);
+  if (sentences.length > 0) lines.push("", ...sentences);
+  lines.push(...failureLines(summary.cells, paint), ...noteLines(summary, paint));
+  return lines;
+}
+
+const SIMULATED_LINE = "SIMULATED: these numbers come from the simulated engine, not from a model.";
+
+interface Group {
+  prompt: string;
+  dataset: string;
+  cells: Cell[];
+}
+
+/** Cells that can be compared with each other, in matrix order. */
+export function groupsOf(cells: readonly Cell[]): Group[] {
+  const groups = new Map<string, Group>();
+  for (const cell of cells) {
+    const key = JSON.stringify([cell.prompt, cell.dataset]);
+    const group = groups.get(key) ?? { prompt: cell.prompt, dataset: cell.dataset, cells: [] };
+    group.cells.push(cell);
+    groups.set(key, group);
+  }
+  return [...groups.values()];
+}
+
+interface MetricRow {
+  cell: Cell;
+  metric: MetricValue;
+}
+
+/** One row per metric and model, metrics in the suite's order. */
+function metricLines(cells: readonly Cell[], style: SummaryStyle): string[] {
+  const ids = [...new Set(cells.flatMap((cell) => cell.metrics.map((m) => m.id)))];
+  const rows: MetricRow[] = ids.flatMap((id) =>
+    cells.flatMap((cell) => cell.metrics.filter((m) => m.id === id).map((metric) => ({ cell, metric }))),
+  );
+  return rows.length === 0
+    ? ["  no results yet"]
+    : tableLines(METRIC_COLUMNS, rows, { ...style, indent: "  " });
+}
+
+const METRIC_COLUMNS: Column<MetricRow>[] = [
+  { title: "METRIC", value: ({ metric }) => metric.id },
+  { title: "MODEL", value: ({ cell }) => modelName(cell) },
+  {
+    title: "VALUE",
+    align: "right",
+    value: ({ metric }) => valueText(metric),
+    color: ({ metric }) => (metric.target?.met === false ? "red" : undefined),
+  },
+  { title: "95 % INTERVAL", value: ({ metric }) => intervalText(metric) },
+  { title: "N", align: "right", value: ({ metric }) => (metric.value === undefined ? "" : String(metric.n)) },
+  { title: "RANK", align: "right", value: ({ cell, metric }) => rankOf(cell, metric.id) },
+  { title: "ANSWERED ONLY", wide: true, value: ({ metric }) => answeredText(metric) },
+  { title: "METHOD", wide: true, value: ({ metric }) => metric.interval?.method ?? "" },
+  {
+    title: "ENGINE",
+    wide: true,
+    value: ({ cell }) => [cell.engine, cell.engineVersion].filter(Boolean).join(" "),
+  },
+  { title: "NOTE", value: ({ metric }) => noteOf(metric) },
+];
+
+/** The model's id, marked when its numbers are simulated. */
+export const modelName = (cell: Cell): string => (cell.simulated ? `${cell.model} [SIMULATED]` : cell.model);
+
+/** The value with its unit, or `n/a`. */
+export const valueText = (metric: MetricValue): string =>
+  metric.value === undefined ? "n/a" : formatValue(metric.value, metric.unit);
+
+/** `[0.677, 0.884]` in the metric's unit; empty when there is none. */
+export function intervalText(metric: MetricValue): string {
+  if (metric.interval === undefined || metric.value === undefined) return "";
+  const show = (x: number) => (metric.unit === "ratio" ? x.toFixed(3) : formatNumber(x));
+  return `[${show(metric.interval.lo)}, ${show(metric.interval.hi)}]`;
+}
+
+function answeredText({ answeredOnly, unit }: MetricValue): string {
+  if (answeredOnly === undefined) return "";
+  const value = answeredOnly.value === undefined ? "n/a" : formatValue(answeredOnly.value, unit);
+  return `${value} (n ${answeredOnly.n})`;
+}
+
+const rankOf = (cell: Cell, metric: string): string =>
+  String(cell.ranks.find((rank) => rank.metric === metric)?.rank ?? "");
+
+function noteOf(metric: MetricValue): string {
+  const parts = [metric.reason];
+  if (metric.target) {
+    const { met, expression } = metric.target;
+    parts.push(`target ${expression}: ${met === undefined ? "n/a" : met ? "met" : "missed"}`);
+  }
+  return parts.filter(Boolean).join("; ");
+}
+
+/** End-to-end, first-token and per-token times, where there are any. */
+function timeLines(cells: readonly Cell[], style: SummaryStyle): string[] {
+  const rows = cells.flatMap((cell) =>
+    (
+      [
+        ["end to end", cell.e2eMs],
+        ["first token", cell.ttftMs],
+        ["per token", cell.tpotMs],
+      ] as const
+    ).flatMap(([what, times]) => (times === undefined || times.n === 0 ? [] : [{ cell, what, times }])),
+  );
+  if (rows.length === 0) return [];
+  const ms = (value: number) => formatNumber(value);
+  const columns: Column<(typeof rows)[number]>[] = [
+    { title: "TIME (ms)", value: (row) => row.what },
+    { title: "MODEL", value: (row) => modelName(row.cell) },
+    { title: "P50", align: "right", value: (row) => ms(row.times.p50) },
+    { title: "P95", align: "right", value: (row) => ms(row.times.p95) },
+    { title: "P99", align: "right", value: (row) => ms(row.times.p99) },
+    { title: "MAX", align: "right", value: (row) => ms(row.times.max) },
+    { title: "N", align: "right", value: (row) => String(row.times.n) },
+    { title: "NOTE", value: (row) => row.times.flags.join("; ") },
+  ];
+  return ["", ...tableLines(columns, rows, { ...style, indent: "  " })];
+}
+
+/** One table per metric: levels down, models across. */
+export function levelLines(cells: readonly Cell[], style: SummaryStyle): string[] {
+  const levels = [...new Set(cells.flatMap((cell) => cell.levels.map((level) => level.level)))];
+  if (levels.length === 0) return [];
+  const ids = [...new Set(cells.flatMap((c) => c.levels.flatMap((l) => l.metrics.map((m) => m.id))))];
+  const find = (cell: Cell, level: string, id: string) =>
+    cell.levels.find((l) => l.level === level)?.metrics.find((m) => m.id === id);
+  return ids
+    .filter((id) => cells.some((cell) => levels.some((level) => find(cell, level, id)?.value !== undefined)))
+    .flatMap((id) => {
+      const columns: Column<string>[] = [
+        { title: `${id} by level`, value: (level) => level },
+        ...cells.map((cell) => ({
+          title: modelName(cell),
+          value: (level: string) => {
+            const metric = find(cell, level, id);
+            return metric === undefined ? "" : `${valueText(metric)} ${intervalText(metric)}`.trimEnd();
+          },
+        })),
+        {
+          title: "N",
+          align: "right" as const,
+          value: (level) => String(cells[0]?.levels.find((l) => l.level === level)?.n ?? ""),
+        },
+      ];
+      return ["", ...tableLines(columns, levels, { ...style, indent: "  " })];
+    });
+}
+
+function failureLines(cells: readonly Cell[], paint: Paint): string[] {
+  const rows = cells.flatMap((cell) => cell.failures.map((failure) => ({ cell, failure })));
+  const notRun = cells.reduce(
+    (sum, cell) => sum + (cell.counts?.notRun ?? 0) + (cell.counts?.cancelled ?? 0),
+    0,
+  );
+  const lines: string[] = [];
+  if (rows.length > 0) {
+    const columns: Column<(typeof rows)[number]>[] = [
+      { title: "FAILURE", value: ({ failure }) => failure.status, color: () => "red" },
+      { title: "CLASS", value: ({ failure }) => failure.class },
+      { title: "SAMPLES", align: "right", value: ({ failure }) => String(failure.count) },
+      { title: "WHERE", value: ({ cell }) => `${modelName(cell)} · ${cell.prompt} · ${cell.dataset}` },
+      { title: "EXAMPLE", value: ({ failure }) => failure.example },
+    ];
+    lines.push("", ...tableLines(columns, rows, { paint }));
+  }
+  if (notRun > 0) lines.push("", `${notRun} samples were not run; they are in no denominator.`);
+  return lines;
+}
+
+/** Flags of every sample of an engine, which a mark or a warning of the campaign says already. */
+const SAID_ELSEWHERE = ["simulated", "prompt_ignored"];
+
+function noteLines(summary: Summary, paint: Paint): string[] {
+  const notes = summary.cells.flatMap((cell) => [
+    ...(cell.notApplied.length > 0 ? [`${cell.model}: not applied: ${cell.notApplied.join(", ")}`] : []),
+    ...Object.entries(cell.flags)
+      .filter(([flag]) => !flag.startsWith("not_applied:") && !SAID_ELSEWHERE.includes(flag))
+      .map(([flag, n]) => `${cell.model} · ${cell.dataset}: ${n} samples flagged ${flag}`),
+  ]);
+  const all = [...summary.warnings.map((w) => `${paint("warning:", "yellow")} ${w}`), ...new Set(notes)];
+  const nodes = summary.nodes.map(
+    (n) => `${n.node}: ${n.samples} samples, median ${formatDuration(n.e2eP50Ms)}`,
+  );
+  if (nodes.length > 1) all.push(...nodes);
+  return all.length === 0 ? [] : ["", ...all];
+}

@@ -1,0 +1,98 @@
+import { afterEach, expect, test } from "vitest";
+import { Campaign, CampaignState } from "../shared/gen/sai/v1/campaign.js";
+import { toServiceError } from "../shared/rpc/status.js";
+import { type ErrorCode, SaiError } from "../shared/runtime/errors.js";
+import { captureIo, testContext } from "./cli.test-support.js";
+import { type Client, connect } from "./client.js";
+import { errorLines, exitCodeOf } from "./exit.js";
+import { campaigns, serve, stopServers, stops } from "./server.test-support.js";
+import { exitCodeForState, waitForEnd } from "./wait.js";
+
+afterEach(stopServers);
+
+interface WatchCall {
+  write(message: object): void;
+  end(): void;
+  emit(event: "error", error: unknown): void;
+}
+
+const send = (call: WatchCall, state: CampaignState) =>
+  call.write({ campaign: Campaign.fromPartial({ id: "c1", state }) });
+const fail = (call: WatchCall, code: ErrorCode) =>
+  call.emit("error", toServiceError(new SaiError(code, "scripted", { hint: "none" })));
+
+/** A client of a server whose n-th watch runs the n-th script. */
+async function watched(
+  scripts: ((call: WatchCall) => void)[],
+  signal = new AbortController().signal,
+): Promise<Client> {
+  const watchCampaign = (call: WatchCall) => {
+    const script = scripts.shift();
+    if (script) script(call);
+    else fail(call, "internal");
+  };
+  const client = connect({ address: await serve(campaigns({ watchCampaign })), signal });
+  stops.push(() => client.close());
+  return client;
+}
+
+test("a wait outlives a coordinator that goes away and comes back", async () => {
+  const { io, err } = captureIo();
+  const client = await watched([
+    (call) => {
+      send(call, CampaignState.RUNNING);
+      fail(call, "unavailable");
+    },
+    (call) => {
+      send(call, CampaignState.SUCCEEDED);
+      call.end();
+    },
+  ]);
+  expect((await waitForEnd(testContext(io).context, client, "c1")).state).toBe(CampaignState.SUCCEEDED);
+  expect(err()).toBe("the coordinator does not answer; still waiting for c1\n");
+});
+
+test("a coordinator that was never there, or an unknown campaign, ends the wait at once", async () => {
+  for (const code of ["unavailable", "not_found"] as const) {
+    const client = await watched([(call) => fail(call, code)]);
+    await expect(waitForEnd(testContext(captureIo().io).context, client, "c1")).rejects.toMatchObject({
+      code,
+    });
+  }
+});
+
+test("a timeout is exit 3 and says that the campaign goes on", async () => {
+  const client = await watched([(call) => send(call, CampaignState.RUNNING)]);
+  const error = await waitForEnd(testContext(captureIo().io).context, client, "c1", 500).catch(
+    (e: unknown) => e,
+  );
+  expect(exitCodeOf(error)).toBe(3);
+  expect(errorLines(error)).toEqual([
+    "error: campaign c1 is still running",
+    "hint: it goes on; `sai campaign wait c1` waits again",
+  ]);
+});
+
+test("an interrupt is exit 130 and says that the campaign goes on", async () => {
+  const interrupt = new AbortController();
+  const client = await watched(
+    [
+      (call) => {
+        send(call, CampaignState.RUNNING);
+        interrupt.abort(new Error("interrupted by SIGINT"));
+      },
+    ],
+    interrupt.signal,
+  );
+  const { context } = testContext(captureIo({ interrupt: interrupt.signal }).io);
+  const error = await waitForEnd(context, client, "c1").catch((e: unknown) => e);
+  expect(exitCodeOf(error)).toBe(130);
+  expect(errorLines(error).join("\n")).toContain("campaign c1 goes on");
+});
+
+test("every terminal state has its exit code", () => {
+  expect(exitCodeForState(CampaignState.SUCCEEDED)).toBe(0);
+  expect(exitCodeForState(CampaignState.PARTIAL)).toBe(5);
+  expect(exitCodeForState(CampaignState.FAILED)).toBe(5);
+  expect(exitCodeForState(CampaignState.CANCELLED)).toBe(6);
+});

@@ -1,0 +1,81 @@
+/**
+ * Waiting for a campaign. The wait watches the stream and survives a coordinator that goes away for a while: it opens
+ * the stream again with growing pauses. Ctrl-C and a timeout end the wait, never the campaign, and say so.
+ */
+
+import { SaiError } from "../shared/runtime/errors.js";
+import { type Campaign, CampaignState, type Client } from "./client.js";
+import { type Context, say } from "./context.js";
+import { CliExit, EXIT, type ExitCode } from "./exit.js";
+import { createProgress } from "./output/progress.js";
+import { campaignState, isTerminal } from "./output/words.js";
+
+const FIRST_PAUSE_MS = 250;
+const MAX_PAUSE_MS = 5000;
+
+/** The campaign in its terminal state. Throws CliExit 3 when `timeoutMs` passed, 130 when interrupted. */
+export async function waitForEnd(
+  context: Context,
+  client: Client,
+  id: string,
+  timeoutMs?: number,
+): Promise<Campaign> {
+  const { clock, interrupt } = context.io;
+  const timeUp = new AbortController();
+  const cancelTimer = timeoutMs === undefined ? () => {} : clock.after(timeoutMs, () => timeUp.abort());
+  const progress = createProgress(context);
+  let pauseMs = FIRST_PAUSE_MS;
+  let last: Campaign | undefined;
+  try {
+    for (;;) {
+      try {
+        for await (const campaign of client.watchCampaign(id, timeUp.signal)) {
+          last = campaign;
+          pauseMs = FIRST_PAUSE_MS;
+          progress.update(campaign);
+          if (isTerminal(campaign.state)) return campaign;
+        }
+      } catch (error) {
+        if (interrupt.aborted || !isPassing(error) || last === undefined) throw error;
+        if (pauseMs === FIRST_PAUSE_MS)
+          say(context, `the coordinator does not answer; still waiting for ${id}`);
+      }
+      if (timeUp.signal.aborted) break;
+      await clock.sleep(pauseMs, AbortSignal.any([interrupt, timeUp.signal])).catch(() => {});
+      pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2);
+      if (timeUp.signal.aborted) break;
+    }
+    throw new CliExit(
+      EXIT.waitTimedOut,
+      `campaign ${id} is still ${last ? campaignState(last.state) : "waiting"}`,
+      {
+        hint: `it goes on; \`sai campaign wait ${id}\` waits again`,
+      },
+    );
+  } catch (error) {
+    if (!interrupt.aborted) throw error;
+    throw new CliExit(EXIT.interrupted, "", {
+      hint: `campaign ${id} goes on; \`sai campaign cancel ${id}\` stops it`,
+    });
+  } finally {
+    cancelTimer();
+    progress.end();
+  }
+}
+
+const isPassing = (error: unknown): boolean => error instanceof SaiError && error.code === "unavailable";
+
+/** 0 for a campaign that succeeded, 5 when samples failed, 6 when it was cancelled. */
+export function exitCodeForState(state: CampaignState): ExitCode {
+  if (state === CampaignState.SUCCEEDED) return EXIT.ok;
+  if (state === CampaignState.CANCELLED) return EXIT.incomplete;
+  return EXIT.failures;
+}
+
+/** One line for the end of a campaign. */
+export function endLine(campaign: Campaign): string {
+  const { samples = 0, samplesDone = 0, samplesFailed = 0 } = campaign.progress ?? {};
+  const failed = samplesFailed > 0 ? `, ${samplesFailed} failed` : "";
+  const reason = campaign.reason === "" ? "" : `: ${campaign.reason}`;
+  return `campaign ${campaign.id} ${campaignState(campaign.state)}${reason} (${samplesDone}/${samples} samples${failed})`;
+}
