@@ -490,6 +490,11 @@ describe("records in any order, any number of times", () => {
     }
     expect(aggregate.summary(META)).toEqual(summarize(plan, records));
     expect(aggregate.summary(META).cells[0]?.metrics[0]).toMatchObject({ n: 2, value: 1 / 3 });
+    // An earlier attempt cancelled the first one: the second becomes what the third is held against.
+    const [first] = records;
+    if (first === undefined) throw new Error();
+    aggregate.add({ ...first, attempt: "0.1", status: "cancelled" });
+    expect(aggregate.summary(META).cells[0]?.metrics[0]).toMatchObject({ n: 1, value: 1 / 3 });
   });
   test("records of other campaigns, jobs and ordinals are left out, and that is said", () => {
     const { plan, records } = ladder([() => true]);

@@ -64,7 +64,10 @@ describe("one JSON object", () => {
   });
 
   test("__proto__ changes nothing", () => {
-    const parsed = parseOutput(prompt({}), '{"__proto__": {"has_smoke": true}, "a": 1}');
+    const text = '{"__proto__": {"has_smoke": true}, "a": 1}';
+    const [object] = findObjects(text);
+    expect(object && "has_smoke" in object.value).toBe(false);
+    const parsed = parseOutput(prompt({}), text);
     expect(parsed.ok && parsed.fields).toEqual({ a: 1 });
     expect(parsed.ok && "has_smoke" in parsed.fields).toBe(false);
   });
