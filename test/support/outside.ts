@@ -43,13 +43,14 @@ export interface GoProgram {
   env?: { [name: string]: string };
 }
 
-/** The path of a program built from its Go module; built on the first call, which can take minutes. */
-export async function goProgram(wanted: GoProgram): Promise<string> {
+/** The path of a program built from its Go module; built on the first call, which `say` is told, as it takes a while. */
+export async function goProgram(wanted: GoProgram, say: (line: string) => void): Promise<string> {
   const name = wanted.package.split("/").at(-1) ?? wanted.package;
   const folder = join(cacheFolder(), `${name}-${wanted.version}`);
   const program = join(folder, name);
   if (existsSync(program)) return program;
   await needGo();
+  say(`building ${name} ${wanted.version} from its Go module …`);
   const building = mkdtempSync(`${folder}.`);
   try {
     await output("go", ["install", ...(wanted.flags ?? []), `${wanted.package}@${wanted.version}`], {
