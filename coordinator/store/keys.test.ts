@@ -1,0 +1,58 @@
+import { expect, test } from "vitest";
+import { decode, keys, parseShardKey } from "./keys.js";
+import { type KV, rev } from "./store.js";
+import type { JobValue } from "./values.js";
+
+const kv = (key: string, value: Uint8Array): KV => ({
+  key,
+  value,
+  createRev: rev(1n),
+  modRev: rev(1n),
+  version: 1n,
+});
+const bytes = (text: string) => new TextEncoder().encode(text);
+
+test("bigints travel as decimal strings, deep ones too; the value says its version", () => {
+  const k = keys.job("c-1", "j0000");
+  const value: JobValue = {
+    campaign: "c-1",
+    id: "j0000",
+    state: { kind: "RUNNING", samples: 3, shardSize: 2, gate: 2n ** 60n },
+  };
+  const encoded = k.codec.encode(value);
+  expect(JSON.parse(new TextDecoder().decode(encoded))).toMatchObject({
+    v: 1,
+    state: { gate: "1152921504606846976" },
+  });
+  expect(decode(k.codec, kv(k.key, encoded))).toEqual(value);
+  const sealed: JobValue = { ...value, state: { kind: "SUCCEEDED", endedMs: 5, reason: "" } };
+  expect(decode(k.codec, kv(k.key, k.codec.encode(sealed)))).toEqual(sealed);
+});
+
+test("what cannot be read names its key", () => {
+  const read = (text: string | Uint8Array) => () =>
+    decode(
+      keys.gate("c-1", "j0000").codec,
+      kv("/sai/v1/gate/c-1/j0000", typeof text === "string" ? bytes(text) : text),
+    );
+  const name = "the value of /sai/v1/gate/c-1/j0000 in the state store";
+  expect(read("{")).toThrow(`${name} is not JSON`);
+  expect(read(new Uint8Array([0xff]))).toThrow(`${name} is not JSON`);
+  expect(read("[]")).toThrow(`${name} is not a JSON object`);
+  expect(read('{"v":2,"epoch":"1"}')).toThrow(`${name} has version 2, this program reads version 1`);
+  expect(read('{"v":1,"epoch":1}')).toThrow(`${name} has no decimal string at epoch`);
+});
+
+test("shard keys sort by number and say what they are about; a part cannot change a key's structure", () => {
+  const done = [2, 10, 9].map((i) => keys.done("c-1", "j0000", i).key).sort();
+  expect(done.map((k) => parseShardKey(k)?.shard)).toEqual([2, 9, 10]);
+  expect(parseShardKey(keys.fail("c-1", "j0000", 7, { epoch: 3n, n: 4n }).key)).toEqual({
+    campaign: "c-1",
+    job: "j0000",
+    shard: 7,
+    fence: { epoch: 3n, n: 4n },
+  });
+  expect(parseShardKey(keys.gate("c-1", "j0000").key)).toBeUndefined();
+  for (const bad of ["", "a/b", "a b", "é"]) expect(() => keys.campaign(bad)).toThrow(RangeError);
+  expect(() => keys.done("c-1", "j0000", 1e8)).toThrow(RangeError);
+});
