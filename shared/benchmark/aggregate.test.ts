@@ -316,6 +316,15 @@ describe("times, throughput, cost", () => {
     );
     const gpus = { node: { id: "n", device_class: "gpu", gpu_uuids: ["a", "b"] }, ms: 1_800_000 };
     expect(metric(oneCell(priced({ gpu_hour: 3 }), smoke(T), [says(T)], [gpus]), "cost").value).toBe(3);
+    // A sample that was given up ran nowhere: it costs nothing and is no node's.
+    const nowhere = { node: { id: "", device_class: "", gpu_uuids: [] }, ms: 0 };
+    const givenUp = oneCell(
+      priced({ gpu_hour: 3 }),
+      smoke(T, T),
+      [says(T), { status: "engine_error" }],
+      [gpus, nowhere],
+    );
+    expect(metric(givenUp, "cost")).toMatchObject({ value: 3, n: 2 });
     expect(metric(oneCell(priced({ gpu_hour: 3 }), smoke(T), [says(T)]), "cost").reason).toMatch(/no GPU/);
   });
 });

@@ -131,9 +131,12 @@ const split = (attempt: string): [string, string] => {
 /** Whole numbers without leading zeros compare by length first: epochs can pass 2^53. */
 const smaller = (a: string, b: string): boolean => (a.length === b.length ? a < b : a.length < b.length);
 
-/** By node id. */
+/** By node id; samples that were given up without ever running belong to none. */
 function nodeShares(samples: readonly Sample[]): NodeShare[] {
-  const nodes = groupBy(samples, (sample) => sample.node);
+  const nodes = groupBy(
+    samples.filter((sample) => sample.node !== ""),
+    (sample) => sample.node,
+  );
   return [...nodes]
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([node, own]) => {

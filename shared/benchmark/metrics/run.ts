@@ -31,7 +31,7 @@ export function throughput(samples: readonly Sample[]): RunValue {
  * included), or GPU hours × GPUs over each node's window. Cached answers cost nothing.
  */
 export function cost(samples: readonly Sample[], price: ModelSpec["price"]): RunValue {
-  const billed = samples.filter((sample) => !sample.cached);
+  const billed = samples.filter((sample) => !sample.cached && sample.node !== "");
   if (samples.length === 0) return { reason: "nothing was run" };
   const n = samples.length;
   if (billed.length > 0 && billed.every((sample) => sample.costUsd !== undefined)) {
