@@ -40,8 +40,6 @@ export interface AgentParts {
   random: Random;
 }
 
-const PROBE_EVERY_MS = 60_000;
-const DEFAULT_MODELS_LOADED = 4;
 const BYE_MS = 1000;
 
 /** Starts an agent; it dials by itself and needs no coordinator to be there yet. */
@@ -66,11 +64,7 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
   const ledger = new DeviceLedger(
     hardware.devices.map(({ uuid, kind, slots }) => ({ uuid, lane: kind, slots })),
   );
-  const models = new LoadedModels(
-    engines,
-    config.resourceManager.maxConcurrentModels ?? DEFAULT_MODELS_LOADED,
-    log,
-  );
+  const models = new LoadedModels(engines, config.resourceManager.maxConcurrentModels, log);
   const run = attemptRunner({
     nodeId: id,
     inputs: new Inputs(artifacts),
@@ -103,6 +97,7 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
       inventory: () => probes.report(),
       lanes: () => ledger.lanes().map((lane) => ({ lane, slots: ledger.slots(lane) })),
       loadedModels: () => models.names(),
+      takeLoads: () => models.takeLoads(),
       loopLagMs: () => lag.maxMs(),
       probe: () => writeProbe(artifacts, id, random),
     },
@@ -110,7 +105,9 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
   });
   const ending = new AbortController();
   const served = supervisor.run(ending.signal);
-  const stopProbing = probes.every(PROBE_EVERY_MS, () => session()?.inventoryChanged());
+  const stopProbing = probes.every(config.engines.ollama.healthCheckIntervalMs, () =>
+    session()?.inventoryChanged(),
+  );
   log.info(
     { coordinator: config.agent.coordinatorAddress, incarnation: String(incarnation) },
     "agent started",

@@ -6,7 +6,7 @@ import { randomUUID } from "node:crypto";
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { AvailableModels } from "../shared/benchmark/models.js";
 import type { EngineKind } from "../shared/benchmark/plan.js";
-import { listen, newServer } from "../shared/rpc/serve.js";
+import { type CallObserver, listen, newServer } from "../shared/rpc/serve.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Config } from "../shared/runtime/config.js";
 import { SaiError } from "../shared/runtime/errors.js";
@@ -76,7 +76,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   });
   const campaigns: CampaignParts = {
     ...{ board, store, state, artifacts, events, metrics, clock, random, log },
-    commits: new CommitQueue(store, clock, options.commitIntervalMs, log),
+    commits: new CommitQueue(store, clock, options.commitIntervalMs, metrics, log),
     results: new StreamedResults(board, artifacts),
     datasetsDir: config.storage.datasetsDir,
     idempotencyTtlMs: options.idempotencyTtlMs,
@@ -93,11 +93,14 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
     },
   });
 
-  const onError = (method: string, err: unknown) => log.error({ method, err }, "a call failed unexpectedly");
+  const calls: CallObserver = {
+    failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
+    ended: (method, status, seconds) => metrics.observeRpc({ method, status }, seconds),
+  };
   const logError = (err: unknown) => log.error({ err }, "unexpected");
   const api = newServer();
   const about = { version, clusterId, epoch: store.epoch, store: config.store.kind, startMs: clock.wallMs() };
-  addApi(api, { campaigns, fleet, artifacts, about, serving: () => !store.lost.aborted, onError });
+  addApi(api, { campaigns, fleet, artifacts, about, serving: () => !store.lost.aborted, calls });
   const agents = newServer();
   const open = new Set<GrpcPeer>();
   addAgentService(

@@ -20,13 +20,23 @@ interface Entry {
   name: string;
   /** What of the job decides the load; engines may still look at the whole job's options in each request. */
   prepared: Promise<PreparedModel>;
+  /** Ends a load that nobody waits for any more. */
+  stop: AbortController;
   users: number;
   used: boolean;
+}
+
+/** One load of a model, for the metrics. */
+export interface ModelLoad {
+  engine: string;
+  model: string;
+  seconds: number;
 }
 
 export class LoadedModels {
   /** In order of last use. */
   private readonly entries = new Map<string, Entry>();
+  private loads: ModelLoad[] = [];
 
   constructor(
     private readonly engines: ReadonlyMap<EngineKind, Engine>,
@@ -42,12 +52,12 @@ export class LoadedModels {
     const options = loadOptionsOf(job);
     const { engine: kind, model, revision, options: own } = job.model;
     const key = canonicalJson({ kind, model, revision: revision ?? null, own, options: options as Json });
-    const entry = this.entries.get(key) ?? this.load(key, `${kind}:${model}`, engine, job, signal);
+    const entry = this.entries.get(key) ?? this.load(key, engine, job);
     this.entries.delete(key);
     this.entries.set(key, entry);
     entry.users += 1;
     try {
-      const prepared = await entry.prepared;
+      const prepared = await unlessAborted(entry.prepared, signal);
       const fresh = !entry.used;
       entry.used = true;
       let lent = true;
@@ -59,9 +69,19 @@ export class LoadedModels {
       return { prepared, fresh, giveBack };
     } catch (error) {
       entry.users -= 1;
-      if (this.entries.get(key) === entry) this.entries.delete(key);
+      if (entry.users === 0 || !signal.aborted) {
+        entry.stop.abort(new Error("nobody waits for this model any more"));
+        if (this.entries.get(key) === entry) this.entries.delete(key);
+      }
       throw error;
     }
+  }
+
+  /** Loads since the last question. */
+  takeLoads(): ModelLoad[] {
+    const taken = this.loads;
+    this.loads = [];
+    return taken;
   }
 
   /** ENGINE:MODEL of everything loaded. */
@@ -74,12 +94,18 @@ export class LoadedModels {
     await Promise.all([...this.entries.keys()].map((key) => this.unload(key)));
   }
 
-  private load(key: string, name: string, engine: Engine, job: JobSpec, signal: AbortSignal): Entry {
-    const prepared = engine.prepare(job.model, loadOptionsOf(job), signal).then((model) => {
-      this.log.info({ model: name, loadMs: Math.round(model.loadNs / 1e6), key }, "model ready");
-      return model;
+  private load(key: string, engine: Engine, job: JobSpec): Entry {
+    const { engine: kind, model } = job.model;
+    const stop = new AbortController();
+    const prepared = engine.prepare(job.model, loadOptionsOf(job), stop.signal).then((ready) => {
+      this.loads.push({ engine: kind, model, seconds: ready.loadNs / 1e9 });
+      this.log.info(
+        { model: `${kind}:${model}`, loadMs: Math.round(ready.loadNs / 1e6), key },
+        "model ready",
+      );
+      return ready;
     });
-    return { name, prepared, users: 0, used: false };
+    return { name: `${kind}:${model}`, prepared, stop, users: 0, used: false };
   }
 
   private async makeRoom(): Promise<void> {
@@ -98,4 +124,14 @@ export class LoadedModels {
       this.log.warn({ err, model: entry?.name }, "unloading a model failed");
     }
   }
+}
+
+/** The promise, or the signal's reason as soon as it aborts; the promise goes on either way. */
+function unlessAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener("abort", stop, { once: true });
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
+  });
 }

@@ -27,6 +27,8 @@ export interface SessionParts {
   inventory(): NonNullable<Body<"inventory">>;
   lanes(): { lane: string; slots: number }[];
   loadedModels(): string[];
+  /** Loads since the last question. */
+  takeLoads(): { engine: string; model: string; seconds: number }[];
   loopLagMs(): number;
   /** Writes a fresh probe blob and names it. */
   probe(): Promise<NonNullable<Body<"hello">["probe"]>>;
@@ -184,6 +186,7 @@ export class Session {
 
   private heartbeat(): void {
     this.heartbeatSeq += 1n;
+    const waiting = this.parts.attempts.unacknowledged();
     this.send({
       $case: "heartbeat",
       value: {
@@ -191,6 +194,9 @@ export class Session {
         loopLagMs: this.parts.loopLagMs(),
         loadedModels: this.parts.loadedModels(),
         running: this.parts.attempts.running(),
+        loads: this.parts.takeLoads(),
+        unacknowledged: waiting.length,
+        unacknowledgedBytes: waiting.reduce((sum, result) => sum + result.sizeBytes, 0),
       },
     });
   }

@@ -5,9 +5,7 @@ import type {
   UploadRequest,
   UploadResponse,
 } from "../../shared/gen/sai/v1/artifact.js";
-import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
-import { toServiceError } from "../../shared/rpc/status.js";
-import { SaiError } from "../../shared/runtime/errors.js";
+import { type CallObserver, observed, streaming, unary } from "../../shared/rpc/serve.js";
 import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import { refuse } from "./page.js";
 
@@ -16,30 +14,31 @@ const MAX_STAT = 1000;
 const CHUNK_BYTES = 512 * 1024;
 
 /** sai.v1.ArtifactService over the artifact store's blobs by hash. */
-export function artifactService(artifacts: ArtifactStore, onError: OnError): ArtifactServiceServer {
+export function artifactService(artifacts: ArtifactStore, calls: CallObserver): ArtifactServiceServer {
   return {
     upload(call, callback) {
+      const end = observed(calls, call.getPath());
       receive(call)
         .then(async ({ sha256, bytes }): Promise<UploadResponse> => {
           await artifacts.put(casKey(sha256), bytes);
           return { sha256, sizeBytes: bytes.byteLength };
         })
         .then(
-          (answer) => callback(null, answer),
-          (error) => {
-            if (!(error instanceof SaiError)) onError(call.getPath(), error);
-            callback(toServiceError(error));
+          (answer) => {
+            callback(null, answer);
+            end();
           },
+          (error) => callback(end(error)),
         );
     },
-    statArtifacts: unary(onError, async ({ sha256 }) => {
+    statArtifacts: unary(calls, async ({ sha256 }) => {
       if (sha256.length > MAX_STAT)
         throw refuse("sha256", `has ${sha256.length} entries, at most ${MAX_STAT}`);
       const missing: string[] = [];
       for (const hash of sha256) if ((await artifacts.size(casKey(hash))) === undefined) missing.push(hash);
       return { missing };
     }),
-    download: streaming(onError, async function* ({ sha256 }) {
+    download: streaming(calls, async function* ({ sha256 }) {
       const bytes = await getCas(artifacts, sha256);
       for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
         yield { chunk: bytes.subarray(at, at + CHUNK_BYTES) };

@@ -1,5 +1,5 @@
 import type { CampaignServiceServer } from "../../shared/gen/sai/v1/campaign.js";
-import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
 import { type CampaignEntry, isEnded } from "../campaigns/board.js";
 import { campaignEvent } from "../campaigns/lifecycle.js";
 import type { CampaignParts } from "../campaigns/parts.js";
@@ -13,36 +13,36 @@ const MAX_SHOWN = 20;
 const WATCH_MS = 200;
 
 /** sai.v1.CampaignService over the use cases. */
-export function campaignService(parts: CampaignParts, onError: OnError): CampaignServiceServer {
+export function campaignService(parts: CampaignParts, calls: CallObserver): CampaignServiceServer {
   const found = (id: string): CampaignEntry => {
     const entry = parts.board.campaign(id);
     if (entry === undefined) throw noCampaign(id);
     return entry;
   };
   return {
-    createCampaign: unary(onError, async ({ spec, idempotencyKey }) => {
+    createCampaign: unary(calls, async ({ spec, idempotencyKey }) => {
       const entry = await submitCampaign(parts, requestOf(spec), idempotencyKey);
       return { campaign: campaignMessage(entry, true) };
     }),
-    validateCampaign: unary(onError, async ({ spec, show }) => {
+    validateCampaign: unary(calls, async ({ spec, show }) => {
       if (show > MAX_SHOWN) throw refuse("show", `is ${show}, at most ${MAX_SHOWN}`);
       const prepared = await prepareRequest(parts, requestOf(spec));
       const { ok, findings, jobs, samples } = prepared;
       return { ok, findings, jobs, samples, messages: ok ? prepared.rendered(show) : [] };
     }),
-    getCampaign: unary(onError, ({ id }) => ({ campaign: campaignMessage(found(id), true) })),
-    listCampaigns: unary(onError, (request) => {
+    getCampaign: unary(calls, ({ id }) => ({ campaign: campaignMessage(found(id), true) })),
+    listCampaigns: unary(calls, (request) => {
       const { page, nextPageToken } = pageOf(parts.board.list(), request, (entry) => entry.value.id);
       return { campaigns: page.map((entry) => campaignMessage(entry, false)), nextPageToken };
     }),
-    cancelCampaign: unary(onError, async ({ id }) => {
+    cancelCampaign: unary(calls, async ({ id }) => {
       const entry = found(id);
       if (!isEnded(entry.value.state) && entry.value.state.kind !== "SEALING") {
         await campaignEvent(parts, entry, { kind: "cancel", reason: "cancelled by the user" });
       }
       return { campaign: campaignMessage(entry, true) };
     }),
-    watchCampaign: streaming(onError, async function* ({ id }, signal) {
+    watchCampaign: streaming(calls, async function* ({ id }, signal) {
       const entry = found(id);
       let shown = "";
       while (!signal.aborted) {

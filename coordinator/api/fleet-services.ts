@@ -4,7 +4,7 @@ import type { EventServiceServer } from "../../shared/gen/sai/v1/event.js";
 import type { GpuServiceServer } from "../../shared/gen/sai/v1/gpu.js";
 import type { JobServiceServer } from "../../shared/gen/sai/v1/job.js";
 import type { NodeServiceServer } from "../../shared/gen/sai/v1/node.js";
-import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type Board, isEnded, type JobEntry } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
@@ -13,17 +13,17 @@ import type { Fleet, NodeEntry } from "../sessions/fleet.js";
 import { jobProgressMessage, nodeMessage } from "./convert.js";
 
 /** sai.v1.JobService: the cells of a campaign and where their shards are. */
-export function jobService(board: Board, onError: OnError): JobServiceServer {
+export function jobService(board: Board, calls: CallObserver): JobServiceServer {
   const jobs = (campaign: string): JobEntry[] => {
     const entry = board.campaign(campaign);
     if (entry === undefined) throw noCampaign(campaign);
     return entry.jobs;
   };
   return {
-    listJobs: unary(onError, ({ campaignId }) => ({
+    listJobs: unary(calls, ({ campaignId }) => ({
       jobs: jobs(campaignId).map((job) => ({ ...jobMessage(campaignId, job), shards: [] })),
     })),
-    getJob: unary(onError, ({ campaignId, jobId }) => {
+    getJob: unary(calls, ({ campaignId, jobId }) => {
       const job = jobs(campaignId).find((j) => j.spec.id === jobId);
       if (job === undefined) {
         throw new SaiError("not_found", `campaign ${campaignId} has no job ${jobId.slice(0, 80)}`);
@@ -57,14 +57,14 @@ function shardMessage(job: JobEntry, index: number) {
 }
 
 /** sai.v1.NodeService. */
-export const nodeService = (fleet: Fleet, onError: OnError): NodeServiceServer => ({
-  listNodes: unary(onError, () => ({ nodes: fleet.list().map(nodeMessage) })),
-  getNode: unary(onError, ({ id }) => ({ node: nodeMessage(foundNode(fleet, id)) })),
+export const nodeService = (fleet: Fleet, calls: CallObserver): NodeServiceServer => ({
+  listNodes: unary(calls, () => ({ nodes: fleet.list().map(nodeMessage) })),
+  getNode: unary(calls, ({ id }) => ({ node: nodeMessage(foundNode(fleet, id)) })),
 });
 
 /** sai.v1.GpuService: every device but CPU slots and places for remote requests. */
-export const gpuService = (fleet: Fleet, onError: OnError): GpuServiceServer => ({
-  listGpus: unary(onError, ({ node }) => {
+export const gpuService = (fleet: Fleet, calls: CallObserver): GpuServiceServer => ({
+  listGpus: unary(calls, ({ node }) => {
     const nodes = node === "" ? fleet.list() : [foundNode(fleet, node)];
     return {
       gpus: nodes.flatMap((entry) =>
@@ -85,8 +85,8 @@ function foundNode(fleet: Fleet, id: string): NodeEntry {
 }
 
 /** sai.v1.EventService. */
-export const eventService = (events: EventLog, onError: OnError): EventServiceServer => ({
-  streamEvents: streaming(onError, async function* ({ since, campaignId }, signal) {
+export const eventService = (events: EventLog, calls: CallObserver): EventServiceServer => ({
+  streamEvents: streaming(calls, async function* ({ since, campaignId }, signal) {
     for await (const { timeMs, campaign, job, node, ...event } of events.follow(since, campaignId, signal)) {
       yield { event: { ...event, time: new Date(timeMs), campaignId: campaign, jobId: job, nodeId: node } };
     }
@@ -98,9 +98,9 @@ export const adminService = (
   about: { version: string; clusterId: string; epoch: bigint; store: string; startMs: number },
   board: Board,
   fleet: Fleet,
-  onError: OnError,
+  calls: CallObserver,
 ): AdminServiceServer => ({
-  getStatus: unary(onError, () => {
+  getStatus: unary(calls, () => {
     const nodes = fleet.list();
     const campaigns = board.list().filter((entry) => !isEnded(entry.value.state));
     const shards = campaigns.flatMap((entry) => entry.jobs.flatMap((job) => job.shards));

@@ -1,6 +1,6 @@
 import { isStatus, type ResultRecord } from "../../shared/benchmark/record.js";
 import { type ExportResponse, type ResultServiceServer, Summary } from "../../shared/gen/sai/v1/result.js";
-import { type OnError, streaming, unary } from "../../shared/rpc/serve.js";
+import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
 import { renderCsv } from "../report/report-csv.js";
 import { renderHtml } from "../report/report-html.js";
 import { renderJson } from "../report/report-json.js";
@@ -11,12 +11,16 @@ const CHUNK_BYTES = 256 * 1024;
 const FORMATS = ["html", "json", "csv", "jsonl"];
 
 /** sai.v1.ResultService over the results index and the renderers. */
-export function resultService(results: ResultsIndex, version: string, onError: OnError): ResultServiceServer {
+export function resultService(
+  results: ResultsIndex,
+  version: string,
+  calls: CallObserver,
+): ResultServiceServer {
   return {
-    getSummary: unary(onError, async ({ campaignId }) => ({
+    getSummary: unary(calls, async ({ campaignId }) => ({
       summary: Summary.fromPartial(await results.summary(campaignId)),
     })),
-    listSamples: unary(onError, async (request) => {
+    listSamples: unary(calls, async (request) => {
       const filter = filterOf(request);
       const size = pageSize(request.pageSize);
       const skip = request.pageToken === "" ? 0 : Number(request.pageToken);
@@ -32,7 +36,7 @@ export function resultService(results: ResultsIndex, version: string, onError: O
       }
       return { recordsJson: page, nextPageToken: "" };
     }),
-    export: streaming(onError, async function* ({ campaignId, format }) {
+    export: streaming(calls, async function* ({ campaignId, format }) {
       if (!FORMATS.includes(format)) {
         throw refuse(
           "format",

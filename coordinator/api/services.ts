@@ -11,7 +11,7 @@ import { NodeServiceService } from "../../shared/gen/sai/v1/node.js";
 import { ResultServiceService } from "../../shared/gen/sai/v1/result.js";
 import { addHealth } from "../../shared/rpc/health.js";
 import { addReflection } from "../../shared/rpc/reflection.js";
-import type { OnError } from "../../shared/rpc/serve.js";
+import type { CallObserver } from "../../shared/rpc/serve.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import type { Fleet } from "../sessions/fleet.js";
 import { artifactService } from "./artifact-service.js";
@@ -36,19 +36,19 @@ export interface ApiParts {
   artifacts: ArtifactStore;
   about: { version: string; clusterId: string; epoch: bigint; store: string; startMs: number };
   serving(): boolean;
-  onError: OnError;
+  calls: CallObserver;
 }
 
 export function addApi(server: Server, parts: ApiParts): void {
-  const { campaigns, fleet, onError } = parts;
-  server.addService(AdminServiceService, adminService(parts.about, campaigns.board, fleet, onError));
-  server.addService(ArtifactServiceService, artifactService(parts.artifacts, onError));
-  server.addService(CampaignServiceService, campaignService(campaigns, onError));
-  server.addService(EventServiceService, eventService(campaigns.events, onError));
-  server.addService(GpuServiceService, gpuService(fleet, onError));
-  server.addService(JobServiceService, jobService(campaigns.board, onError));
-  server.addService(NodeServiceService, nodeService(fleet, onError));
-  server.addService(ResultServiceService, resultService(campaigns.results, parts.about.version, onError));
+  const { campaigns, fleet, calls } = parts;
+  server.addService(AdminServiceService, adminService(parts.about, campaigns.board, fleet, calls));
+  server.addService(ArtifactServiceService, artifactService(parts.artifacts, calls));
+  server.addService(CampaignServiceService, campaignService(campaigns, calls));
+  server.addService(EventServiceService, eventService(campaigns.events, calls));
+  server.addService(GpuServiceService, gpuService(fleet, calls));
+  server.addService(JobServiceService, jobService(campaigns.board, calls));
+  server.addService(NodeServiceService, nodeService(fleet, calls));
+  server.addService(ResultServiceService, resultService(campaigns.results, parts.about.version, calls));
   addReflection(server, [...SERVICES, "grpc.health.v1.Health"]);
   addHealth(server, SERVICES, parts.serving);
 }

@@ -9,6 +9,7 @@
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
+import type { Metrics } from "../metrics.js";
 import { absent, type Conflict, createdAt, type FencedStore, put } from "../store/fenced-store.js";
 import { decode, keys } from "../store/keys.js";
 import type { DoneValue } from "../store/values.js";
@@ -37,6 +38,7 @@ export class CommitQueue {
     private readonly store: FencedStore,
     private readonly clock: Clock,
     private readonly intervalMs: number,
+    private readonly metrics: Metrics,
     private readonly log: Logger,
   ) {}
 
@@ -67,6 +69,7 @@ export class CommitQueue {
     let rest = onePerShard(batch, (late) => late.resolve("SUPERSEDED"));
     while (rest.length > 0) {
       try {
+        const startMs = this.clock.nowMs();
         const answer = await this.store.commit({
           compare: [
             ...unique(rest.map((w) => createdAt(keys.gate(w.shard.campaign, w.shard.job), w.gate))),
@@ -74,6 +77,7 @@ export class CommitQueue {
           ],
           ops: rest.map((w) => put(doneKey(w.shard), w.value)),
         });
+        this.metrics.observeStoreTxn(answer.kind, (this.clock.nowMs() - startMs) / 1000);
         if (answer.kind === "committed") {
           for (const w of rest) w.resolve("COMMITTED");
           return;

@@ -4,7 +4,7 @@
  */
 
 import { recordsKey } from "../../shared/artifacts/store.js";
-import { isFailure, type Status } from "../../shared/benchmark/record.js";
+import { isAnswered, isFailure, type Status } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
 import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
@@ -164,12 +164,32 @@ async function shardEnded(
   const samples = Math.min(job.spec.shardSize, job.spec.samples - shard.index * job.spec.shardSize);
   const labels = { engine: job.spec.model.engine, model: job.spec.model.id, jobKind: "quality" };
   parts.metrics.onRecords(labels, countsOf(value, samples));
+  if (value.kind === "result") void observeRecords(parts, entry, job, shard.index, value);
   parts.events.add(
     "shard.done",
     { campaign: shard.campaign, job: shard.job },
     `shard ${shard.index} is done`,
   );
   await endIfDone(parts, entry, job);
+}
+
+/** Reads the committed records once for the metrics; a store that is away costs figures, not results. */
+async function observeRecords(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  job: JobEntry,
+  index: number,
+  value: DoneValue,
+): Promise<void> {
+  const labels = { engine: job.spec.model.engine, model: job.spec.model.id, jobKind: "quality" };
+  try {
+    for (const { t_ns, status } of await parts.results.ofShard(entry, job, index, value)) {
+      if (!isAnswered(status)) continue;
+      parts.metrics.observeInference(labels, ((t_ns.last_token ?? t_ns.done) - t_ns.sent) / 1e9);
+    }
+  } catch (err) {
+    parts.log.debug({ err, campaign: entry.value.id }, "records could not be read for the metrics");
+  }
 }
 
 async function endIfDone(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {

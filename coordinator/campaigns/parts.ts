@@ -48,9 +48,14 @@ export interface AgentsPort {
 const RETRY_MS = 200;
 
 /** Writes under our epoch until answered. Throws unavailable when this coordinator no longer leads. */
-export async function write(parts: Pick<CampaignParts, "store" | "clock">, w: Write): Promise<Rev> {
+export async function write(
+  parts: Pick<CampaignParts, "store" | "clock"> & { metrics?: Metrics },
+  w: Write,
+): Promise<Rev> {
   for (;;) {
+    const startMs = parts.clock.nowMs();
     const answer = await parts.store.commit(w);
+    parts.metrics?.observeStoreTxn(answer.kind, (parts.clock.nowMs() - startMs) / 1000);
     if (answer.kind === "committed") return answer.rev;
     if (answer.kind === "conflict") {
       throw new SaiError(

@@ -1,5 +1,7 @@
 import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
+import type { CampaignEntry, JobEntry } from "../campaigns/board.js";
+import type { DoneValue } from "../store/values.js";
 
 /** Which records of a campaign; absent means all. */
 export interface RecordFilter {
@@ -16,4 +18,6 @@ export interface ResultsIndex {
   summary(campaign: string): Promise<Summary>;
   /** Records of committed shards in job and ordinal order. Throws not_found. */
   records(campaign: string, filter?: RecordFilter): AsyncIterable<ResultRecord>;
+  /** The records of one committed shard, by ordinal. */
+  ofShard(entry: CampaignEntry, job: JobEntry, index: number, done: DoneValue): Promise<ResultRecord[]>;
 }

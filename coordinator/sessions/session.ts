@@ -9,12 +9,13 @@
 import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
 import { fenceText, sameFence } from "../../shared/domain/fence.js";
 import { nameProblem } from "../../shared/domain/ids.js";
-import type { AgentMessage, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
+import type { AgentMessage, Heartbeat, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
 import { completeAttempt, expireAttempt, failAttempt, shardEvent } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
+import type { Metrics } from "../metrics.js";
 import { failureClassOf, fenceOf, resultOf, shardOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { Peer } from "./peer.js";
@@ -43,6 +44,7 @@ export class AgentSession {
   /** Handles one message; throws SaiError when the session must end with it. */
   async receive(message: AgentMessage): Promise<void> {
     const body = message.body;
+    this.parts.campaigns.metrics.countSessionMessages("in", body?.$case ?? "unknown");
     if (this.node === undefined) {
       if (body?.$case !== "hello")
         throw new SaiError("failed_precondition", "the first message must be Hello");
@@ -56,7 +58,7 @@ export class AgentSession {
       case "heartbeat":
         node.loadedModels = body.value.loadedModels;
         node.loopLagMs = body.value.loopLagMs;
-        campaigns.metrics.setLoadedModels(node.id, body.value.loadedModels.length);
+        showHeartbeat(campaigns.metrics, node.id, body.value);
         return this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
       case "inventory":
         if (body.value.inventory) fleet.setInventory(node, body.value.hash, body.value.inventory);
@@ -218,7 +220,15 @@ export class AgentSession {
 
   private async commit(node: NodeEntry, result: ReturnType<typeof resultOf>): Promise<void> {
     const verdict = await completeAttempt(this.parts.campaigns, result);
+    if (verdict !== "COMMITTED")
+      this.parts.campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
     this.parts.fleet.ended(node.id, result.fence);
     this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence: result.fence, verdict }] } });
   }
+}
+
+function showHeartbeat(metrics: Metrics, node: string, heartbeat: Heartbeat): void {
+  metrics.setLoadedModels(node, heartbeat.loadedModels.length);
+  metrics.setSpool(node, { bytes: heartbeat.unacknowledgedBytes, results: heartbeat.unacknowledged });
+  for (const { seconds, ...load } of heartbeat.loads) metrics.observeModelLoad({ node, ...load }, seconds);
 }

@@ -64,13 +64,6 @@ export const createdAt = (k: Key<unknown>, createRev: bigint): Cmp => ({
   op: "=",
   operand: createRev,
 });
-/** Compare: the key must not have been put since `modRev`. */
-export const unchanged = (k: Key<unknown>, modRev: bigint): Cmp => ({
-  key: k.key,
-  target: "mod",
-  op: "=",
-  operand: modRev,
-});
 /** Operation: put a typed value. */
 export const put = <T>(k: Key<T>, value: T): Op => ({ put: { key: k.key, value: k.codec.encode(value) } });
 /** Operation: delete one key. */

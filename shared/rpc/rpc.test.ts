@@ -6,7 +6,7 @@ import { GetNodeRequest, GetNodeResponse, NodeServiceService } from "../gen/sai/
 import { SaiError } from "../runtime/errors.js";
 import { addHealth } from "./health.js";
 import { addReflection } from "./reflection.js";
-import { type Listening, listen, newServer, unary } from "./serve.js";
+import { type CallObserver, type Listening, listen, newServer, unary } from "./serve.js";
 import { fromServiceError } from "./status.js";
 import { loadThirdParty } from "./third-party.js";
 
@@ -15,13 +15,17 @@ let listening: Listening;
 let client: Client;
 let serving = true;
 const unexpected: unknown[] = [];
+const ended: string[] = [];
 
 beforeEach(async () => {
   server = newServer();
-  const onError = (_method: string, error: unknown) => unexpected.push(error);
+  const calls: CallObserver = {
+    failed: (_method, error) => void unexpected.push(error),
+    ended: (method, status) => void ended.push(`${method} ${status}`),
+  };
   server.addService(NodeServiceService, {
-    listNodes: unary(onError, () => ({ nodes: [] })),
-    getNode: unary(onError, (request: GetNodeRequest) => {
+    listNodes: unary(calls, () => ({ nodes: [] })),
+    getNode: unary(calls, (request: GetNodeRequest) => {
       if (request.id === "") {
         throw new SaiError("invalid_argument", "the request has an error", {
           hint: "name a node",
@@ -60,6 +64,7 @@ test("violations and hints survive the wire", async () => {
     hint: "name a node",
     violations: [{ field: "id", description: "is required" }],
   });
+  expect(ended.at(-1)).toBe("/sai.v1.NodeService/GetNode INVALID_ARGUMENT");
 });
 
 test("an unexpected error tells the log, not the caller", async () => {

@@ -8,38 +8,46 @@ import {
   Server,
   ServerCredentials,
   type ServerWritableStream,
+  type ServiceError,
+  status,
 } from "@grpc/grpc-js";
 import type { Port } from "../runtime/config.js";
 import { SaiError } from "../runtime/errors.js";
 import { listenOn } from "../runtime/listen.js";
 import { toServiceError } from "./status.js";
 
-/** Where unexpected errors of handlers go; the caller gets INTERNAL only. */
-export type OnError = (method: string, error: unknown) => void;
+/** Who hears of calls: the log and the metrics. */
+export interface CallObserver {
+  /** A handler failed unexpectedly; the caller gets INTERNAL only. */
+  failed(method: string, error: unknown): void;
+  /** A call ended; `status` is the gRPC status' name. */
+  ended(method: string, status: string, seconds: number): void;
+}
 
 /** A unary handler from an async function. `signal` aborts when the caller leaves. */
 export function unary<Req, Res>(
-  onError: OnError,
+  calls: CallObserver,
   run: (request: Req, signal: AbortSignal) => Promise<Res> | Res,
 ): handleUnaryCall<Req, Res> {
   return (call, callback) => {
     const gone = new AbortController();
     call.on("cancelled", () => gone.abort(new SaiError("cancelled", "the caller left")));
+    const end = observed(calls, call.getPath());
     Promise.resolve()
       .then(() => run(call.request, gone.signal))
       .then(
-        (answer) => callback(null, answer),
-        (error) => {
-          if (!(error instanceof SaiError)) onError(call.getPath(), error);
-          callback(toServiceError(error));
+        (answer) => {
+          callback(null, answer);
+          end();
         },
+        (error) => callback(end(error)),
       );
   };
 }
 
 /** A server-streaming handler from an async generator; waits for the client to drain, stops when it leaves. */
 export function streaming<Req, Res>(
-  onError: OnError,
+  calls: CallObserver,
   run: (request: Req, signal: AbortSignal) => AsyncIterable<Res>,
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
@@ -47,11 +55,29 @@ export function streaming<Req, Res>(
     const leave = () => gone.abort(new SaiError("cancelled", "the caller left"));
     call.on("cancelled", leave);
     call.on("close", leave);
-    void pump(call, run(call.request, gone.signal), gone.signal).catch((error) => {
-      if (gone.signal.aborted) return;
-      if (!(error instanceof SaiError)) onError(call.getPath(), error);
-      call.emit("error", toServiceError(error));
-    });
+    const end = observed(calls, call.getPath());
+    pump(call, run(call.request, gone.signal), gone.signal).then(
+      () => void end(),
+      (error) => {
+        if (!gone.signal.aborted) call.emit("error", end(error));
+      },
+    );
+  };
+}
+
+/** Reports the end of a call once, and gives the status that its caller gets. */
+export function observed(calls: CallObserver, method: string): (error?: unknown) => Partial<ServiceError> {
+  const startNs = process.hrtime.bigint();
+  return (error) => {
+    const seconds = Number(process.hrtime.bigint() - startNs) / 1e9;
+    if (error === undefined) {
+      calls.ended(method, "OK", seconds);
+      return {};
+    }
+    if (!(error instanceof SaiError)) calls.failed(method, error);
+    const answer = toServiceError(error);
+    calls.ended(method, status[answer.code ?? status.UNKNOWN], seconds);
+    return answer;
   };
 }
 

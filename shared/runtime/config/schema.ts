@@ -50,6 +50,7 @@ function unused<T extends z.ZodRawShape>(why: string, shape: T): T {
 const section = <T extends z.ZodRawShape>(shape: T) => z.strictObject(shape).prefault({} as never);
 
 const LATER_KEYS = "this version has no API keys; keep it on loopback or behind a proxy that checks them";
+const SUITE_SAYS = "each suite says it in its engine_config";
 const LATER_GPU = "GPU leases come in a later version; this one runs on CPU slots and declared test devices";
 const LATER_ENGINE = "this engine comes in a later version";
 
@@ -74,9 +75,8 @@ const remoteEngine = (baseUrl: string) => ({
   base_url: url(baseUrl),
   api_key: secret(),
   api_key_file: folder(),
-  timeout: seconds(300),
-  max_retries: z.int().min(0).max(100).default(3),
   max_concurrent_requests: count(8, 10_000),
+  ...unused(SUITE_SAYS, { timeout: seconds(300), max_retries: z.int().min(0).max(100).default(3) }),
   ...unused("requests are not paced in this version; a 429 answer is waited out and retried", {
     rate_limit_per_minute: z.int().min(1).max(10_000_000).optional(),
   }),
@@ -91,17 +91,16 @@ export const fileSchema = z.strictObject({
     ...unused(LATER_GPU, {
       gpu_memory_limit: z.number().positive().max(1_000_000).optional(),
       system_memory_limit: z.number().positive().max(1_000_000).optional(),
-      max_concurrent_models: z.int().min(1).max(100_000).optional(),
       allocation_timeout: seconds(120),
       cleanup_interval: seconds(300),
     }),
+    max_concurrent_models: count(4, 100_000),
     cpu_core_limit: z.int().min(1).max(65_536).optional(),
   }),
   engines: section({
     ollama: section({
       base_url: url("http://127.0.0.1:11434"),
-      timeout: seconds(300),
-      max_retries: z.int().min(0).max(100).default(3),
+      ...unused(SUITE_SAYS, { timeout: seconds(300), max_retries: z.int().min(0).max(100).default(3) }),
       health_check_interval: seconds(60),
     }),
     huggingface: section(
@@ -175,13 +174,8 @@ export const fileSchema = z.strictObject({
     lost_after_intervals: count(6, 1000),
     accept_deadline_ms: millis(5_000),
     commit_interval_ms: millis(5),
-    coalesce_ms: millis(5),
     outbox_max_messages: count(1000),
-    outbox_max_bytes: size().default("4MiB"),
     slow_peer_timeout_ms: millis(30_000),
-    hello_per_second: count(300),
-    shard_target_ms: millis(30_000),
-    max_shard_samples: count(16),
     idempotency_ttl_ms: millis(604_800_000),
     shutdown_timeout_ms: millis(30_000),
   }),
@@ -191,7 +185,6 @@ export const fileSchema = z.strictObject({
     data_dir: folder(),
     cpu_slots: z.int().min(0).max(65_536).optional(),
     test_devices: z.array(testDevice).max(1024).default([]),
-    spool_max_bytes: size().default("10GiB"),
     reconnect_base_ms: millis(100),
     reconnect_cap_ms: millis(5_000),
     journal_sync_ms: millis(1_000),

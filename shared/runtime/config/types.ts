@@ -31,7 +31,7 @@ export interface ResourceManagerConfig {
   gpuMemoryLimitBytes: number | undefined;
   cpuCoreLimit: number | undefined;
   systemMemoryLimitBytes: number | undefined;
-  maxConcurrentModels: number | undefined;
+  maxConcurrentModels: number;
   allocationTimeoutMs: number;
   cleanupIntervalMs: number;
 }
@@ -131,15 +131,9 @@ export interface CoordinatorConfig {
   acceptDeadlineMs: number;
   /** Done records are committed together this often. */
   commitIntervalMs: number;
-  /** Repeated session messages are coalesced for at most this long. */
-  coalesceMs: number;
   outboxMaxMessages: number;
-  outboxMaxBytes: number;
   /** A peer that does not drain its outbox for this long is closed. */
   slowPeerTimeoutMs: number;
-  helloPerSecond: number;
-  shardTargetMs: number;
-  maxShardSamples: number;
   idempotencyTtlMs: number;
   /** On SIGTERM everything has ended within it. */
   shutdownTimeoutMs: number;
@@ -154,7 +148,6 @@ export interface AgentConfig {
   cpuSlots: number;
   /** Devices that stand in for GPUs in tests. */
   testDevices: TestDeviceConfig[];
-  spoolMaxBytes: number;
   reconnectBaseMs: number;
   reconnectCapMs: number;
   journalSyncMs: number;

@@ -72,9 +72,9 @@ export interface Inventory {
 
 /** Something an attempt can be placed on. */
 export interface Device {
-  /** The vendor's UUID, or `cpu` for the CPU slots. */
+  /** The vendor's UUID, or `cpu` and `remote` for what is no device. */
   uuid: string;
-  /** cpu, gpu, mig or test. */
+  /** cpu, gpu, mig, test, or remote for requests to servers that run elsewhere. */
   kind: string;
   /** Product name. */
   name: string;

@@ -169,6 +169,22 @@ export interface Heartbeat {
   loadedModels: string[];
   /** Attempts running now. */
   running: number;
+  /** Models loaded since the last heartbeat, and how long that took. */
+  loads: ModelLoad[];
+  /** Results that no one has acknowledged. */
+  unacknowledged: number;
+  /** Their size in bytes. */
+  unacknowledgedBytes: number;
+}
+
+/** One load of a model. */
+export interface ModelLoad {
+  /** The engine. */
+  engine: string;
+  /** The engine's name for the model. */
+  model: string;
+  /** How long it took. */
+  seconds: number;
 }
 
 /** How many attempts the agent has offered to take on a lane since the session began. */
@@ -1606,7 +1622,7 @@ export const InventoryReport: MessageFns<InventoryReport> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { seq: 0n, loopLagMs: 0, loadedModels: [], running: 0 };
+  return { seq: 0n, loopLagMs: 0, loadedModels: [], running: 0, loads: [], unacknowledged: 0, unacknowledgedBytes: 0 };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1625,6 +1641,20 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     if (message.running !== 0) {
       writer.uint32(32).uint32(message.running);
+    }
+    for (const v of message.loads) {
+      ModelLoad.encode(v!, writer.uint32(42).fork()).join();
+    }
+    if (message.unacknowledged !== 0) {
+      writer.uint32(48).uint32(message.unacknowledged);
+    }
+    if (message.unacknowledgedBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.unacknowledgedBytes)) !== BigInt(message.unacknowledgedBytes)) {
+        throw new globalThis.Error(
+          "value provided for field BigInt(message.unacknowledgedBytes) of type uint64 too large",
+        );
+      }
+      writer.uint32(56).uint64(BigInt(message.unacknowledgedBytes));
     }
     return writer;
   },
@@ -1674,6 +1704,30 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             message.running = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.loads.push(ModelLoad.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.unacknowledged = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.unacknowledgedBytes = longToNumber(reader.uint64());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1700,6 +1754,13 @@ export const Heartbeat: MessageFns<Heartbeat> = {
         ? object.loaded_models.map((e: any) => globalThis.String(e))
         : [],
       running: isSet(object.running) ? globalThis.Number(object.running) : 0,
+      loads: globalThis.Array.isArray(object?.loads) ? object.loads.map((e: any) => ModelLoad.fromJSON(e)) : [],
+      unacknowledged: isSet(object.unacknowledged) ? globalThis.Number(object.unacknowledged) : 0,
+      unacknowledgedBytes: isSet(object.unacknowledgedBytes)
+        ? globalThis.Number(object.unacknowledgedBytes)
+        : isSet(object.unacknowledged_bytes)
+        ? globalThis.Number(object.unacknowledged_bytes)
+        : 0,
     };
   },
 
@@ -1717,6 +1778,15 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     if (message.running !== 0) {
       obj.running = Math.round(message.running);
     }
+    if (message.loads?.length) {
+      obj.loads = message.loads.map((e) => ModelLoad.toJSON(e));
+    }
+    if (message.unacknowledged !== 0) {
+      obj.unacknowledged = Math.round(message.unacknowledged);
+    }
+    if (message.unacknowledgedBytes !== 0) {
+      obj.unacknowledgedBytes = globalThis.Number(message.unacknowledgedBytes);
+    }
     return obj;
   },
 
@@ -1729,6 +1799,110 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     message.loopLagMs = object.loopLagMs ?? 0;
     message.loadedModels = object.loadedModels?.map((e) => e) || [];
     message.running = object.running ?? 0;
+    message.loads = object.loads?.map((e) => ModelLoad.fromPartial(e)) || [];
+    message.unacknowledged = object.unacknowledged ?? 0;
+    message.unacknowledgedBytes = object.unacknowledgedBytes ?? 0;
+    return message;
+  },
+};
+
+function createBaseModelLoad(): ModelLoad {
+  return { engine: "", model: "", seconds: 0 };
+}
+
+export const ModelLoad: MessageFns<ModelLoad> = {
+  encode(message: ModelLoad, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.engine !== "") {
+      writer.uint32(10).string(message.engine);
+    }
+    if (message.model !== "") {
+      writer.uint32(18).string(message.model);
+    }
+    if (message.seconds !== 0) {
+      writer.uint32(25).double(message.seconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ModelLoad {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseModelLoad();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.engine = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.seconds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ModelLoad {
+    return {
+      engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      seconds: isSet(object.seconds) ? globalThis.Number(object.seconds) : 0,
+    };
+  },
+
+  toJSON(message: ModelLoad): unknown {
+    const obj: any = {};
+    if (message.engine !== "") {
+      obj.engine = message.engine;
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.seconds !== 0) {
+      obj.seconds = floatToJson(message.seconds);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ModelLoad>): ModelLoad {
+    return ModelLoad.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ModelLoad>): ModelLoad {
+    const message = createBaseModelLoad();
+    message.engine = object.engine ?? "";
+    message.model = object.model ?? "";
+    message.seconds = object.seconds ?? 0;
     return message;
   },
 };
