@@ -12,7 +12,13 @@ import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
 import type { Metrics } from "./metrics.js";
 import { feasible } from "./scheduler/feasible.js";
 import { schedule } from "./scheduler/schedule.js";
-import { type AgentSnapshot, type Assignment, type JobSnapshot, modelKey } from "./scheduler/snapshot.js";
+import {
+  type AgentSnapshot,
+  type Assignment,
+  type JobSnapshot,
+  modelKey,
+  type Schedule,
+} from "./scheduler/snapshot.js";
 import { type AttemptOrder, sendOrders } from "./sessions/assign.js";
 import type { Fleet, NodeEntry } from "./sessions/fleet.js";
 
@@ -80,12 +86,7 @@ export class Scheduling {
     const snapshot = { agents, jobs: jobs.map(jobSnapshot), maxWaitMs: this.parts.maxWaitMs };
     const plan = schedule(snapshot, startMs);
     const sent = this.apply(plan.assignments, new Map(agents.map((agent) => [agent.id, agent])));
-    for (const { entry } of jobs) {
-      const reasons = plan.waiting
-        .filter((w) => w.campaign === entry.value.id)
-        .map((w) => `${w.job}: ${w.reason}`);
-      entry.waiting = reasons;
-    }
+    for (const { entry } of jobs) entry.waiting = stalled(entry, plan.waiting);
     metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
     if (sent > 0) this.parts.log.debug({ assignments: sent, waiting: plan.waiting.length }, "plan applied");
   }
@@ -156,6 +157,12 @@ export class Scheduling {
     const { id, loadedModels } = node;
     return { id, state: node.state.kind, cordoned: false, lanes, engines, loadedModels };
   }
+}
+
+/** Why a campaign of which nothing runs gets nowhere; waiting behind its own or other work is no news. */
+function stalled({ value, jobs }: CampaignEntry, waiting: Schedule["waiting"]): string[] {
+  if (jobs.some((job) => job.inFlight > 0)) return [];
+  return waiting.filter((w) => w.campaign === value.id).map((w) => `${w.job}: ${w.reason}`);
 }
 
 function* runningJobs(board: Board): Generator<{ entry: CampaignEntry; job: JobEntry }> {
