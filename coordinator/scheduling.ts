@@ -195,6 +195,7 @@ const jobRequirements = (spec: JobSpec) => ({
   engine: spec.model.engine,
   model: spec.model.model,
   lanes: lanesOf(spec),
+  namesServer: "base_url" in spec.engineOptions || "base_url" in spec.model.options,
 });
 
 /** Servers elsewhere take requests, not devices; a simulated job may ask for a declared test device. */

@@ -11,6 +11,7 @@ export type Feasible =
 /** The part of a job that feasibility depends on. */
 export type Requirements = Pick<JobSnapshot, "engine" | "model" | "lanes"> & {
   deviceClass?: string | undefined;
+  namesServer?: boolean | undefined;
 };
 
 /** Reasons are for people and begin with the agent's name. */
@@ -20,8 +21,9 @@ export function feasible(agent: AgentSnapshot, job: Requirements): Feasible {
   if (agent.cordoned) return no("is cordoned");
   const engine = agent.engines.find((e) => e.kind === job.engine);
   if (!engine) return no(`has no engine ${job.engine}`);
-  if (engine.unavailable !== undefined) return no(`cannot use ${job.engine}: ${engine.unavailable}`);
-  if (engine.models.length > 0 && !engine.models.includes(job.model)) {
+  if (!job.namesServer && engine.unavailable !== undefined)
+    return no(`cannot use ${job.engine}: ${engine.unavailable}`);
+  if (!job.namesServer && engine.models.length > 0 && !engine.models.includes(job.model)) {
     return no(`does not serve ${job.model} with ${job.engine}`);
   }
   const named = job.lanes.filter((lane) => agent.lanes.some((l) => l.lane === lane));

@@ -110,8 +110,15 @@ export function makeQueues(agents: readonly AgentSnapshot[], jobs: readonly JobS
     shares.set(job.campaign, share);
     share.inFlight += job.inFlight;
     if (job.gate === undefined || (job.pending.length === 0 && job.retries.length === 0)) continue;
-    const { engine, model, modelLoads, lanes, deviceClass } = job;
-    const name = JSON.stringify([engine, model, modelLoads, lanes, deviceClass ?? null]);
+    const { engine, model, modelLoads, lanes, deviceClass, namesServer } = job;
+    const name = JSON.stringify([
+      engine,
+      model,
+      modelLoads,
+      lanes,
+      deviceClass ?? null,
+      namesServer ?? false,
+    ]);
     const requirement = requirements.get(name) ?? requirementOf(agents, job);
     requirements.set(name, requirement);
     const queue = queues.get(job.campaign + name) ?? new Queue(job, requirement, share);

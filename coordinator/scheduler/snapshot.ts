@@ -50,6 +50,8 @@ export interface JobSnapshot {
   engine: EngineKind;
   /** The engine's name for the model. */
   model: string;
+  /** The suite says which server to ask, so what the agent's own one offers does not matter. */
+  namesServer?: boolean;
   /** Whether changing to this model costs a load; false for remote servers and engines without weights. */
   modelLoads: boolean;
   /** Lanes it may use, best first. */
