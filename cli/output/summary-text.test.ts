@@ -55,6 +55,14 @@ const summary = Summary.fromPartial({
 test("values come with interval, n and rank; what cannot apply says n/a and why", () => {
   const text = summaryLines(summary, style).join("\n");
   expect(text).toMatch(/exact_match {2}one +0\.800 {2}\[0\.700, 0\.900\] +12 +1/);
+  expect(text).toContain("\n  bbox_iou: n/a, no truth");
+});
+
+test("a metric only one model lacks keeps its row, with the reason", () => {
+  const [one, two] = summary.cells;
+  if (!one || !two) throw new Error("no cells");
+  const other = { ...two, metrics: two.metrics.map((m) => (m.id === "bbox_iou" ? { ...m, value: 0.5 } : m)) };
+  const text = summaryLines({ ...summary, cells: [one, other] }, style).join("\n");
   expect(text).toMatch(/bbox_iou +one +n\/a +- +- +- +no truth/);
 });
 

@@ -67,9 +67,25 @@ function metricLines(cells: readonly Cell[], style: SummaryStyle): string[] {
   const rows: MetricRow[] = ids.flatMap((id) =>
     cells.flatMap((cell) => cell.metrics.filter((m) => m.id === id).map((metric) => ({ cell, metric }))),
   );
-  return rows.length === 0
-    ? ["  no results yet"]
-    : tableLines(METRIC_COLUMNS, rows, { ...style, indent: "  " });
+  if (rows.length === 0) return ["  no results yet"];
+  const reasons = reasonsForAll(cells, ids);
+  const shown = rows.filter(({ metric }) => !reasons.has(metric.id));
+  const lines = shown.length === 0 ? [] : tableLines(METRIC_COLUMNS, shown, { ...style, indent: "  " });
+  return [...lines, ...[...reasons].map(([id, reason]) => `  ${id}: n/a, ${reason}`)];
+}
+
+/** Metrics no model of the group has, all for one reason: a line says more than a row each. */
+function reasonsForAll(cells: readonly Cell[], ids: readonly string[]): Map<string, string> {
+  const reasons = new Map<string, string>();
+  if (cells.length < 2) return reasons;
+  for (const id of ids) {
+    const values = cells.flatMap((cell) => cell.metrics.filter((m) => m.id === id));
+    const [first] = values;
+    if (first && values.every((m) => m.value === undefined && !m.target && m.reason === first.reason)) {
+      reasons.set(id, first.reason);
+    }
+  }
+  return reasons;
 }
 
 const METRIC_COLUMNS: Column<MetricRow>[] = [

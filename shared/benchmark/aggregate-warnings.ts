@@ -11,8 +11,6 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
   const warn = (text: string): void => {
     warnings.push(`${where}: ${text}`);
   };
-  const items = new Set(samples.filter((s) => s.status !== "cancelled").map((s) => s.item)).size;
-  if (items > 0 && items < FEW_ITEMS) warn(`only ${items} items; the intervals are wide`);
   const { notRun = 0, cancelled = 0, timeout = 0 } = cell.counts ?? {};
   if (notRun + cancelled > 0) warn(`${notRun + cancelled} of ${job.samples} samples were not run`);
   if (timeout > 0) warn(`${timeout} samples timed out; the latency percentiles are censored`);
@@ -28,6 +26,19 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
     warn(`${unscored} failed samples carry no scores and could not be counted as wrong`);
   }
   return warnings;
+}
+
+/** Cells with so few items that their intervals say little; one line for all of them. */
+export function fewItemsWarning(inputs: readonly CellInput[]): string[] {
+  const few = inputs
+    .map(({ samples }) => new Set(samples.filter((s) => s.status !== "cancelled").map((s) => s.item)).size)
+    .filter((items) => items > 0 && items < FEW_ITEMS);
+  if (few.length === 0) return [];
+  const [least, most] = [Math.min(...few), Math.max(...few)];
+  const which = few.length === inputs.length ? "all" : `${few.length} of ${inputs.length}`;
+  return [
+    `${which} jobs have only ${least === most ? least : `${least} to ${most}`} items; the intervals are wide`,
+  ];
 }
 
 function cachedShare(samples: CellInput["samples"]): number {

@@ -561,11 +561,11 @@ test("flags, not-applied keys, nodes, engine, simulation and warnings", () => {
     flags: { truncated: 1 },
   });
   expect(summary.warnings).toEqual([
-    "m × p × d: only 2 items; the intervals are wide",
     "m × p × d: 1 samples timed out; the latency percentiles are censored",
     "m × p × d: 1 answers were cut off at max_tokens",
     "m × p × d: 11 % of the input tokens came from the server's prefix cache",
     "m × p × d: 1 failed samples carry no scores and could not be counted as wrong",
+    "all jobs have only 2 items; the intervals are wide",
   ]);
 });
 

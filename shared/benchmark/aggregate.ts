@@ -8,7 +8,7 @@
  */
 import { type CellInput, summarizeCell } from "./aggregate-cell.js";
 import { compareModels } from "./aggregate-comparisons.js";
-import { cellWarnings } from "./aggregate-warnings.js";
+import { cellWarnings, fewItemsWarning } from "./aggregate-warnings.js";
 import { groupBy } from "./metrics/group-by.js";
 import { compareWithinGroups } from "./metrics/readings.js";
 import { type Sample, sampleOf } from "./metrics/sample.js";
@@ -85,6 +85,7 @@ function compute(inputs: readonly CellInput[]): Computed {
     warnings.push(...cellWarnings(input, cell));
     return { ...cell, ranks: ranks.get(cell.job) ?? [] };
   });
+  warnings.push(...fewItemsWarning(inputs));
   for (const [where, n] of notComparable) {
     warnings.push(`${where}: ${n} pairs have different truths, not compared`);
   }

@@ -9,7 +9,7 @@ import {
 import { loadThirdParty } from "./third-party.js";
 
 interface HealthRequest {
-  service: string;
+  service?: string;
 }
 
 const WATCH_MS = 1000;
@@ -20,7 +20,8 @@ export function addHealth(server: Server, services: readonly string[], serving: 
   const now = () => ({ status: serving() ? "SERVING" : "NOT_SERVING" });
   server.addService(loadThirdParty("grpc/health/v1/health.proto", "grpc.health.v1.Health"), {
     check(call: ServerUnaryCall<HealthRequest, object>, callback: sendUnaryData<object>) {
-      const name = call.request.service;
+      // proto-loader leaves an empty field out.
+      const name = call.request.service ?? "";
       if (known.has(name)) callback(null, now());
       else callback({ code: status.NOT_FOUND, details: `no service ${name}` });
     },
@@ -30,7 +31,7 @@ export function addHealth(server: Server, services: readonly string[], serving: 
     watch(call: ServerWritableStream<HealthRequest, { status: string }>) {
       let last = "";
       const send = () => {
-        const next = known.has(call.request.service) ? now() : { status: "SERVICE_UNKNOWN" };
+        const next = known.has(call.request.service ?? "") ? now() : { status: "SERVICE_UNKNOWN" };
         if (next.status !== last) call.write(next);
         last = next.status;
       };

@@ -112,7 +112,7 @@ test.each([
 test("health follows the server", async () => {
   const method = loadThirdParty("grpc/health/v1/health.proto", "grpc.health.v1.Health")["Check"];
   if (!method) throw new Error("no method");
-  const check = (service: string) =>
+  const check = (service?: string) =>
     new Promise((resolve, reject) => {
       client.makeUnaryRequest(
         method.path,
@@ -123,6 +123,7 @@ test("health follows the server", async () => {
       );
     });
   expect(await check("")).toEqual({ status: "SERVING" });
+  expect(await check()).toEqual({ status: "SERVING" });
   serving = false;
   expect(await check("sai.v1.NodeService")).toEqual({ status: "NOT_SERVING" });
   serving = true;
