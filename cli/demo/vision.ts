@@ -41,6 +41,7 @@ export async function readWithOllama(
   try {
     const campaign = await submit(context, client, source, { priority: 0 });
     await waitOrCancel(context, client, campaign.id);
+    if (context.flags.output === "table" || context.flags.output === "wide") await context.io.out("\n");
     await printSummary(context, await client.summary(campaign.id));
   } catch (error) {
     if (context.io.interrupt.aborted || !(error instanceof SaiError)) throw error;
