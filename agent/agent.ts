@@ -122,7 +122,9 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
       session()?.bye("the agent was stopped");
       await attempts.close("the agent was stopped");
       ending.abort(new Error("the agent was stopped"));
-      await Promise.race([served, clock.sleep(BYE_MS * 2)]);
+      const late = new AbortController();
+      await Promise.race([served, clock.sleep(BYE_MS * 2, late.signal).catch(() => {})]);
+      late.abort();
       await models.close();
       await closeEngines(engines);
       lag.stop();
@@ -188,15 +190,20 @@ class EngineProbes {
 
   every(ms: number, changed: () => void): () => void {
     let cancel = () => {};
+    let stopped = false;
     const again = () => {
+      if (stopped) return;
       cancel = this.clock.after(ms, () => {
         void this.refresh().then((different) => {
-          if (different) changed();
+          if (different && !stopped) changed();
           again();
         });
       });
     };
     again();
-    return () => cancel();
+    return () => {
+      stopped = true;
+      cancel();
+    };
   }
 }

@@ -69,6 +69,10 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
     lost: (node) => {
       metrics.forgetNode(node.id);
       for (const { shard, fence } of [...node.attempts.values()]) {
+        // What has not begun costs no attempt; what is uploaded is being committed.
+        const unstarted = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
+        if (shardEvent(campaigns, shard, unstarted) !== undefined) continue;
+        if (board.shard(shard)?.kind === "UPLOADED") continue;
         expireAttempt(campaigns, shard, node.id, fence).catch(logError);
       }
     },

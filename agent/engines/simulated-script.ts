@@ -16,7 +16,11 @@ export interface Script {
   outputs: string[];
 }
 
-const KEYS = ["seed", "accuracy", "latency_ms", "ttft_ms", "tpot_ms", "tokens", "faults", "outputs"];
+/** `device` is the scheduler's: it chooses the lane. */
+const KEYS = [
+  ...["seed", "accuracy", "latency_ms", "ttft_ms", "tpot_ms", "tokens", "faults", "outputs"],
+  "device",
+];
 const FAULTS = ["error_rate", "timeout_rate", "oom_rate", "garbage_rate"];
 
 /**

@@ -48,6 +48,7 @@ export class Session {
   private welcome = false;
   private readonly credit = new Map<string, bigint>();
   private heartbeatSeq = 0n;
+  private readonly unsaid: ShardFailure[] = [];
   private readonly timers: (() => void)[] = [];
   private end: SessionEnd = { kind: "closed" };
 
@@ -76,6 +77,8 @@ export class Session {
       this.ready = false;
       for (const cancel of this.timers.splice(0)) cancel();
       signal.removeEventListener("abort", stop);
+      // Where it ends by an error of ours nobody else would hang up.
+      void link.close(0);
     }
   }
 
@@ -87,8 +90,10 @@ export class Session {
     if (this.welcome) this.sendResults([result]);
   }
 
+  /** Before Welcome it waits: Hello may have said that the attempt is held. */
   failed(failure: ShardFailure): void {
-    if (this.ready) this.send({ $case: "failed", value: failureMessage(failure) });
+    if (this.welcome) this.send({ $case: "failed", value: failureMessage(failure) });
+    else this.unsaid.push(failure);
   }
 
   freed(lane: string): void {
@@ -143,6 +148,7 @@ export class Session {
         attempts.drain();
         return;
       case "goodbye":
+        log.warn({ reason: body.value.reason }, "the coordinator ends the session");
         this.end = { kind: "goodbye", address: body.value.address, retryAfterMs: body.value.retryAfterMs };
         void this.parts.link.close(1000);
         return;
@@ -163,6 +169,7 @@ export class Session {
     if (welcome.needInventory) this.send({ $case: "inventory", value: this.parts.inventory() });
     this.welcome = true;
     this.sendResults(attempts.unacknowledged());
+    for (const failure of this.unsaid.splice(0)) this.failed(failure);
     this.every(welcome.heartbeatIntervalMs, () => this.heartbeat(), clock);
     this.every(PROGRESS_MS, () => this.progress(), clock);
   }

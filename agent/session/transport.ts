@@ -33,12 +33,11 @@ export const dialGrpc =
       "grpc.keepalive_timeout_ms": 5_000,
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.enable_retries": 0,
+      // How long to wait between dials is the supervisor's to say; a shared pool would add its own pauses.
+      "grpc.use_local_subchannel_pool": 1,
     });
     try {
-      await new Promise<void>((resolve, reject) => {
-        client.waitForReady(Date.now() + CONNECT_MS, (error) => (error ? reject(error) : resolve()));
-        signal.addEventListener("abort", () => reject(signal.reason), { once: true });
-      });
+      await connected(client, signal);
     } catch (cause) {
       client.close();
       if (signal.aborted) throw signal.reason;
@@ -50,6 +49,18 @@ export const dialGrpc =
     const stream = client.session();
     return new GrpcLink(stream, () => client.close(), address);
   };
+
+function connected(client: AgentServiceClient, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    signal.addEventListener("abort", stop, { once: true });
+    client.waitForReady(Date.now() + CONNECT_MS, (error) => {
+      signal.removeEventListener("abort", stop);
+      if (error) reject(error);
+      else resolve();
+    });
+  });
+}
 
 class GrpcLink implements Link {
   private open = true;
@@ -78,6 +89,7 @@ class GrpcLink implements Link {
       if (this.open) throw fromServiceError(error, `session with ${this.address}`);
     } finally {
       this.open = false;
+      this.stream.cancel();
       this.closeClient();
     }
   }

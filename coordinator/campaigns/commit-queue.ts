@@ -66,9 +66,10 @@ export class CommitQueue {
   }
 
   private async write(batch: Waiting[]): Promise<void> {
-    let rest = onePerShard(batch, (late) => late.resolve("SUPERSEDED"));
+    let rest = batch;
     while (rest.length > 0) {
       try {
+        rest = onePerShard(rest, (late) => late.resolve("SUPERSEDED"));
         const startMs = this.clock.nowMs();
         const answer = await this.store.commit({
           compare: [

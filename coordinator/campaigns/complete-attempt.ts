@@ -8,6 +8,7 @@ import { isAnswered, isFailure, type Status } from "../../shared/benchmark/recor
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
 import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
+import { shardRange } from "../../shared/domain/sharding.js";
 import { createdAt, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { DoneValue } from "../store/values.js";
@@ -34,7 +35,7 @@ export interface AttemptResult {
 export async function completeAttempt(parts: CampaignParts, result: AttemptResult): Promise<Verdict> {
   const { shard, fence, agent } = result;
   const job = parts.board.job(shard.campaign, shard.job);
-  if (job === undefined || job.gate !== result.gate) return "CLOSED";
+  if (job?.shards[shard.index] === undefined || job.gate !== result.gate) return "CLOSED";
   const expected = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
   if (result.inline === undefined && result.uri !== expected) {
     parts.log.warn({ agent, uri: result.uri, expected }, "a result names another attempt's records; dropped");
@@ -102,9 +103,15 @@ export function shardEvent(
   event: ShardEvent,
 ): ShardEffect[] | undefined {
   const effects = parts.board.shardEvent(shard, event, parts.clock.nowMs());
+  let node = "";
   for (const effect of effects ?? []) {
-    if (effect.kind === "requeue") parts.wake();
+    if (effect.kind === "requeue") {
+      const { campaign, job, index } = shard;
+      parts.events.add("shard.requeued", { campaign, job, node }, `shard ${index}: ${effect.reason}`);
+      parts.wake();
+    }
     if (effect.kind !== "end_attempt") continue;
+    node = effect.agent;
     parts.agents.ended(effect.agent, effect.fence);
     if (effect.notify) parts.agents.stop(effect.agent, effect.fence, "it is no longer wanted");
   }
@@ -131,12 +138,6 @@ async function applyEffects(
         compare: [createdAt(keys.gate(campaign, jobId), job.gate)],
         ops: [put(key, { agent, class: effect.class, message })],
       }).catch((err) => parts.log.debug({ err }, "a failure after the job's end is not recorded"));
-    } else if (effect.kind === "requeue") {
-      parts.events.add(
-        "shard.requeued",
-        { campaign, job: jobId, node: agent },
-        `shard ${index}: ${effect.reason}`,
-      );
     } else if (effect.kind === "fail_samples") {
       const value: DoneValue = { kind: "failed", status: effect.status, reason: effect.reason.slice(0, 500) };
       parts.events.add(
@@ -204,8 +205,9 @@ function tooManyFailures(job: JobEntry): string | undefined {
   const { maxFailures, failureThreshold } = job.spec.test;
   let failed = 0;
   let done = 0;
-  for (const value of job.done.values()) {
-    for (const [status, n] of Object.entries(countsOf(value, job.spec.shardSize))) {
+  for (const [index, value] of job.done) {
+    const { count } = shardRange(index, job.spec.samples, job.spec.shardSize);
+    for (const [status, n] of Object.entries(countsOf(value, count))) {
       done += n;
       if (isFailure(status as Status)) failed += n;
     }

@@ -16,7 +16,7 @@ import {
   transitionCampaign,
 } from "../../shared/domain/campaign.js";
 import { type JobEvent, jobOutcome, transitionJob } from "../../shared/domain/job.js";
-import { SaiError } from "../../shared/runtime/errors.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import { del, delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { Op } from "../store/store.js";
@@ -45,7 +45,7 @@ export async function campaignEvent(
     entry.value = before;
     throw error;
   }
-  if (isTerminal(step.state)) entry.endedMs = parts.clock.wallMs();
+  if (isTerminal(step.state)) entry.endedMs ??= parts.clock.wallMs();
   for (const effect of step.effects) {
     if (effect.kind === "announce") {
       parts.events.add(
@@ -137,10 +137,21 @@ async function cancelJobs(
   }
 }
 
+/** The stored summary is the final one: it has the outcome and the end, which the state gets only afterwards. */
 async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
-  const summary = await parts.results.summary(entry.value.id);
-  const key = `run/${entry.value.id}/summary.json`;
-  await parts.artifacts.put(key, Buffer.from(canonicalJson(JSON.parse(JSON.stringify(summary)))));
+  const { id, state } = entry.value;
+  const outcome = state.kind === "SEALING" ? state.outcome : state.kind;
+  try {
+    const summary = await parts.results.summary(id);
+    entry.endedMs = parts.clock.wallMs();
+    const ended = { state: outcome.toLowerCase(), endedAt: new Date(entry.endedMs).toISOString() };
+    const json = canonicalJson(JSON.parse(JSON.stringify({ ...summary, ...ended })));
+    await parts.artifacts.put(`run/${id}/summary.json`, Buffer.from(json));
+  } catch (err) {
+    // A records file that is gone or damaged must not keep the campaign from ending; asking for the summary tells why.
+    parts.log.error({ err, campaign: id }, "the summary of a campaign cannot be stored");
+    entry.value.warnings.push(`the summary could not be stored: ${errorText(err)}`);
+  }
   await campaignEvent(parts, entry, { kind: "sealed" });
 }
 
@@ -148,10 +159,14 @@ async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise
 function stopAttempts(parts: CampaignParts, job: JobEntry, event: JobEvent): void {
   const reason = "reason" in event && event.reason !== "" ? event.reason : "the job has ended";
   for (const shard of job.shards) {
-    if ("fence" in shard && "agent" in shard) parts.agents.stop(shard.agent, shard.fence, reason);
+    if (!("fence" in shard && "agent" in shard)) continue;
+    parts.agents.stop(shard.agent, shard.fence, reason);
+    parts.agents.ended(shard.agent, shard.fence);
   }
   job.untried = [];
   job.retries.clear();
+  job.running.clear();
+  job.inFlight = 0;
 }
 
 const why = (effect: { reason: string }): string => (effect.reason === "" ? "" : `: ${effect.reason}`);

@@ -8,7 +8,7 @@ import { planBytes } from "../../shared/benchmark/expand.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { type Prepared, planOf } from "../../shared/suites/prepare.js";
-import { put } from "../store/fenced-store.js";
+import { del, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { CampaignEntry, JobEntry } from "./board.js";
 import { campaignEvent, jobEvent } from "./lifecycle.js";
@@ -54,13 +54,14 @@ async function start(
   plan: Plan,
   planSha256: string,
 ): Promise<void> {
-  await campaignEvent(parts, entry, { kind: "plan", planSha256 });
+  // Before the state says so: whoever cancels from now on finds the jobs it cancels.
   parts.board.setPlan(entry, plan, parts.clock.nowMs());
+  await campaignEvent(parts, entry, { kind: "plan", planSha256 });
   for (let i = 0; i < entry.jobs.length; i += GATES_AT_ONCE) {
     if (entry.value.state.kind !== "PLANNED") return;
     await openGates(parts, entry, entry.jobs.slice(i, i + GATES_AT_ONCE));
   }
-  await campaignEvent(parts, entry, { kind: "start" });
+  if (entry.value.state.kind === "PLANNED") await campaignEvent(parts, entry, { kind: "start" });
 }
 
 async function openGates(parts: CampaignParts, entry: CampaignEntry, jobs: JobEntry[]): Promise<void> {
@@ -71,6 +72,11 @@ async function openGates(parts: CampaignParts, entry: CampaignEntry, jobs: JobEn
       put(keys.job(campaign, job.spec.id), { campaign, id: job.spec.id, state: job.state }),
     ]),
   });
+  if (entry.value.state.kind !== "PLANNED") {
+    // Cancelled while the gates were on their way: the cancellation has closed those there were, these are ours.
+    await write(parts, { ops: jobs.map((job) => del(keys.gate(campaign, job.spec.id))) });
+    return;
+  }
   for (const job of jobs) {
     job.gate = gate;
     jobEvent(parts, entry, job, { kind: "open", gate });

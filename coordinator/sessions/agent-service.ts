@@ -29,14 +29,18 @@ export function addAgentService(
       const session = new AgentSession(parts, peer);
       open.add(peer);
       let turn: Promise<unknown> = Promise.resolve();
+      let over = false;
       stream.on("data", (message: AgentMessage) => {
-        const handle = () => session.receive(message);
+        const handle = async () => {
+          if (!over) await session.receive(message);
+        };
         // Commits wait for the disk; credits and heartbeats behind them must not.
         const done =
           message.body?.$case === "results" ? turn.then(() => void handle().catch(fail)) : turn.then(handle);
         turn = done.catch(fail);
       });
       const fail = (error: unknown) => {
+        over = true;
         parts.log.warn({ err: errorText(error) }, "session ends with an error");
         peer.close(
           error instanceof SaiError ? error : new SaiError("internal", "internal error in the session"),

@@ -9,6 +9,7 @@ import { type AgentEvent, type AgentState, silence, transitionAgent } from "../.
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
+import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
@@ -96,7 +97,8 @@ export class Fleet {
     if (!step.ok) return step.reason;
     const before = node.state.kind;
     node.state = step.state;
-    node.reason = "reason" in step.state ? step.state.reason : "";
+    // A sign of life changes nothing about why a node is not ready.
+    if (step.state.kind !== before) node.reason = "reason" in step.state ? step.state.reason : "";
     for (const effect of step.effects) {
       if (effect.kind === "announce") {
         const why = effect.reason === "" ? "" : `: ${effect.reason}`;
@@ -126,6 +128,13 @@ export class Fleet {
     for (const node of this.nodes.values()) {
       const event = silence(node.state, this.clock.nowMs(), this.timers);
       if (event) this.event(node, event);
+      if (event?.kind !== "lose") continue;
+      // Silent but connected: it must dial again to be reconciled.
+      const peer = node.peer;
+      node.peer = undefined;
+      peer?.close(
+        new SaiError("unavailable", `${node.id} was silent too long`, { hint: "it may dial again" }),
+      );
     }
   }
 

@@ -134,7 +134,7 @@ export class AgentSession {
       );
     }
     const node = fleet.meet(message.agentId);
-    if (message.incarnation < node.incarnation) {
+    if (message.incarnation < node.incarnation && node.state.kind !== "LOST") {
       throw new SaiError("already_exists", `a newer start of agent ${node.id} is connected`, {
         hint: "give every agent its own agent.id and agent.data_dir",
       });
@@ -172,7 +172,11 @@ export class AgentSession {
       // A finished result is resent and gets its own answer.
       if (held.state === "uploaded") return { fence, verdict: "KEEP" };
       if (current === "DONE") return { fence, verdict: "COMMITTED" };
-      return { fence, verdict: current === undefined ? "STOP" : "KEEP" };
+      if (current === undefined) return { fence, verdict: "STOP" };
+      // Its own news of these may have been lost with the last stream.
+      shardEvent(campaigns, shardOf(held.shard), { kind: "accept", fence });
+      if (held.state === "running") shardEvent(campaigns, shardOf(held.shard), { kind: "start", fence });
+      return { fence, verdict: "KEEP" };
     });
     const held = new Set(hello.held.map((h) => fenceText(fenceOf(h.fence))));
     for (const attempt of [...node.attempts.values()]) {
@@ -208,6 +212,7 @@ export class AgentSession {
   }
 
   private readyIfReconciled(node: NodeEntry): void {
+    if (node.peer !== this.peer) return; // it left, or another took over, while the probe was read
     if (!this.probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
     this.peer.send({ $case: "ready", value: {} });
     this.parts.fleet.event(node, { kind: "reconciled" });

@@ -1,8 +1,10 @@
 /** The services of sai.v1 as promises and lists, with errors as SaiError: what integration tests ask a coordinator with. */
 import {
+  type CallOptions,
   type ClientReadableStream,
   type ClientUnaryCall,
   credentials,
+  Metadata,
   type ServiceError,
 } from "@grpc/grpc-js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
@@ -26,7 +28,12 @@ import { ResultServiceClient, type Summary } from "../../shared/gen/sai/v1/resul
 import { fromServiceError } from "../../shared/rpc/status.js";
 import { until } from "./until.js";
 
-type Unary<Q, A> = (request: Q, done: (error: ServiceError | null, answer: A) => void) => ClientUnaryCall;
+type Unary<Q, A> = (
+  request: Q,
+  metadata: Metadata,
+  options: CallOptions,
+  done: (error: ServiceError | null, answer: A) => void,
+) => ClientUnaryCall;
 
 export interface SampleQuery {
   jobId?: string;
@@ -41,7 +48,9 @@ export const isEnded = (campaign: Campaign): boolean => ENDED.includes(campaign.
 /** One call as a promise. */
 export const ask = <Q, A>(call: Unary<Q, A>, request: Q): Promise<A> =>
   new Promise((resolve, reject) => {
-    call(request, (error, answer) => (error ? reject(fromServiceError(error, "call")) : resolve(answer)));
+    call(request, new Metadata(), {}, (error, answer) =>
+      error ? reject(fromServiceError(error, "call")) : resolve(answer),
+    );
   });
 
 /** What a stream sends until it ends or `enough` says so. */
