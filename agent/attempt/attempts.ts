@@ -5,6 +5,8 @@
  * 1. An attempt is accepted once; the same assignment again is answered the same and runs once.
  * 2. A result is forgotten, and its journal removed, only after COMMITTED, SUPERSEDED, CLOSED or STOP.
  * 3. Stopping one attempt touches no other.
+ * 4. A device is free for the next attempt when the last sample has run; the credit for it comes when the records are
+ *    stored, so that a store that is away stops the flow of work.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -23,7 +25,12 @@ export type AttemptOutcome =
 export type RunAttempt = (
   assignment: Assignment,
   device: LedgerDevice,
-  hooks: { started(): void; progressed(done: number): void },
+  hooks: {
+    started(): void;
+    progressed(done: number): void;
+    /** The device is not needed any more, though the attempt has not ended. */
+    released(): void;
+  },
   signal: AbortSignal,
 ) => Promise<AttemptOutcome>;
 
@@ -88,7 +95,8 @@ export class Attempts {
     this.log.info({ attempt: fenceText(fence), reason }, "attempt stopped");
     entry.stop.abort(new Error(reason));
     if (entry.kind === "running") await entry.ended;
-    else this.forget(entry);
+    else if (entry.kind === "accepted") this.forget(entry);
+    else this.held.delete(fenceText(fence)); // its credit went back when its records were stored
     await this.dropJournal(fence);
   }
 
@@ -178,6 +186,10 @@ export class Attempts {
       progressed: (done: number) => {
         const entry = this.held.get(fenceText(a.fence));
         if (entry) entry.done = done;
+      },
+      released: () => {
+        this.ledger.release(a.fence);
+        this.startWaiting();
       },
     };
     try {

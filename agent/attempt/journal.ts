@@ -29,6 +29,9 @@ export class Journal {
   private unsynced = 0;
   private syncedAtMs: number;
   private syncing: Promise<void> = Promise.resolve();
+  /** Lines that wait for the write before theirs. */
+  private queued = "";
+  private writing: Promise<void> = Promise.resolve();
   /** The first write error; every later call fails with it, so that nothing is reported that is not on disk. */
   private broken: unknown;
 
@@ -51,26 +54,35 @@ export class Journal {
     await mkdir(dir, { recursive: true });
     const path = join(dir, `${fenceText(assignment.fence)}.jsonl`);
     const journal = new Journal(await open(path, "w"), path, clock, sync);
-    await journal.append({ k: "attempt", assignment: encode(assignment) });
+    try {
+      await journal.append({ k: "attempt", assignment: encode(assignment) });
+    } catch (error) {
+      await journal.close();
+      throw error;
+    }
     return journal;
   }
 
+  /** Resolves when the line, and all before it, are with the operating system: only then may the sample start. */
   begin(ordinal: number): Promise<void> {
     return this.append({ k: "begin", ordinal });
   }
 
-  async record(record: ResultRecord): Promise<void> {
-    await this.append({ k: "record", record });
+  /** Hands the record over; it goes out together with the next sample's `begin`, and `flush` waits for it. */
+  record(record: ResultRecord): void {
+    this.queue({ k: "record", record });
     this.unsynced += 1;
     if (this.unsynced < this.sync.records && this.clock.nowMs() - this.syncedAtMs < this.sync.ms) return;
     this.unsynced = 0;
     this.syncedAtMs = this.clock.nowMs();
     // Off the sample's path: the next sample may start while the disk works.
-    this.syncing = this.syncing.then(() => this.file.sync()).catch((error) => this.fail(error));
+    const written = Promise.all([this.syncing, this.writing]);
+    this.syncing = written.then(() => this.file.sync()).catch((error) => this.fail(error));
   }
 
   /** Resolves when everything written so far is on disk. */
   async flush(): Promise<void> {
+    await this.writing;
     await this.syncing;
     await this.file.sync().catch((error) => this.fail(error));
     if (this.broken !== undefined) throw this.error();
@@ -83,6 +95,7 @@ export class Journal {
   }
 
   async close(): Promise<void> {
+    await this.writing;
     await this.syncing;
     await this.file.close().catch(() => {});
   }
@@ -93,13 +106,21 @@ export class Journal {
   }
 
   private async append(line: Line): Promise<void> {
+    this.queue(line);
+    await this.writing;
     if (this.broken !== undefined) throw this.error();
-    try {
-      await this.file.appendFile(`${JSON.stringify(line)}\n`);
-    } catch (error) {
-      this.fail(error);
-      throw this.error();
-    }
+  }
+
+  /** Lines queued in one turn, or while a write is under way, are one write. */
+  private queue(line: Line): void {
+    if (this.queued === "") this.writing = this.writing.then(() => this.write());
+    this.queued += `${JSON.stringify(line)}\n`;
+  }
+
+  private async write(): Promise<void> {
+    const text = this.queued;
+    this.queued = "";
+    if (this.broken === undefined) await this.file.appendFile(text).catch((error) => this.fail(error));
   }
 
   private fail(error: unknown): void {

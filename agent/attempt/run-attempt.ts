@@ -65,6 +65,8 @@ export const attemptRunner =
       } finally {
         model.giveBack();
       }
+      // Only storing is left: the next attempt may have the device meanwhile.
+      hooks.released();
       await journal.flush();
       const result = await store(parts, assignment, records, both);
       await journal.uploaded(result);
@@ -149,7 +151,7 @@ async function runSamples(
       runSample(ctx, ordinal, signal),
     );
     signal.throwIfAborted();
-    await journal.record(record);
+    journal.record(record);
     records.push(record);
     progressed(records.length);
   }

@@ -40,10 +40,21 @@ export function sampleContext(parts: SampleParts): SampleContext {
   const ignored = prepared.notApplied(job.generation, job.engineOptions);
   return {
     ...parts,
-    pairKeys: pairKeys(parts.items, parts.sha256),
+    pairKeys: pairKeysOf(parts.items, parts.sha256),
     flags: [...prepared.flags, ...ignored.map((key) => `not_applied:${key}`)],
     pace: pacer(parts.clock, (job.generation.requestDelayS ?? 0) * 1000),
   };
+}
+
+/** Attempts of one job share their list of items; hashing all of them is done once, not once an attempt. */
+const knownPairKeys = new WeakMap<readonly Item[], readonly string[]>();
+
+function pairKeysOf(items: readonly Item[], sha256: Sha256): readonly string[] {
+  const known = knownPairKeys.get(items);
+  if (known) return known;
+  const made = pairKeys(items, sha256);
+  knownPairKeys.set(items, made);
+  return made;
 }
 
 function pacer(clock: Clock, delayMs: number): (signal: AbortSignal) => Promise<void> {

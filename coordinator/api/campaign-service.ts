@@ -9,7 +9,7 @@ import { campaignMessage, requestOf } from "./convert.js";
 import { pageOf, refuse } from "./page.js";
 
 const MAX_SHOWN = 20;
-/** A watched campaign is shown at most this often. */
+/** How often a watched campaign's progress is looked at; a change of its state is shown at once. */
 const WATCH_MS = 200;
 
 /** sai.v1.CampaignService over the use cases. */
@@ -51,8 +51,22 @@ export function campaignService(parts: CampaignParts, calls: CallObserver): Camp
         if (now !== shown) yield { campaign };
         shown = now;
         if (isEnded(entry.value.state)) return;
-        await parts.clock.sleep(WATCH_MS, signal).catch(() => {});
+        await nextLook(parts, entry, signal);
       }
     }),
   };
+}
+
+/** Resolves after WATCH_MS, when the campaign's state changes, or when `signal` aborts. */
+async function nextLook(parts: CampaignParts, entry: CampaignEntry, signal: AbortSignal): Promise<void> {
+  const { kind } = entry.value.state;
+  const over = new AbortController();
+  const either = AbortSignal.any([signal, over.signal]);
+  const paused = parts.clock
+    .sleep(WATCH_MS, either)
+    .catch(() => {})
+    .finally(() => over.abort());
+  while (!either.aborted && entry.value.state.kind === kind) await parts.events.changed(either);
+  over.abort();
+  await paused;
 }
