@@ -11,6 +11,8 @@ export interface FinishOptions {
   output?: string | undefined;
   /** Exit 5 when a metric misses its target, 6 when one cannot be judged. */
   gate?: boolean | undefined;
+  /** Give up when nothing of it has run for so long for want of a node that can. */
+  stalledMs?: number | undefined;
 }
 
 /** Waits for the campaign's end and shows what it found. */
@@ -20,7 +22,8 @@ export async function finish(
   campaign: Campaign,
   options: FinishOptions,
 ): Promise<Campaign> {
-  const ended = await waitForEnd(context, client, campaign.id, context.flags.timeoutMs);
+  const limits = { timeoutMs: context.flags.timeoutMs, stalledMs: options.stalledMs };
+  const ended = await waitForEnd(context, client, campaign.id, limits);
   say(context, endLine(ended));
   const summary = await client.summary(campaign.id);
   await printSummary(context, summary);

@@ -16,8 +16,8 @@ interface WatchCall {
   emit(event: "error", error: unknown): void;
 }
 
-const send = (call: WatchCall, state: CampaignState) =>
-  call.write({ campaign: Campaign.fromPartial({ id: "c1", state }) });
+const send = (call: WatchCall, state: CampaignState, waiting: string[] = []) =>
+  call.write({ campaign: Campaign.fromPartial({ id: "c1", state, waiting }) });
 const fail = (call: WatchCall, code: ErrorCode) =>
   call.emit("error", toServiceError(new SaiError(code, "scripted", { hint: "none" })));
 
@@ -63,7 +63,7 @@ test("a coordinator that was never there, or an unknown campaign, ends the wait 
 
 test("a timeout is exit 3 and says that the campaign goes on", async () => {
   const client = await watched([(call) => send(call, CampaignState.RUNNING)]);
-  const error = await waitForEnd(testContext(captureIo().io).context, client, "c1", 500).catch(
+  const error = await waitForEnd(testContext(captureIo().io).context, client, "c1", { timeoutMs: 500 }).catch(
     (e: unknown) => e,
   );
   expect(exitCodeOf(error)).toBe(3);
@@ -71,6 +71,15 @@ test("a timeout is exit 3 and says that the campaign goes on", async () => {
     "error: campaign c1 is still running",
     "hint: it goes on; `sai campaign wait c1` waits again",
   ]);
+});
+
+test("a campaign that nothing can run is given up, with the reason, where no node can join", async () => {
+  const client = await watched([(call) => send(call, CampaignState.RUNNING, ["j0000: no node has ollama"])]);
+  const wait = waitForEnd(testContext(captureIo().io).context, client, "c1", { stalledMs: 100 });
+  await expect(wait).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: "nothing here can run it: j0000: no node has ollama",
+  });
 });
 
 test("an interrupt is exit 130 and says that the campaign goes on", async () => {

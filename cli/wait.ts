@@ -13,17 +13,28 @@ import { campaignState, isTerminal } from "./output/words.js";
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5000;
 
-/** The campaign in its terminal state. Throws CliExit 3 when `timeoutMs` passed, 130 when interrupted. */
+export interface WaitLimits {
+  /** For the whole wait; absent: none. */
+  timeoutMs?: number | undefined;
+  /** How long nothing of it may run for want of a node that can; absent: for ever, a node may still join. */
+  stalledMs?: number | undefined;
+}
+
+/**
+ * The campaign in its terminal state. Throws CliExit 3 when the timeout passed, 130 when interrupted, and
+ * failed_precondition when it was stalled too long.
+ */
 export async function waitForEnd(
   context: Context,
   client: Client,
   id: string,
-  timeoutMs?: number,
+  { timeoutMs, stalledMs }: WaitLimits = {},
 ): Promise<Campaign> {
   const { clock, interrupt } = context.io;
   const timeUp = new AbortController();
   const cancelTimer = timeoutMs === undefined ? () => {} : clock.after(timeoutMs, () => timeUp.abort());
   const progress = createProgress(context);
+  const stall = stallTimer(context, stalledMs, () => timeUp.abort());
   let pauseMs = FIRST_PAUSE_MS;
   let last: Campaign | undefined;
   try {
@@ -33,6 +44,7 @@ export async function waitForEnd(
           last = campaign;
           pauseMs = FIRST_PAUSE_MS;
           progress.update(campaign);
+          stall.update(campaign.waiting.length > 0);
           if (isTerminal(campaign.state)) return campaign;
         }
       } catch (error) {
@@ -44,6 +56,11 @@ export async function waitForEnd(
       await clock.sleep(pauseMs, AbortSignal.any([interrupt, timeUp.signal])).catch(() => {});
       pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2);
       if (timeUp.signal.aborted) break;
+    }
+    if (stall.over()) {
+      throw new SaiError("failed_precondition", `nothing here can run it: ${last?.waiting.join("; ")}`, {
+        hint: "`sai doctor` shows which engines this machine has",
+      });
     }
     throw new CliExit(
       EXIT.waitTimedOut,
@@ -59,8 +76,29 @@ export async function waitForEnd(
     });
   } finally {
     cancelTimer();
+    stall.update(false);
     progress.end();
   }
+}
+
+/** Calls `end` when `update(true)` was not followed by `update(false)` for `ms`. */
+function stallTimer(context: Context, ms: number | undefined, end: () => void) {
+  let cancel: (() => void) | undefined;
+  let over = false;
+  return {
+    over: () => over,
+    update(stalled: boolean): void {
+      if (!stalled) {
+        cancel?.();
+        cancel = undefined;
+      } else if (ms !== undefined) {
+        cancel ??= context.io.clock.after(ms, () => {
+          over = true;
+          end();
+        });
+      }
+    },
+  };
 }
 
 const isPassing = (error: unknown): boolean => error instanceof SaiError && error.code === "unavailable";

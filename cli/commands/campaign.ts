@@ -38,7 +38,7 @@ export function registerCampaign(program: Command, bind: Bind): void {
     .action(
       bind((context, [id = ""]) =>
         withClient(context, async (client) => {
-          const campaign = await waitForEnd(context, client, id, context.flags.timeoutMs);
+          const campaign = await waitForEnd(context, client, id, { timeoutMs: context.flags.timeoutMs });
           say(context, endLine(campaign));
           context.exit(exitCodeForState(campaign.state));
         }),
@@ -52,7 +52,10 @@ export function registerCampaign(program: Command, bind: Bind): void {
         withClient(context, async (client) => {
           const campaign = await client.cancelCampaign(id);
           if (context.flags.wait && !isTerminal(campaign.state)) {
-            return printCampaign(context, await waitForEnd(context, client, id, context.flags.timeoutMs));
+            return printCampaign(
+              context,
+              await waitForEnd(context, client, id, { timeoutMs: context.flags.timeoutMs }),
+            );
           }
           return printCampaign(context, campaign);
         }),

@@ -25,6 +25,7 @@ import { reportPath, saveExport } from "./result.js";
 import { collect } from "./suite.js";
 
 const NODE_READY_TIMEOUT_MS = 30_000;
+const STALLED_MS = 5_000;
 
 interface RunFlags {
   model: string[];
@@ -142,7 +143,9 @@ async function submitAndFinish(
   report?: (campaign: string) => string,
 ): Promise<void> {
   const campaign = await submit(context, client, source, { priority: 0 });
-  await finish(context, client, campaign, { output: flags.output });
+  // No other node can join a coordinator that is our own.
+  const stalledMs = report ? STALLED_MS : undefined;
+  await finish(context, client, campaign, { output: flags.output, stalledMs });
   // Nobody can ask a coordinator that ends with the run, so its report is kept.
   if (report) await saveExport(context, client, campaign.id, "html", report(campaign.id));
 }

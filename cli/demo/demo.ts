@@ -86,7 +86,7 @@ async function baseline(
   const quiet: Context = { ...context, flags: { ...context.flags, quiet: true } };
   const campaign = await submit(quiet, client, source, { priority: 0 });
   say(context, `submitted campaign ${campaign.id}`);
-  const ended = await waitForEnd(context, client, campaign.id, context.flags.timeoutMs);
+  const ended = await waitForEnd(context, client, campaign.id, { timeoutMs: context.flags.timeoutMs });
   const summary = await client.summary(campaign.id);
   if (context.flags.output === "table" || context.flags.output === "wide") {
     const paint = painter(context.flags.color && context.io.outIsTty);

@@ -51,7 +51,7 @@ export async function readWithOllama(
 
 async function waitOrCancel(context: Context, client: Client, id: string): Promise<void> {
   try {
-    await waitForEnd(context, client, id, CAP_MS);
+    await waitForEnd(context, client, id, { timeoutMs: CAP_MS });
   } catch (error) {
     if (!(error instanceof CliExit) || error.code !== EXIT.waitTimedOut) throw error;
     await client.cancelCampaign(id);
