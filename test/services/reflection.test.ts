@@ -3,6 +3,7 @@
  * them. Every service is listed, described and called with both; a campaign is submitted, followed and read.
  */
 import { type ChildProcess, spawn } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { Json } from "../../shared/benchmark/json.js";
 import { sha256 } from "../../shared/runtime/hash.js";
@@ -21,24 +22,8 @@ const SERVICES = [
   "sai.v1.ResultService",
 ];
 
-const SUITE = JSON.stringify({
-  schema: "sai/v1",
-  name: "reflected",
-  description: "Submitted without proto files",
-  prompts: [{ id: "ask", template: "{{ input }}" }],
-  models: [{ id: "sim", engine: "simulated" }],
-  datasets: [
-    {
-      id: "inline",
-      items: [
-        { input: "one", target: "1" },
-        { input: "two", target: "2" },
-        { input: "three", target: "3" },
-      ],
-    },
-  ],
-  metrics: ["exact_match"],
-});
+/** The README's example: `sai apply` takes the same file. */
+const SUITE = readFileSync(new URL("../../examples/inline/suite.yaml", import.meta.url), "utf8");
 
 let fleet: SaiProcesses;
 let campaignId = "";
@@ -62,8 +47,16 @@ test("grpcurl submits a campaign with inline items and follows it to its end", a
   const last = states.at(-1) ?? "";
   expect(textAt(last, "campaign", "state")).toBe("CAMPAIGN_STATE_SUCCEEDED");
   expect(JSON.parse(last)).toMatchObject({
-    campaign: { name: "reflected", simulated: true, progress: { samples: 3, samplesDone: 3 } },
+    campaign: { name: "inline sums", simulated: true, progress: { samples: 3, samplesDone: 3 } },
   });
+});
+
+test("buf curl submits the same campaign", async () => {
+  const created = await bufCurl("sai.v1.CampaignService/CreateCampaign", { spec: { suite: SUITE } });
+  const id = textAt(created, "campaign", "id");
+  expect(id).not.toBe(campaignId);
+  const last = answers(await bufCurl("sai.v1.CampaignService/WatchCampaign", { id })).at(-1) ?? "";
+  expect(textAt(last, "campaign", "state")).toBe("CAMPAIGN_STATE_SUCCEEDED");
 });
 
 test("grpcurl lists every service and describes every method and message", async () => {
@@ -123,7 +116,12 @@ describe.each(clients)("%s calls", (_, call) => {
       spec: { suite: SUITE },
       show: 1,
     });
-    expect(JSON.parse(checked)).toMatchObject({ ok: true, jobs: 1, samples: 3, messages: [{ user: "one" }] });
+    expect(JSON.parse(checked)).toMatchObject({
+      ok: true,
+      jobs: 1,
+      samples: 3,
+      messages: [{ user: "What is 3 + 4? Answer with the number only." }],
+    });
     expect(await call("sai.v1.CampaignService/ListCampaigns", {})).toContain(campaignId);
     const again = await call("sai.v1.CampaignService/CancelCampaign", { id: campaignId });
     expect(textAt(again, "campaign", "state")).toBe("CAMPAIGN_STATE_SUCCEEDED");
