@@ -1,0 +1,36 @@
+/** A child process that answers on stdout, one JSON line at a time, and ends when its stdin does. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { createInterface } from "node:readline";
+import { fileURLToPath } from "node:url";
+
+export interface LineChild {
+  /** The child's next line. Rejects when it ends instead. */
+  next(): Promise<unknown>;
+  send(value: unknown): void;
+  /** Closes its stdin and resolves when it is gone. */
+  end(): Promise<void>;
+}
+
+/** Runs the TypeScript file `main` with Node; `args` follow it. */
+export function startLineChild(main: URL, args: readonly string[]): LineChild {
+  const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", fileURLToPath(main), ...args], {
+    stdio: ["pipe", "pipe", "inherit"],
+  });
+  const { stdin, stdout } = child;
+  if (stdin === null || stdout === null) throw new Error("a child without pipes");
+  const lines = createInterface(stdout)[Symbol.asyncIterator]();
+  const gone = once(child, "exit");
+  return {
+    async next() {
+      const { done, value } = await lines.next();
+      if (done) throw new Error(`${fileURLToPath(main)} ended before it answered`);
+      return JSON.parse(value);
+    },
+    send: (value) => void stdin.write(`${JSON.stringify(value)}\n`),
+    async end() {
+      stdin.end();
+      await gone;
+    },
+  };
+}
