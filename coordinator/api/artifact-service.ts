@@ -35,15 +35,21 @@ export function artifactService(artifacts: ArtifactStore, calls: CallObserver): 
       if (sha256.length > MAX_STAT)
         throw refuse("sha256", `has ${sha256.length} entries, at most ${MAX_STAT}`);
       const missing: string[] = [];
+      for (const [i, hash] of sha256.entries()) checkHash(`sha256[${i}]`, hash);
       for (const hash of sha256) if ((await artifacts.size(casKey(hash))) === undefined) missing.push(hash);
       return { missing };
     }),
     download: streaming(calls, async function* ({ sha256 }) {
+      checkHash("sha256", sha256);
       const bytes = await getCas(artifacts, sha256);
       for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
         yield { chunk: bytes.subarray(at, at + CHUNK_BYTES) };
     }),
   };
+}
+
+function checkHash(field: string, hash: string): void {
+  if (!/^[0-9a-f]{64}$/.test(hash)) throw refuse(field, "is not a SHA-256 in lower-case hex");
 }
 
 /** Everything of one upload, checked against its head. */
@@ -55,7 +61,7 @@ async function receive(call: ServerReadableStream<UploadRequest, UploadResponse>
     if (part?.$case === "head") {
       if (head !== undefined) throw refuse("head", "came twice");
       head = part.value;
-      casKey(head.sha256);
+      checkHash("head.sha256", head.sha256);
       if (head.sizeBytes > MAX_UPLOAD_BYTES) {
         throw refuse("head.size_bytes", `is ${head.sizeBytes}, at most ${MAX_UPLOAD_BYTES}`);
       }

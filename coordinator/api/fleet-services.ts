@@ -45,12 +45,17 @@ const jobMessage = (campaignId: string, job: JobEntry) => ({
 function shardMessage(job: JobEntry, index: number) {
   const state = job.shards[index];
   const done = job.done.get(index);
-  const agent = state && "agent" in state ? state.agent : done?.kind === "result" ? done.agent : "";
+  const agent =
+    state && "agent" in state && !isEnded(job.state)
+      ? state.agent
+      : done?.kind === "result"
+        ? done.agent
+        : "";
   const failures = state && "failures" in state ? state.failures : { infra: 0, resource: 0, poison: 0 };
   return {
     index,
     ...shardRange(index, job.spec.samples, job.spec.shardSize),
-    state: (state?.kind ?? "PENDING").toLowerCase(),
+    state: isEnded(job.state) && done === undefined ? "cancelled" : (state?.kind ?? "PENDING").toLowerCase(),
     node: agent,
     attempts: failures.infra + failures.resource + failures.poison,
   };

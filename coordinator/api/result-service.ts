@@ -23,9 +23,9 @@ export function resultService(
     listSamples: unary(calls, async (request) => {
       const filter = filterOf(request);
       const size = pageSize(request.pageSize);
-      const skip = request.pageToken === "" ? 0 : Number(request.pageToken);
-      if (!Number.isSafeInteger(skip) || skip < 0)
+      if (!/^\d{0,15}$/.test(request.pageToken))
         throw refuse("page_token", "was not given by a previous answer");
+      const skip = Number(request.pageToken);
       const page: string[] = [];
       let seen = 0;
       for await (const record of results.records(request.campaignId, filter)) {

@@ -17,6 +17,7 @@ import { sha256 } from "../../shared/runtime/hash.js";
 import { type Prepared, prepareSuite } from "../../shared/suites/prepare.js";
 import { absent, put } from "../store/fenced-store.js";
 import { decode, keys } from "../store/keys.js";
+import type { Cmp } from "../store/store.js";
 import type { CampaignValue } from "../store/values.js";
 import type { CampaignEntry } from "./board.js";
 import { type CampaignParts, write } from "./parts.js";
@@ -30,6 +31,8 @@ export interface CampaignRequest {
   priority: number;
 }
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 /** Prepares a request; its findings say what is wrong. Throws invalid_argument for what is no request at all. */
 export async function prepareRequest(parts: CampaignParts, request: CampaignRequest): Promise<Prepared> {
   checkFields(request);
@@ -40,8 +43,13 @@ export async function prepareRequest(parts: CampaignParts, request: CampaignRequ
       const description = `no artifact ${input.sha256}; upload it before submitting`;
       throw invalid([{ field: `spec.inputs[${i}].sha256`, description }], cause);
     });
-    if (input.kind === "prompt") promptFiles.set(input.id, bytes.toString("utf8"));
-    else manifests.set(input.id, { items: parseManifest(bytes) });
+    try {
+      if (input.kind === "prompt") promptFiles.set(input.id, UTF8.decode(bytes));
+      else manifests.set(input.id, { items: parseManifest(bytes) });
+    } catch (cause) {
+      const description = cause instanceof SaiError ? cause.message : "the prompt is not valid UTF-8";
+      throw invalid([{ field: `spec.inputs[${i}]`, description }], cause);
+    }
   }
   const available = parts.agents.available();
   return prepareSuite({
@@ -74,10 +82,15 @@ export async function submitCampaign(
 
   const value = campaignValue(parts, request, prepared);
   const ops = [put(keys.campaign(value.id), value)];
-  const compare = [absent(keys.campaign(value.id))];
+  const compare: Cmp[] = [absent(keys.campaign(value.id))];
   if (idempotencyKey !== "") {
     const idem = keys.idem(sha256(idempotencyKey));
-    compare.push(absent(idem));
+    const expired = await parts.state.get(idem.key);
+    compare.push(
+      expired.kv === undefined
+        ? absent(idem)
+        : { key: idem.key, target: "mod", op: "=", operand: expired.kv.modRev },
+    );
     ops.push(put(idem, { requestSha256, campaign: value.id, createdMs: value.createdMs }));
   }
   try {
@@ -145,15 +158,25 @@ function checkFields(request: CampaignRequest): void {
   if (Math.abs(request.priority) > 1000) {
     found.push({ field: "spec.priority", description: `is ${request.priority}, allowed are -1000 to 1000` });
   }
+  if (request.inputs.length > 1000) {
+    throw invalid([
+      { field: "spec.inputs", description: `has ${request.inputs.length} entries, at most 1000` },
+    ]);
+  }
   for (const [i, input] of request.inputs.entries()) {
     const at = `spec.inputs[${i}]`;
+    const same = request.inputs.findIndex((other) => other.kind === input.kind && other.id === input.id);
+    if (same < i) found.push({ field: `${at}.id`, description: `stands for ${input.id} twice` });
     if (!/^[0-9a-f]{64}$/.test(input.sha256)) {
       found.push({ field: `${at}.sha256`, description: "is not a SHA-256 in lower-case hex" });
     }
     if (input.id === "" || input.id.length > 1024)
       found.push({ field: `${at}.id`, description: "needs 1 to 1024 characters" });
-    if (input.warnings.length > 100)
-      found.push({ field: `${at}.warnings`, description: "has more than 100 entries" });
+    if (input.warnings.length > 100 || input.warnings.some((warning) => warning.length > 2000))
+      found.push({
+        field: `${at}.warnings`,
+        description: "has more than 100 entries, or one over 2000 characters",
+      });
   }
   for (const id of Object.keys(request.modelMap)) {
     if (id !== "*" && !NAME.test(id)) {

@@ -2,7 +2,7 @@
  * sai.agent.v1 on a gRPC server. Messages of one stream are handled in the order they came; only waiting for commits
  * does not hold up those behind.
  */
-import type { Server, ServerDuplexStream } from "@grpc/grpc-js";
+import type { Server, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import {
   type AgentMessage,
   type AgentServiceServer,
@@ -54,7 +54,10 @@ export function addAgentService(
         peer.close();
         end();
       });
-      stream.on("error", end);
+      stream.on("error", (error: Partial<ServiceError>) => {
+        parts.log.warn({ node: session.id, reason: error.details ?? error.message }, "session broken");
+        end();
+      });
       stream.on("cancelled", end);
     },
   };

@@ -41,6 +41,11 @@ export class AgentSession {
     private readonly peer: Peer,
   ) {}
 
+  /** The agent's id; undefined before a good Hello. */
+  get id(): string | undefined {
+    return this.node?.id;
+  }
+
   /** Handles one message; throws SaiError when the session must end with it. */
   async receive(message: AgentMessage): Promise<void> {
     const body = message.body;
@@ -98,7 +103,9 @@ export class AgentSession {
           class: failureClassOf(failureClass),
           message,
         };
-        return failAttempt(campaigns, shardOf(body.value.shard), failure);
+        const held = node.attempts.get(fenceText(failure.fence));
+        if (held) return failAttempt(campaigns, held.shard, failure);
+        return; // not its own, or over already
       }
       case "bye":
         fleet.event(node, { kind: "bye", reason: body.value.reason });

@@ -29,7 +29,7 @@ test("a campaign runs on both nodes and its numbers are those of its records", a
   const { api } = fleet;
   const suite = suiteOf({
     items: 24,
-    options: { latency_ms: 20, accuracy: 0.5, seed: 3, faults: { error_rate: 0.2 } },
+    options: { latency_ms: 80, accuracy: 0.5, seed: 3, faults: { error_rate: 0.2 } },
   });
   const created = await api.create({ suite });
   expect(created).toMatchObject({ name: "test", endTime: undefined });

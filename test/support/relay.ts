@@ -9,16 +9,20 @@ export interface Relay {
   cut(): void;
   /** While true, new connections are refused at once and nothing passes. */
   block(blocked: boolean): void;
+  /** Reads nothing more from the target's side, for ever; the other direction goes on. */
+  deafen(): void;
   close(): Promise<void>;
 }
 
 export async function startRelay(target: string): Promise<Relay> {
   const [host = "", port = ""] = target.split(":");
   const sockets = new Set<Socket>();
+  const fars = new Map<Socket, Socket>();
   let blocked = false;
   const server = createServer((near) => {
     if (blocked) return void near.destroy();
     const far = connect(Number(port), host);
+    fars.set(far, near);
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -43,6 +47,9 @@ export async function startRelay(target: string): Promise<Relay> {
     block(now) {
       blocked = now;
       if (now) cut();
+    },
+    deafen() {
+      for (const [far, near] of fars) far.unpipe(near).pause();
     },
     async close() {
       cut();

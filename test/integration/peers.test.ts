@@ -1,0 +1,213 @@
+/** Agents that break the protocol: each is answered or closed, and the coordinator and its campaigns survive. */
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
+import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
+import { startFleet, type TestFleet } from "../support/fleet.js";
+import { RawAgent } from "../support/raw-agent.js";
+import { startRelay } from "../support/relay.js";
+import { suiteOf } from "../support/suites.js";
+import { until } from "../support/until.js";
+
+let fleet: TestFleet;
+const open: RawAgent[] = [];
+beforeAll(async () => {
+  fleet = await startFleet({
+    config: (config) => {
+      config.coordinator.slowPeerTimeoutMs = 200;
+      config.coordinator.outboxMaxMessages = 10;
+    },
+  });
+});
+afterAll(() => fleet?.stop());
+afterEach(() => {
+  for (const agent of open.splice(0)) agent.close();
+});
+
+function raw(id: string, incarnation = 1n, address = fleet.coordinator.agentAddress): RawAgent {
+  const agent = new RawAgent(fleet, id, incarnation, address);
+  open.push(agent);
+  return agent;
+}
+
+/** Nothing that a broken agent did has hurt: a good one joins and a campaign succeeds. */
+async function works(): Promise<void> {
+  await fleet.agent("good");
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 4 }) });
+  expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
+  expect(await fleet.api.records(id)).toHaveLength(4);
+  await fleet.stopAgent("good");
+}
+
+const hello = (more: object = {}) =>
+  ({
+    $case: "hello",
+    value: {
+      ...{ protocol: 1, version: "raw", inventoryHash: "x", held: [], begun: [], probe: undefined },
+      ...more,
+    },
+  }) as const;
+
+test("the first message must be Hello, and what follows a refusal counts for nothing", async () => {
+  const agent = raw("eager");
+  agent.send({ $case: "credit", value: { lane: "cpu", total: 5n } });
+  agent.send(hello());
+  expect(await agent.refused()).toMatchObject({
+    code: "failed_precondition",
+    message: "the first message must be Hello",
+  });
+  expect((await fleet.api.listNodes()).map(({ id }) => id)).not.toContain("eager");
+});
+
+test.each([
+  { what: "another protocol", id: "p9", more: { protocol: 9 }, says: "protocol 9 is not spoken here" },
+  { what: "no id", id: "", more: {}, says: "the agent's id" },
+  { what: "an id that is a path", id: "../../etc", more: {}, says: "the agent's id" },
+  { what: "an endless id", id: "x".repeat(5000), more: {}, says: "the agent's id" },
+])("a Hello with $what is refused with the reason", async ({ id, more, says }) => {
+  const agent = raw(id);
+  agent.send(hello(more));
+  expect((await agent.refused()).message).toContain(says);
+});
+
+test("a held attempt without a fence, a fence missing later, a second Hello: the session ends", async () => {
+  const held = raw("no-fence");
+  held.send(hello({ held: [{ fence: undefined, shard: undefined, state: "running" }] }));
+  expect((await held.refused()).message).toContain("without fence");
+  const later = raw("no-fence-later");
+  await later.join();
+  later.send({ $case: "failed", value: { fence: undefined, shard: undefined, class: "infra", message: "" } });
+  expect((await later.refused()).message).toContain("without fence");
+  const twice = raw("twice");
+  await twice.join();
+  twice.send(hello());
+  expect((await twice.refused()).message).toContain("second Hello");
+});
+
+test("an older start of an agent is refused while the newer is there, and the newer displaces it", async () => {
+  const old = raw("same", 3n);
+  await old.join();
+  const newer = raw("same", 4n);
+  await newer.join();
+  expect((await old.refused()).message).toContain("took over");
+  const stale = raw("same", 2n);
+  stale.send(hello());
+  expect(await stale.refused()).toMatchObject({ code: "already_exists" });
+  expect(newer.ended).toBe(false);
+  expect(await fleet.api.node("same")).toMatchObject({ state: "ready", incarnation: 4 });
+  newer.send({ $case: "bye", value: { reason: "done" } });
+  await until("it is lost", async () => (await fleet.api.node("same")).state === "lost");
+  // A machine whose disk was replaced counts its starts from 1 again.
+  await raw("same", 1n).join();
+});
+
+test("results that may not count: their verdicts, and the first good one wins", async () => {
+  const agent = raw("results");
+  await agent.join();
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 1, shardSize: 1 }) });
+  const { fence, shard, gate } = await agent.take();
+  const inline = Buffer.from(`${JSON.stringify({ ordinal: 0 })}\n`);
+  const good = {
+    fence,
+    shard,
+    gate,
+    uri: "",
+    inline,
+    sha256: "",
+    sizeBytes: inline.byteLength,
+    counts: { ok: 1 },
+  };
+  const bad = [
+    { ...good, shard: { ...shard, campaign: "c-none" } },
+    { ...good, shard: { ...shard, job: "j9999" } },
+    { ...good, shard: { ...shard, index: 77 } },
+    { ...good, shard: { ...shard, index: 4_000_000_000 } },
+    { ...good, gate: gate + 1n },
+    { ...good, inline: Buffer.alloc(0), uri: "run/other/j0000/0/1.1/records.jsonl" },
+    { ...good, inline: Buffer.alloc(0), uri: "../../../../etc/passwd" },
+  ];
+  for (const result of bad) expect(await agent.verdict(result)).toBe("CLOSED");
+  expect((await fleet.api.get(id)).progress?.shardsDone).toBe(0);
+  await fleet.api.cancel(id);
+  expect(await agent.verdict(good)).toBe("CLOSED");
+  await works();
+});
+
+test("the second result for a shard is superseded, whatever its fence", async () => {
+  const agent = raw("second");
+  await agent.join();
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 2, shardSize: 1 }) });
+  const { fence, shard, gate } = await agent.take();
+  const inline = Buffer.from("{}\n");
+  const result = { fence, shard, gate, uri: "", inline, sha256: "", sizeBytes: 3, counts: { ok: 1 } };
+  expect(await agent.verdict(result)).toBe("COMMITTED");
+  expect(await agent.verdict(result)).toBe("COMMITTED");
+  expect(await agent.verdict({ ...result, fence: { epoch: 9n, n: 9n } })).toBe("SUPERSEDED");
+  expect((await fleet.api.get(id)).progress?.shardsDone).toBe(1);
+  await fleet.api.cancel(id);
+});
+
+test("an inline result over 1 KiB ends the session, and its shard goes to another", async () => {
+  const agent = raw("fat");
+  await agent.join();
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 1 }) });
+  const { fence, shard, gate } = await agent.take();
+  agent.send({
+    $case: "results",
+    value: {
+      results: [
+        { fence, shard, gate, uri: "", sha256: "", sizeBytes: 2000, counts: {}, inline: Buffer.alloc(2000) },
+      ],
+    },
+  });
+  expect((await agent.refused()).message).toContain("2000 bytes, at most 1024");
+  const again = raw("fat", 2n);
+  await again.join();
+  await fleet.agent("good");
+  expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
+  await fleet.stopAgent("good");
+});
+
+test("nobody fails another agent's attempt", async () => {
+  const owner = raw("owner");
+  const thief = raw("thief");
+  await owner.join();
+  await thief.join();
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 1 }) });
+  const { fence, shard } = await owner.take();
+  thief.send({ $case: "failed", value: { fence, shard, class: "config", message: "mine now" } });
+  thief.send({ $case: "heartbeat", value: { ...heartbeat, seq: 1n } });
+  await thief.answer("heartbeatAck");
+  expect((await fleet.api.job(id, "j0000")).shards[0]).toMatchObject({ state: "assigned", node: "owner" });
+  await fleet.api.cancel(id);
+  await until("the owner is told", () => owner.seen.some((body) => body.$case === "cancel"));
+  expect((await fleet.api.node("owner")).attempts).toBe(0);
+});
+
+const heartbeat = {
+  ...{ seq: 0n, loopLagMs: 0, loadedModels: [], running: 0 },
+  ...{ loads: [], unacknowledged: 0, unacknowledgedBytes: 0 },
+};
+
+test("an agent that never reads is closed, and the others do not notice", async () => {
+  const relay = await startRelay(fleet.coordinator.agentAddress);
+  const deaf = raw("deaf", 1n, relay.address);
+  await deaf.join();
+  relay.deafen();
+  const flood = setInterval(() => {
+    for (let i = 0; i < 500; i += 1)
+      deaf.send({ $case: "heartbeat", value: { ...heartbeat, seq: BigInt(i) } });
+  }, 2);
+  const seen = await until("the deaf agent is dropped", () =>
+    fleet.logs.find((line) => line.node === "deaf" && String(line.reason).includes("slowly")),
+  ).finally(() => clearInterval(flood));
+  expect(seen).toBeDefined();
+  await relay.close();
+  await works();
+});
+
+test("a message over 4 MiB ends its session only", async () => {
+  const agent = raw("huge");
+  await agent.join();
+  agent.send({ $case: "bye", value: { reason: "x".repeat(5 * 1024 * 1024) } });
+  expect((await agent.refused()).code).toBe("resource_exhausted");
+  await works();
+});
