@@ -116,23 +116,34 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
     open,
   );
 
-  const apiServer = await listen(api, options.host, options.grpcPort, "coordinator.grpc_port");
-  const agentServer = await listen(agents, options.host, options.agentPort, "coordinator.agent_port");
-  const ops = await startOpsServer({
-    host: options.host,
-    port: options.httpPort,
-    version,
-    clock,
-    logger: log,
-    metrics: config.performance.enableMetricsCollection ? metrics : undefined,
-    checks: {
-      store: async () => void (await state.get(keys.cluster.key)),
-      leadership: () => {
-        if (store.remainingMs(clock.nowMs()) <= 0) throw new Error("another coordinator leads");
+  // What is open when a later step fails must not keep the process or its ports.
+  const undo: (() => unknown)[] = [() => metrics.close(), () => state.close(), () => store.resign()];
+  const begun = <T>(step: Promise<T>): Promise<T> =>
+    step.catch(async (error: unknown) => {
+      for (const close of undo.reverse()) await close();
+      throw error;
+    });
+  const apiServer = await begun(listen(api, options.host, options.grpcPort, "coordinator.grpc_port"));
+  undo.push(() => apiServer.stop(0));
+  const agentServer = await begun(listen(agents, options.host, options.agentPort, "coordinator.agent_port"));
+  undo.push(() => agentServer.stop(0));
+  const ops = await begun(
+    startOpsServer({
+      host: options.host,
+      port: options.httpPort,
+      version,
+      clock,
+      logger: log,
+      metrics: config.performance.enableMetricsCollection ? metrics : undefined,
+      checks: {
+        store: async () => void (await state.get(keys.cluster.key)),
+        leadership: () => {
+          if (store.remainingMs(clock.nowMs()) <= 0) throw new Error("another coordinator leads");
+        },
       },
-    },
-    summary: () => fleetSummary(board, fleet),
-  });
+      summary: () => fleetSummary(board, fleet),
+    }),
+  );
   const stopTicking = every(clock, options.heartbeatIntervalMs / 4, () => {
     fleet.lookForSilence();
     scheduling.sweep();
