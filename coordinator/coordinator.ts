@@ -64,6 +64,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   const events = new EventLog(clock);
   const metrics = new Metrics({ clock });
   const board = new Board();
+  const results = new StreamedResults(board, artifacts);
 
   const fleet: Fleet = new Fleet(clock, events, log, silenceTimers(config), {
     lost: (node) => {
@@ -73,15 +74,14 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
         const unstarted = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
         if (shardEvent(campaigns, shard, unstarted) !== undefined) continue;
         if (board.shard(shard)?.kind === "UPLOADED") continue;
-        expireAttempt(campaigns, shard, node.id, fence).catch(logError);
+        void fence;
       }
     },
     wake: () => scheduling.wake(),
   });
   const campaigns: CampaignParts = {
-    ...{ board, store, state, artifacts, events, metrics, clock, random, log },
+    ...{ board, store, state, artifacts, results, events, metrics, clock, random, log },
     commits: new CommitQueue(store, clock, options.commitIntervalMs, metrics, log),
-    results: new StreamedResults(board, artifacts),
     datasetsDir: config.storage.datasetsDir,
     idempotencyTtlMs: options.idempotencyTtlMs,
     agents: agentsPort(fleet),
@@ -170,6 +170,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
       }
       await Promise.all([agentServer.stop(GRACE_MS), apiServer.stop(GRACE_MS), ops.close()]);
       await campaigns.commits.drained();
+      await results.close();
       await store.resign();
       await state.close();
       metrics.close();

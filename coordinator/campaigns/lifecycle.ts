@@ -16,6 +16,7 @@ import {
   transitionCampaign,
 } from "../../shared/domain/campaign.js";
 import { type JobEvent, jobOutcome, transitionJob } from "../../shared/domain/job.js";
+import { rfc3339 } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import { del, delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
@@ -144,7 +145,7 @@ async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise
   try {
     const summary = await parts.results.summary(id);
     entry.endedMs = parts.clock.wallMs();
-    const ended = { state: outcome.toLowerCase(), endedAt: new Date(entry.endedMs).toISOString() };
+    const ended = { state: outcome.toLowerCase(), endedAt: rfc3339(entry.endedMs) };
     const json = canonicalJson(JSON.parse(JSON.stringify({ ...summary, ...ended })));
     await parts.artifacts.put(`run/${id}/summary.json`, Buffer.from(json));
   } catch (err) {

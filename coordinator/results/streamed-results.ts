@@ -5,19 +5,21 @@
  * A summary of a campaign is kept until another shard commits, because its intervals take a while to draw.
  */
 import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
-import { createAggregate } from "../../shared/benchmark/aggregate.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
 import { shardRange } from "../../shared/domain/sharding.js";
+import { rfc3339 } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { Board, CampaignEntry, JobEntry } from "../campaigns/board.js";
 import type { DoneValue } from "../store/values.js";
 import { givenUpRecords } from "./given-up-records.js";
 import type { RecordFilter, ResultsIndex } from "./results-index.js";
+import { SummaryThread } from "./summary-thread.js";
 
 export class StreamedResults implements ResultsIndex {
+  private readonly thread = new SummaryThread();
   private readonly kept = new Map<string, { state: string; summary: Promise<Summary> }>();
 
   constructor(
@@ -35,6 +37,11 @@ export class StreamedResults implements ResultsIndex {
     this.kept.set(campaign, { state, summary });
     summary.catch(() => this.kept.delete(campaign));
     return summary;
+  }
+
+  /** Ends the thread that computes summaries. */
+  close(): Promise<void> {
+    return this.thread.close();
   }
 
   async *records(campaign: string, filter: RecordFilter = {}): AsyncGenerator<ResultRecord> {
@@ -78,16 +85,20 @@ export class StreamedResults implements ResultsIndex {
 
   private async summarize(entry: CampaignEntry): Promise<Summary> {
     const { value, plan } = entry;
-    const time = (ms: number | undefined) => (ms === undefined ? "" : new Date(ms).toISOString());
-    const aggregate = createAggregate(plan ?? emptyPlan(entry));
-    for await (const record of this.records(value.id)) aggregate.add(record);
-    return aggregate.summary({
+    const time = (ms: number | undefined) => (ms === undefined ? "" : rfc3339(ms));
+    return this.thread.summarize(plan ?? emptyPlan(entry), this.batches(entry), {
       state: value.state.kind.toLowerCase(),
       createdAt: time(value.createdMs),
       endedAt: time(entry.endedMs),
       planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
       warnings: value.warnings,
     });
+  }
+
+  private async *batches(entry: CampaignEntry): AsyncGenerator<ResultRecord[]> {
+    for (const job of entry.jobs) {
+      for (const [index, done] of job.done) yield await this.ofShard(entry, job, index, done);
+    }
   }
 
   private entry(campaign: string): CampaignEntry {

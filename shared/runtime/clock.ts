@@ -37,3 +37,6 @@ export const systemClock: Clock = {
     return () => clearTimeout(timer);
   },
 };
+
+/** A wall time in ms since 1970 as RFC 3339, in UTC. */
+export const rfc3339 = (wallMs: number): string => new Date(wallMs).toISOString();
