@@ -244,6 +244,12 @@ test("overlap is symmetric and between 0 and 1", () => {
   );
 });
 
+test("a truth with a count below zero, which nothing has, scores within bounds", () => {
+  const counted = item({ colors: { red: -5e-324, blue: -2 } });
+  const { scores } = scoreSample(job(), counted, JSON.stringify({ colors: { red: -8e-16, blue: -2 } }));
+  expect(scores["color_accuracy"]).toBe(0.5);
+});
+
 test("no truth and no output make scoring throw or give a number that is none", () => {
   const field = fc.constantFrom(
     "has_smoke",

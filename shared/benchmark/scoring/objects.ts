@@ -32,11 +32,11 @@ export function jaccard(a: ReadonlySet<string>, b: ReadonlySet<string>): number 
   return either === 0 ? 1 : both / either;
 }
 
-/** max(0, 1 − |p − g| ÷ g); for g = 0 it is 1 if p = 0, else 0. A missing p is wrong. */
+/** max(0, 1 − |p − g| ÷ |g|); for g = 0 it is 1 if p = 0, else 0. A missing p is wrong. */
 export function countAccuracy(predicted: number | undefined, truth: number): number {
   if (predicted === undefined) return 0;
   if (truth === 0) return predicted === 0 ? 1 : 0;
-  return Math.max(0, 1 - Math.abs(predicted - truth) / truth);
+  return Math.max(0, 1 - Math.abs(predicted - truth) / Math.abs(truth));
 }
 
 /** Counts per normalized key: numbers, or the length of a list of objects. Undefined if it is no object. */
