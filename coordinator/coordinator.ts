@@ -74,7 +74,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
         const unstarted = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
         if (shardEvent(campaigns, shard, unstarted) !== undefined) continue;
         if (board.shard(shard)?.kind === "UPLOADED") continue;
-        void fence;
+        expireAttempt(campaigns, shard, node.id, fence).catch(logError);
       }
     },
     wake: () => scheduling.wake(),
