@@ -35,6 +35,9 @@ test("an agent that is stopped gives its work to the other, and every sample is 
   const suite = suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 60 } });
   const { id } = await fleet.api.create({ suite });
   await running("n1");
+  await until("n1 is in the middle of a shard", async () =>
+    (await fleet.api.job(id, "j0000")).shards.some(({ node, state }) => node === "n1" && state === "running"),
+  );
   await fleet.stopAgent("n1");
   await until("n1 is lost", async () => (await fleet.api.node("n1")).state === "lost");
   expect(await fleet.api.node("n1")).toMatchObject({ reason: "the agent was stopped", attempts: 0 });
