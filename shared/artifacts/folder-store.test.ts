@@ -1,4 +1,4 @@
-import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -47,4 +47,31 @@ test("a folder that cannot be made is named", async () => {
   await expect(openFolderStore(join(dir, "file", "x"), systemRandom)).rejects.toThrow(
     /artifacts.dir .*cannot be made/,
   );
+});
+
+test("a folder that went away is unavailable for everything, and works again when it is back", async () => {
+  const hash = await putCas(store, Buffer.from("ash"));
+  await rename(dir, `${dir}.away`);
+  await writeFile(dir, "no folder");
+  const key = recordsKey("c-1", "j0000", 0, "1.1");
+  const unavailable = { code: "unavailable", hint: expect.stringContaining("mount") };
+  await expect(store.put(key, Buffer.from("a"))).rejects.toMatchObject(unavailable);
+  await expect(getCas(store, hash)).rejects.toMatchObject(unavailable);
+  await expect(store.size(key)).rejects.toMatchObject(unavailable);
+  await expect(store.remove(key)).rejects.toMatchObject(unavailable);
+  await rm(dir);
+  await rename(`${dir}.away`, dir);
+  await store.put(key, Buffer.from("a"));
+  expect((await getCas(store, hash)).toString()).toBe("ash");
+});
+
+test("a place that cannot be looked at, or made, is unavailable and no raw error", async () => {
+  // A file where the folder of the key should be: mkdir refuses.
+  await writeFile(join(dir, "run"), "");
+  const key = recordsKey("c-1", "j0000", 0, "1.1");
+  await expect(store.put(key, Buffer.from("a"))).rejects.toMatchObject({ code: "unavailable" });
+  // A folder where the blob should be: it cannot be read for comparing. 4096 bytes or none, as file systems like.
+  await mkdir(join(dir, "probe", "n1"), { recursive: true });
+  const size = (await store.size("probe/n1")) ?? 0;
+  await expect(store.put("probe/n1", Buffer.alloc(size))).rejects.toMatchObject({ code: "unavailable" });
 });

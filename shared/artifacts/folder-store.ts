@@ -4,7 +4,7 @@
  */
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { errorText, SaiError } from "../runtime/errors.js";
+import { SaiError } from "../runtime/errors.js";
 import type { Random } from "../runtime/random.js";
 import type { ArtifactStore } from "./store.js";
 
@@ -30,19 +30,17 @@ class FolderStore implements ArtifactStore {
 
   async put(key: string, data: Uint8Array): Promise<void> {
     const path = this.path(key);
-    if (await this.holdsSame(key, path, data)) return;
-    await mkdir(dirname(path), { recursive: true });
     const temp = `${path}.tmp-${this.random.id(10)}`;
     try {
+      if (await this.holdsSame(key, path, data)) return;
+      await mkdir(dirname(path), { recursive: true });
       await writeSynced(temp, data);
       await rename(temp, path);
       await syncFolder(dirname(path));
     } catch (cause) {
+      if (cause instanceof SaiError) throw cause;
       await rm(temp, { force: true }).catch(() => {});
-      throw new SaiError("unavailable", `cannot write ${key} to ${this.location}: ${errorText(cause)}`, {
-        hint: "check free space, permissions and, on NFS, the mount",
-        cause,
-      });
+      throw this.unavailable("write", key, cause);
     }
   }
 
@@ -52,7 +50,7 @@ class FolderStore implements ArtifactStore {
     } catch (cause) {
       if (isAbsent(cause))
         throw new SaiError("not_found", `no artifact ${key} in ${this.location}`, { cause });
-      throw new SaiError("unavailable", `cannot read ${key} from ${this.location}`, { cause });
+      throw this.unavailable("read", key, cause);
     }
   }
 
@@ -61,12 +59,23 @@ class FolderStore implements ArtifactStore {
       return (await stat(this.path(key))).size;
     } catch (cause) {
       if (isAbsent(cause)) return undefined;
-      throw new SaiError("unavailable", `cannot look at ${key} in ${this.location}`, { cause });
+      throw this.unavailable("look at", key, cause);
     }
   }
 
   async remove(key: string): Promise<void> {
-    await rm(this.path(key), { force: true });
+    const path = this.path(key);
+    await rm(path, { force: true }).catch((cause) => {
+      throw this.unavailable("remove", key, cause);
+    });
+  }
+
+  /** The disk or the share refuses: it may be well again later, so whoever can wait tries again. */
+  private unavailable(what: string, key: string, cause: unknown): SaiError {
+    return new SaiError("unavailable", `cannot ${what} ${key} in ${this.location}`, {
+      hint: "check free space, permissions and, on NFS, the mount",
+      cause,
+    });
   }
 
   private path(key: string): string {

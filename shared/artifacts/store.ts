@@ -5,6 +5,7 @@
  * 1. A key is written once: the same bytes again are no error, other bytes are refused.
  * 2. A reader sees a whole blob or none.
  * 3. What is read by hash is verified by hash.
+ * 4. A store that does not work now (full, read-only, not mounted) says unavailable, whatever was asked of it.
  */
 import { SaiError } from "../runtime/errors.js";
 import { sha256 as hashOf } from "../runtime/hash.js";
