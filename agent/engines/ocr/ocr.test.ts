@@ -63,7 +63,7 @@ test("reads a clean picture, without deltas or tokens, and says what it is", asy
   expect(lstm.identity).toMatchObject({
     version: "7.0.0",
     quant: "int8",
-    args: ["oem=1", "psm=7", "dpi=150"],
+    args: ["oem=1", "psm=7", "dpi=150", "classify_enable_learning=0"],
   });
   expect(lstm.identity.digest).toMatch(/^[0-9a-f]{64}$/);
   expect(lstm.loadNs).toBeGreaterThan(0);
@@ -87,6 +87,33 @@ test("legacy mode and enlarged pictures are other recognisers", async () => {
   const gone = pids.filter((pid) => !engine.pids().includes(pid));
   expect(gone).toHaveLength(1);
   expect(gone.filter(isAlive)).toEqual([]);
+});
+
+test("the legacy recogniser reads a picture the same, whatever it has read before", async () => {
+  const lines = [
+    "harbour window 4721",
+    "Illustrious minim lull 1lI",
+    "O0o Q8B rn m cl d",
+    "vwvw W uuii jjll",
+  ];
+  const sizes = lines.flatMap((line, i) => [0, 1, 1.6].map((blur) => ({ line, width: 300 - 20 * i, blur })));
+  const pictures = await Promise.all(
+    sizes.map(async ({ line, width, blur }) =>
+      blur === 0
+        ? pictureOf(line)
+        : new Uint8Array(await sharp(pictureOf(line)).resize({ width }).blur(blur).png().toBuffer()),
+    ),
+  );
+  const textsOf = async (order: Uint8Array[]) => {
+    const one = createOcrEngine({ processes: 1 }, { clock: systemClock });
+    const legacy = await one.prepare(modelSpec("ocr", "4.0.0"), {}, never());
+    const texts: (string | undefined)[] = [];
+    for (const bytes of order) texts.push(await read(legacy, bytes));
+    await one.close();
+    return texts;
+  };
+  const forwards = await textsOf(pictures);
+  expect((await textsOf(pictures.toReversed())).toReversed()).toEqual(forwards);
 });
 
 test("a loaded model is not loaded again, and stays for its other users", async () => {

@@ -4,6 +4,7 @@
  * every record says so (`prompt_ignored`). It reports no tokens and does not stream.
  *
  * Models: `4.0.0_best_int` (LSTM network, integer weights) and `4.0.0` (the legacy recogniser).
+ * A text depends on its picture and the settings alone: nothing is learnt from the pictures before it.
  * Options of a model: `psm` 0–13 (7: one line), `dpi` 70–2400 (150), `upscale` 1–4 (1).
  */
 import { readFile } from "node:fs/promises";
@@ -196,7 +197,9 @@ function numberOption(
 }
 
 const argsOf = (s: RecognizerSettings): string[] =>
-  [`oem=${s.oem}`, `psm=${s.psm}`, `dpi=${s.dpi}`].concat(s.upscale === 1 ? [] : [`upscale=${s.upscale}`]);
+  [`oem=${s.oem}`, `psm=${s.psm}`, `dpi=${s.dpi}`, "classify_enable_learning=0"].concat(
+    s.upscale === 1 ? [] : [`upscale=${s.upscale}`],
+  );
 
 const require = createRequire(import.meta.url);
 

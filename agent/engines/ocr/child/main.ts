@@ -2,6 +2,9 @@
  * The recogniser's own process. Tesseract runs as WebAssembly in a worker thread; a failed start and some broken
  * pictures throw there where nobody can catch them, and a long recognition cannot be stopped. All of that ends this
  * process and nothing else. It lives no longer than its owner: when the channel closes, it ends.
+ *
+ * Tesseract's adaptive classifier is off: it learns from every picture it reads, so a text would depend on the pictures
+ * that the same process happened to read before.
  */
 import sharp from "sharp";
 import { createWorker, type PSM, type Worker } from "tesseract.js";
@@ -28,6 +31,7 @@ async function start(settings: RecognizerSettings): Promise<void> {
       // The type is an enum of digits as text.
       tessedit_pageseg_mode: String(settings.psm) as PSM,
       user_defined_dpi: String(settings.dpi),
+      classify_enable_learning: "0",
     });
     say({ kind: "ready" });
   } catch (error) {
