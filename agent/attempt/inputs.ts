@@ -3,6 +3,7 @@ import type { Item } from "../../shared/benchmark/item.js";
 import type { JobSpec, Plan } from "../../shared/benchmark/plan.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
 import { SaiError } from "../../shared/runtime/errors.js";
+import { Kept } from "./kept.js";
 
 const PLANS_KEPT = 8;
 const MANIFESTS_KEPT = 8;
@@ -36,41 +37,5 @@ export class Inputs {
 
   blob(sha256: string): Promise<Buffer> {
     return this.media.get(sha256, () => getCas(this.artifacts, sha256));
-  }
-}
-
-/** The values used last, up to a total weight; a value that could not be made is not kept. */
-class Kept<T> {
-  private readonly values = new Map<string, { value: Promise<T>; weight: number }>();
-  private total = 0;
-
-  constructor(
-    private readonly maxWeight: number,
-    private readonly weigh: (value: T) => number,
-  ) {}
-
-  async get(key: string, make: () => Promise<T>): Promise<T> {
-    const known = this.values.get(key);
-    if (known) {
-      this.values.delete(key);
-      this.values.set(key, known);
-      return known.value;
-    }
-    const entry = { value: make(), weight: 0 };
-    this.values.set(key, entry);
-    try {
-      const value = await entry.value;
-      entry.weight = this.weigh(value);
-      this.total += entry.weight;
-      for (const [oldest, { weight }] of this.values) {
-        if (this.total <= this.maxWeight || oldest === key) break;
-        this.values.delete(oldest);
-        this.total -= weight;
-      }
-      return value;
-    } catch (error) {
-      this.values.delete(key);
-      throw error;
-    }
   }
 }
