@@ -1,9 +1,11 @@
 /**
- * An attempt's journal: one file of JSON lines on the agent's disk, so that finished samples outlive the process.
+ * An attempt's journal: one file of JSON lines on the agent's disk, so that the result of a finished attempt outlives
+ * the process. Of an attempt that was cut short it tells which samples had begun; the shard is run anew.
  *
  * 1. A `begin` line stands before each sample, its `record` line after it; `uploaded` ends the file.
  * 2. The file is synced every so many records or ms (64 and 1 s by default), and before the result is sent.
- * 3. It is removed only after the coordinator has said what became of the result, or when it was told to stop.
+ * 3. With a result in it, it is removed only after the coordinator has said what became of that, or has had the attempt
+ *    stopped. An attempt that fails or is stopped before (while its records are being stored, too) removes its own.
  */
 import { type FileHandle, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
 import { join } from "node:path";

@@ -2,7 +2,7 @@
 import sharp from "sharp";
 import type { Media } from "../../shared/benchmark/item.js";
 import type { Sha256 } from "../../shared/benchmark/json.js";
-import { errorText } from "../../shared/runtime/errors.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
 
 export interface LoadedImage {
   name: string;
@@ -15,13 +15,16 @@ export interface LoadedImage {
 
 export type LoadedMedia =
   | { ok: true; images: LoadedImage[] }
-  /** media_missing: not in the dataset or not to be had. media_broken: cannot be decoded. */
+  /** media_missing: not in the dataset or not in the store. media_broken: cannot be decoded. */
   | { ok: false; class: "media_missing" | "media_broken"; message: string };
 
 /** 25 megapixels. */
 const MAX_PIXELS = 25_000_000;
 
-/** Loads all pictures in order. `readBlob` gives the bytes that a hash names and throws when it cannot. */
+/**
+ * Loads all pictures in order. `readBlob` gives the bytes that a hash names. Its `not_found` is the sample's own fault;
+ * anything else that it throws goes through, because it tells of the store and nothing of the sample.
+ */
 export async function loadMedia(
   media: readonly Media[],
   maxImageSize: number | undefined,
@@ -38,6 +41,7 @@ export async function loadMedia(
     try {
       bytes = await readBlob(entry.sha256);
     } catch (error) {
+      if (!(error instanceof SaiError) || error.code !== "not_found") throw error;
       const message = `${name} (sha256 ${entry.sha256}) cannot be fetched: ${errorText(error)}`;
       return { ok: false, class: "media_missing", message };
     }

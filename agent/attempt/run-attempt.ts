@@ -1,9 +1,14 @@
 /**
  * One attempt, top to bottom: fetch what it needs by hash, load the model, warm up, run and journal each sample, store
- * the records, and say where they are. Whatever goes wrong with a sample is a record; only what goes wrong with the
- * attempt itself (inputs, model, disk, deadline) makes it fail, with a class that decides about retries.
+ * the records, and say where they are.
+ *
+ * 1. Whatever goes wrong with a sample is a record; only what goes wrong with the attempt itself (inputs, damaged
+ *    blobs, model, disk, deadline) makes it fail, with a class that decides about retries.
+ * 2. An artifact store that is away is waited for until the deadline, wherever it is needed. An attempt whose time runs
+ *    out over that fails, finished samples included, and its shard is run anew.
  */
 import { type ArtifactStore, recordsKey } from "../../shared/artifacts/store.js";
+import type { Item } from "../../shared/benchmark/item.js";
 import type { JobSpec } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
@@ -23,6 +28,7 @@ import type { Borrowed, LoadedModels } from "./loaded-models.js";
 import type { RequestSlots } from "./request-slots.js";
 import { runSample } from "./run-sample.js";
 import { type SampleContext, sampleContext } from "./sample-context.js";
+import { whenAvailable } from "./store-patience.js";
 
 export interface AttemptParts {
   nodeId: string;
@@ -38,7 +44,6 @@ export interface AttemptParts {
 }
 
 const INLINE_BYTES = 1024;
-const STORE_RETRY = { baseMs: 500, capMs: 60_000 };
 
 export const attemptRunner =
   (parts: AttemptParts): RunAttempt =>
@@ -54,11 +59,14 @@ export const attemptRunner =
     let journal: Journal | undefined;
     try {
       journal = await Journal.create(parts.journalDir, assignment, parts.clock, parts.journalSync);
-      const job = await parts.inputs.job(assignment.planSha256, assignment.shard.job);
+      const fetched = <T>(ask: () => Promise<T>) => whenAvailable({ ...parts, log }, both, ask);
+      const job = await fetched(() => parts.inputs.job(assignment.planSha256, assignment.shard.job));
+      const items = await fetched(() => parts.inputs.items(job));
       const model = await borrowPatiently(parts, job, both);
       let records: ResultRecord[];
       try {
-        const ctx = await contextOf(parts, assignment, job, model, device.uuid);
+        const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
+        const ctx = contextOf(parts, assignment, job, items, model, device.uuid, readBlob);
         await warmUp(ctx, model, assignment, both);
         hooks.started();
         records = await runSamples(parts, ctx, assignment, journal, hooks.progressed, both);
@@ -68,7 +76,8 @@ export const attemptRunner =
       // Only storing is left: the next attempt may have the device meanwhile.
       hooks.released();
       await journal.flush();
-      const result = await store(parts, assignment, records, both);
+      const { result, bytes } = resultOf(assignment, records);
+      if (result.uri !== "") await fetched(() => parts.artifacts.put(result.uri, bytes));
       await journal.uploaded(result);
       await journal.close();
       return { kind: "result", result };
@@ -98,17 +107,19 @@ async function borrowPatiently(parts: AttemptParts, job: JobSpec, signal: AbortS
   }
 }
 
-async function contextOf(
+function contextOf(
   parts: AttemptParts,
   { shard, fence }: Assignment,
   job: JobSpec,
+  items: Item[],
   { prepared }: Borrowed,
   device: string,
-): Promise<SampleContext> {
+  readBlob: SampleContext["readBlob"],
+): SampleContext {
   return sampleContext({
     campaign: shard.campaign,
     job,
-    items: await parts.inputs.items(job),
+    items,
     prepared,
     shard: shard.index,
     attempt: fenceText(fence),
@@ -116,7 +127,7 @@ async function contextOf(
     clock: parts.clock,
     random: parts.random,
     sha256,
-    readBlob: (hash) => parts.inputs.blob(hash),
+    readBlob,
   });
 }
 
@@ -158,29 +169,18 @@ async function runSamples(
   return records;
 }
 
-/** Writes the records file; a store that is away is tried again until the deadline, the journal keeps the records. */
-async function store(
-  parts: AttemptParts,
+/** What the coordinator is told, and the records file: inline if it is small, else to be stored at the result's uri. */
+function resultOf(
   { fence, shard, gate }: Assignment,
   records: ResultRecord[],
-  signal: AbortSignal,
-): Promise<ShardResult> {
+): { result: ShardResult; bytes: Buffer } {
   const bytes = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
   const counts: { [status: string]: number } = {};
   for (const { status } of records) counts[status] = (counts[status] ?? 0) + 1;
-  const result = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
-  if (bytes.byteLength <= INLINE_BYTES) return { ...result, uri: "", inline: bytes };
+  const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
+  if (bytes.byteLength <= INLINE_BYTES) return { result: { ...about, uri: "", inline: bytes }, bytes };
   const uri = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
-  for (let failures = 0; ; failures += 1) {
-    try {
-      await parts.artifacts.put(uri, bytes);
-      return { ...result, uri, inline: undefined };
-    } catch (error) {
-      if (!(error instanceof SaiError) || error.code !== "unavailable") throw error;
-      parts.log.warn({ uri, err: errorText(error) }, "storing records failed, trying again");
-      await parts.clock.sleep(backoffMs(failures, STORE_RETRY, parts.random), signal);
-    }
-  }
+  return { result: { ...about, uri, inline: undefined }, bytes };
 }
 
 function failureOf({ fence, shard }: Assignment, error: unknown): ShardFailure {

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, beforeEach, describe, expect, test } from "vitest"
 import type { Item } from "../../shared/benchmark/item.js";
 import type { JobSpec } from "../../shared/benchmark/plan.js";
 import { systemClock } from "../../shared/runtime/clock.js";
+import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { systemRandom } from "../../shared/runtime/random.js";
 import { jobSpec, modelSpec, never } from "../../test/support/inference.js";
@@ -40,7 +41,7 @@ async function context(more: Partial<JobSpec> = {}, of: Item[] = items): Promise
     ...{ clock: systemClock, random: systemRandom, sha256 },
     async readBlob(hash) {
       const bytes = blobs.get(hash);
-      if (bytes === undefined) throw new Error("no such blob");
+      if (bytes === undefined) throw new SaiError("not_found", "no such blob");
       return bytes;
     },
   });

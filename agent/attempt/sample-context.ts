@@ -21,7 +21,7 @@ export interface SampleParts {
   clock: Clock;
   random: Random;
   sha256: Sha256;
-  /** Bytes of a picture by its hash; throws when they cannot be had. */
+  /** Bytes of a picture by its hash. Throws SaiError not_found when there are none; all else ends the attempt. */
   readBlob(sha256: string): Promise<Uint8Array>;
 }
 

@@ -4,7 +4,7 @@
  */
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
-import { SaiError } from "../runtime/errors.js";
+import { errorText, SaiError } from "../runtime/errors.js";
 import type { Random } from "../runtime/random.js";
 import type { ArtifactStore } from "./store.js";
 
@@ -72,7 +72,7 @@ class FolderStore implements ArtifactStore {
 
   /** The disk or the share refuses: it may be well again later, so whoever can wait tries again. */
   private unavailable(what: string, key: string, cause: unknown): SaiError {
-    return new SaiError("unavailable", `cannot ${what} ${key} in ${this.location}`, {
+    return new SaiError("unavailable", `cannot ${what} ${key} in ${this.location}: ${errorText(cause)}`, {
       hint: "check free space, permissions and, on NFS, the mount",
       cause,
     });
