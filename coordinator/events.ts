@@ -25,27 +25,30 @@ export class EventLog {
   private seq = 0;
   private readonly waiters = new Set<() => void>();
 
-  constructor(private readonly clock: Clock) {}
+  constructor(
+    private readonly clock: Clock,
+    private readonly kept = KEPT,
+  ) {}
 
   add(kind: string, about: { campaign?: string; job?: string; node?: string }, message: string): void {
     this.seq += 1;
     const { campaign = "", job = "", node = "" } = about;
     this.events.push({ seq: this.seq, timeMs: this.clock.wallMs(), kind, campaign, job, node, message });
-    if (this.events.length > KEPT) this.events.shift();
+    if (this.events.length > this.kept) this.events.shift();
     for (const wake of [...this.waiters]) wake();
   }
 
-  /** Events after `since`, then new ones until `signal` aborts. Throws out_of_range when some are forgotten. */
+  /**
+   * Events after `since` (0: from the oldest kept), then new ones until `signal` aborts. Throws out_of_range when
+   * events between were forgotten, or when `since` lies ahead: its numbers are those of another coordinator.
+   */
   async *follow(since: number, campaign: string, signal: AbortSignal): AsyncGenerator<FleetEvent> {
-    let next = since + 1;
+    if (since > this.seq) throw lostTrack(`the newest event is ${this.seq}, asked for those after ${since}`);
+    let next = since > 0 ? since + 1 : this.oldest();
     while (!signal.aborted) {
-      const oldest = this.events[0]?.seq ?? 1;
-      if (next < oldest && since > 0) {
-        throw new SaiError("out_of_range", `events before ${oldest} are forgotten, asked for ${next}`, {
-          hint: "list the campaigns again and follow from the newest event",
-        });
-      }
-      const batch = this.events.slice(Math.max(0, next - oldest));
+      if (next < this.oldest())
+        throw lostTrack(`events before ${this.oldest()} are forgotten, next was ${next}`);
+      const batch = this.events.slice(next - this.oldest());
       for (const event of batch) {
         if (signal.aborted) return;
         next = event.seq + 1;
@@ -53,6 +56,11 @@ export class EventLog {
       }
       if (batch.length === 0) await this.changed(signal);
     }
+  }
+
+  /** The number of the oldest event kept; of the next one if there is none. */
+  private oldest(): number {
+    return this.events[0]?.seq ?? this.seq + 1;
   }
 
   /** Resolves at the next event or when `signal` aborts. */
@@ -68,3 +76,8 @@ export class EventLog {
     });
   }
 }
+
+const lostTrack = (message: string): SaiError =>
+  new SaiError("out_of_range", message, {
+    hint: "list the campaigns again and follow from the newest event",
+  });

@@ -1,7 +1,7 @@
 /**
  * The schedule loop: snapshot, decide, apply. Whatever may make room or work wakes it; wake-ups that come together are
- * one cycle. The plan is applied to the state as it is by then: a shard that is no longer pending, an agent that is no
- * longer ready or has no credit left drops out of it.
+ * one cycle. Deciding and applying happen in one turn of the event loop, so that the plan meets the state it was made
+ * for; a shard's own transition still has the last word.
  */
 import type { JobSpec } from "../shared/benchmark/plan.js";
 import { sameFence } from "../shared/domain/fence.js";
@@ -10,7 +10,6 @@ import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
 import type { Metrics } from "./metrics.js";
-import { feasible } from "./scheduler/feasible.js";
 import { schedule } from "./scheduler/schedule.js";
 import {
   type AgentSnapshot,
@@ -44,6 +43,7 @@ const LOAD_ALLOWANCE_MS = 15 * 60_000;
 
 export class Scheduling {
   private cancelTimer: (() => void) | undefined;
+  private cancelRetryTimer: (() => void) | undefined;
   private n = 0n;
   private readonly lastModel = new Map<string, string>();
   private stopped = false;
@@ -62,6 +62,7 @@ export class Scheduling {
   stop(): void {
     this.stopped = true;
     this.cancelTimer?.();
+    this.cancelRetryTimer?.();
   }
 
   /** Takes back assignments whose accept deadline has passed; called a few times a second. */
@@ -80,25 +81,42 @@ export class Scheduling {
   private cycle(): void {
     const { clock, metrics, board } = this.parts;
     const startMs = clock.nowMs();
-    const jobs = [...runningJobs(board)];
+    this.wakeForRetries(startMs);
+    const jobs = [...runningJobs(board, startMs)];
     if (jobs.length === 0) return;
     const agents = this.parts.fleet.list().map((node) => this.agentSnapshot(node));
-    const snapshot = { agents, jobs: jobs.map(jobSnapshot), maxWaitMs: this.parts.maxWaitMs };
-    const plan = schedule(snapshot, startMs);
-    const sent = this.apply(plan.assignments, new Map(agents.map((agent) => [agent.id, agent])));
-    for (const { entry } of jobs) entry.waiting = stalled(entry, plan.waiting);
+    const snapshots = jobs.map((running) => jobSnapshot(running, startMs));
+    const plan = schedule({ agents, jobs: snapshots, maxWaitMs: this.parts.maxWaitMs }, startMs);
+    const sent = this.apply(plan.assignments);
+    for (const entry of new Set(jobs.map((running) => running.entry)))
+      entry.waiting = stalled(entry, plan.waiting);
     metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
     if (sent > 0) this.parts.log.debug({ assignments: sent, waiting: plan.waiting.length }, "plan applied");
   }
 
-  private apply(assignments: Assignment[], agents: Map<string, AgentSnapshot>): number {
+  /** Shards that failed wait a little; the next cycle is when the first of them may be tried again. */
+  private wakeForRetries(nowMs: number): void {
+    this.cancelRetryTimer?.();
+    this.cancelRetryTimer = undefined;
+    let firstMs = Number.POSITIVE_INFINITY;
+    for (const { value, jobs } of this.parts.board.list()) {
+      if (value.state.kind !== "RUNNING") continue;
+      for (const job of jobs) {
+        for (const { notBeforeMs } of job.retries.values()) {
+          if (notBeforeMs > nowMs) firstMs = Math.min(firstMs, notBeforeMs);
+        }
+      }
+    }
+    if (!Number.isFinite(firstMs)) return;
+    this.cancelRetryTimer = this.parts.clock.after(firstMs - nowMs, () => this.wake());
+  }
+
+  private apply(assignments: Assignment[]): number {
     const batches = new Map<NodeEntry, AttemptOrder[]>();
     for (const a of assignments) {
       const node = this.parts.fleet.node(a.agent);
-      const agent = agents.get(a.agent);
       const job = this.parts.board.job(a.campaign, a.job);
-      if (!node?.peer || !agent || !job || this.parts.fleet.credit(node, a.lane) <= 0) continue;
-      if (!feasible(agent, jobRequirements(job.spec)).ok) continue;
+      if (!node?.peer || !job) continue;
       const order = this.assign(node, job, a);
       if (order) batches.set(node, [...(batches.get(node) ?? []), order]);
     }
@@ -165,17 +183,23 @@ function stalled({ value, jobs }: CampaignEntry, waiting: Schedule["waiting"]): 
   return waiting.filter((w) => w.campaign === value.id).map((w) => `${w.job}: ${w.reason}`);
 }
 
-function* runningJobs(board: Board): Generator<{ entry: CampaignEntry; job: JobEntry }> {
+/** Jobs with a shard that may be given out now. */
+function* runningJobs(board: Board, nowMs: number): Generator<{ entry: CampaignEntry; job: JobEntry }> {
   for (const entry of board.list()) {
     if (entry.value.state.kind !== "RUNNING") continue;
     for (const job of entry.jobs) {
-      if (job.state.kind === "RUNNING" && (job.untried.length > 0 || job.retries.size > 0))
-        yield { entry, job };
+      if (job.state.kind !== "RUNNING") continue;
+      if (job.untried.length > 0 || dueRetries(job, nowMs).length > 0) yield { entry, job };
     }
   }
 }
 
-function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): JobSnapshot {
+const dueRetries = (job: JobEntry, nowMs: number) =>
+  [...job.retries].flatMap(([index, { failedOn, notBeforeMs }]) =>
+    notBeforeMs <= nowMs ? [{ index, failedOn }] : [],
+  );
+
+function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }, nowMs: number): JobSnapshot {
   return {
     campaign: entry.value.id,
     job: job.spec.id,
@@ -184,7 +208,7 @@ function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): J
     modelLoads: job.spec.model.engine === "ollama" || job.spec.model.engine === "ocr",
     gate: job.gate,
     pending: job.untried,
-    retries: [...job.retries].map(([index, failedOn]) => ({ index, failedOn })),
+    retries: dueRetries(job, nowMs),
     inFlight: job.inFlight,
     waitingSinceMs: job.waitingSinceMs,
     ...jobRequirements(job.spec),

@@ -13,6 +13,7 @@ import {
   PENDING_SHARD,
   type ShardEffect,
   type ShardEvent,
+  type ShardHistory,
   type ShardState,
   transitionShard,
 } from "../../shared/domain/shard.js";
@@ -34,8 +35,8 @@ export interface JobEntry {
   readonly shards: ShardState[];
   /** Pending shards no attempt has failed. */
   untried: IndexRange[];
-  /** Pending shards that failed before, and on which nodes. */
-  readonly retries: Map<number, readonly string[]>;
+  /** Pending shards that failed before, on which nodes, and when (monotonic ms) they may be tried again. */
+  readonly retries: Map<number, Retry>;
   /** Attempts of it on agents now. */
   inFlight: number;
   /** Monotonic ms when it was last given to an agent, or could first have been. */
@@ -45,6 +46,13 @@ export interface JobEntry {
   readonly running: Map<number, number>;
   /** SHA-256 of its manifest once sealed. */
   manifestSha256?: string;
+  /** Resolves when it is sealed; absent until somebody began to. */
+  sealed?: Promise<void>;
+}
+
+export interface Retry {
+  failedOn: readonly string[];
+  notBeforeMs: number;
 }
 
 export interface CampaignEntry {
@@ -122,7 +130,7 @@ export class Board {
     job.shards[key.index] = step.state;
     if (before.kind === "PENDING") takeOut(job, key.index);
     job.inFlight += Number("agent" in step.state) - Number("agent" in before);
-    if (step.state.kind === "PENDING") putBack(job, key.index, step.state.failedOn);
+    if (step.state.kind === "PENDING") putBack(job, key.index, step.state, nowMs);
     if (step.state.kind !== "RUNNING") job.running.delete(key.index);
     return step.effects;
   }
@@ -137,9 +145,17 @@ function takeOut(job: JobEntry, index: number): void {
   if (!job.retries.delete(index)) job.untried = withoutIndex(job.untried, index);
 }
 
-function putBack(job: JobEntry, index: number, failedOn: readonly string[]): void {
-  if (failedOn.length > 0) job.retries.set(index, failedOn);
-  else job.untried = withIndex(job.untried, index);
+/** Failures in a row wait longer each time, so that a fault that passes does not use up all attempts at once. */
+const RETRY_BASE_MS = 250;
+const RETRY_CAP_MS = 10_000;
+
+function putBack(job: JobEntry, index: number, { failures, failedOn }: ShardHistory, nowMs: number): void {
+  const failed = failures.infra + failures.resource + failures.poison;
+  if (failed === 0) job.untried = withIndex(job.untried, index);
+  else {
+    const waitMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** (failed - 1));
+    job.retries.set(index, { failedOn, notBeforeMs: nowMs + waitMs });
+  }
 }
 
 /** Samples and shards of one job, by how they stand. */

@@ -4,14 +4,17 @@
  */
 
 import { recordsKey } from "../../shared/artifacts/store.js";
-import { isAnswered, isFailure, type Status } from "../../shared/benchmark/record.js";
+import { isAnswered, isFailure, isStatus, type Status } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
 import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
 import { shardRange } from "../../shared/domain/sharding.js";
+import { errorText } from "../../shared/runtime/errors.js";
+import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import { createdAt, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { DoneValue } from "../store/values.js";
+import { detached } from "./background.js";
 import { type CampaignEntry, countsOf, type JobEntry, type ShardKey } from "./board.js";
 import type { Verdict } from "./commit-queue.js";
 import { finishJob } from "./lifecycle.js";
@@ -31,14 +34,19 @@ export interface AttemptResult {
   inline?: string;
 }
 
-/** Commits a result; the verdict goes back to the agent. Rejects when this coordinator no longer leads. */
+/**
+ * Commits a result; the verdict goes back to the agent. Rejects when it could not be written: the shard is tried again,
+ * and the agent, which keeps the result, may send it once more; the first to commit counts.
+ */
 export async function completeAttempt(parts: CampaignParts, result: AttemptResult): Promise<Verdict> {
   const { shard, fence, agent } = result;
   const job = parts.board.job(shard.campaign, shard.job);
   if (job?.shards[shard.index] === undefined || job.gate !== result.gate) return "CLOSED";
-  const expected = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
-  if (result.inline === undefined && result.uri !== expected) {
-    parts.log.warn({ agent, uri: result.uri, expected }, "a result names another attempt's records; dropped");
+  const infra = (message: string) => failAttempt(parts, shard, { agent, fence, class: "infra", message });
+  const problem = resultProblem(job, result);
+  if (problem !== undefined) {
+    parts.log.warn({ agent, ...shard, fence: fenceText(fence), problem }, "a result cannot be true; dropped");
+    await infra(`its result cannot be true: ${problem}`);
     return "CLOSED";
   }
   const { uri, sha256, sizeBytes, counts } = result;
@@ -53,9 +61,32 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
     ...(result.inline === undefined ? {} : { inline: result.inline }),
   };
   shardEvent(parts, shard, { kind: "upload", fence });
-  const verdict = await parts.commits.commit(shard, result.gate, value);
-  if (verdict === "COMMITTED") await shardEnded(parts, shard, value, { kind: "commit", fence });
+  let verdict: Verdict;
+  try {
+    verdict = await parts.commits.commit(shard, result.gate, value);
+  } catch (error) {
+    await infra(`its result could not be committed: ${errorText(error)}`);
+    throw error;
+  }
+  if (verdict === "COMMITTED") shardEnded(parts, shard, value, { kind: "commit", fence });
   return verdict;
+}
+
+/** What an agent's word about its result contradicts; undefined if it may be true. */
+function resultProblem(job: JobEntry, result: AttemptResult): string | undefined {
+  const { shard, fence, counts } = result;
+  const expected = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
+  if (result.inline === undefined && result.uri !== expected)
+    return `its records are at ${result.uri.slice(0, 200)}`;
+  if (!/^[0-9a-f]{64}$/.test(result.sha256)) return "its sha256 is none";
+  if (result.inline !== undefined && hashOf(Buffer.from(result.inline, "base64")) !== result.sha256) {
+    return "its records do not have the hash it gives";
+  }
+  const odd = Object.keys(counts).find((status) => !isStatus(status));
+  if (odd !== undefined) return `${JSON.stringify(odd.slice(0, 40))} is no status`;
+  const records = Object.values(counts).reduce((sum, n) => sum + n, 0);
+  const { count } = shardRange(shard.index, job.spec.samples, job.spec.shardSize);
+  return records === count ? undefined : `it has ${records} records for ${count} samples`;
 }
 
 /** Counts a failure and retries the shard elsewhere or gives it up. */
@@ -146,33 +177,31 @@ async function applyEffects(
         `shard ${index}: ${effect.reason}`,
       );
       const verdict = await parts.commits.commit(shard, job.gate, value);
-      if (verdict === "COMMITTED") await shardEnded(parts, shard, value);
+      if (verdict === "COMMITTED") shardEnded(parts, shard, value);
     }
   }
 }
 
-async function shardEnded(
-  parts: CampaignParts,
-  shard: ShardKey,
-  value: DoneValue,
-  event?: ShardEvent,
-): Promise<void> {
+/** Notes a committed shard, once: a result that is sent again after a lost acknowledgement is committed already. */
+function shardEnded(parts: CampaignParts, shard: ShardKey, value: DoneValue, event?: ShardEvent): void {
   const entry = parts.board.campaign(shard.campaign);
   const job = parts.board.job(shard.campaign, shard.job);
-  if (entry === undefined || job === undefined) return;
+  if (entry === undefined || job === undefined || job.done.has(shard.index)) return;
   job.done.set(shard.index, value);
   if (event) shardEvent(parts, shard, event);
-  const samples = Math.min(job.spec.shardSize, job.spec.samples - shard.index * job.spec.shardSize);
-  const labels = { engine: job.spec.model.engine, model: job.spec.model.id, jobKind: "quality" };
-  parts.metrics.onRecords(labels, countsOf(value, samples));
+  const samples = shardRange(shard.index, job.spec.samples, job.spec.shardSize).count;
+  parts.metrics.onRecords(labelsOf(job), countsOf(value, samples));
   if (value.kind === "result") void observeRecords(parts, entry, job, shard.index, value);
-  parts.events.add(
-    "shard.done",
-    { campaign: shard.campaign, job: shard.job },
-    `shard ${shard.index} is done`,
-  );
-  await endIfDone(parts, entry, job);
+  const about = { campaign: shard.campaign, job: shard.job };
+  parts.events.add("shard.done", about, `shard ${shard.index} is done`);
+  detached(parts, endIfDone(parts, entry, job));
 }
+
+const labelsOf = ({ spec }: JobEntry) => ({
+  engine: spec.model.engine,
+  model: spec.model.id,
+  jobKind: "quality",
+});
 
 /** Reads the committed records once for the metrics; a store that is away costs figures, not results. */
 async function observeRecords(
@@ -182,11 +211,10 @@ async function observeRecords(
   index: number,
   value: DoneValue,
 ): Promise<void> {
-  const labels = { engine: job.spec.model.engine, model: job.spec.model.id, jobKind: "quality" };
   try {
     for (const { t_ns, status } of await parts.results.ofShard(entry, job, index, value)) {
       if (!isAnswered(status)) continue;
-      parts.metrics.observeInference(labels, ((t_ns.last_token ?? t_ns.done) - t_ns.sent) / 1e9);
+      parts.metrics.observeInference(labelsOf(job), ((t_ns.last_token ?? t_ns.done) - t_ns.sent) / 1e9);
     }
   } catch (err) {
     parts.log.debug({ err, campaign: entry.value.id }, "records could not be read for the metrics");
@@ -203,6 +231,7 @@ const THRESHOLD_FROM = 20;
 
 function tooManyFailures(job: JobEntry): string | undefined {
   const { maxFailures, failureThreshold } = job.spec.test;
+  if (maxFailures === undefined && failureThreshold === undefined) return undefined;
   let failed = 0;
   let done = 0;
   for (const [index, value] of job.done) {

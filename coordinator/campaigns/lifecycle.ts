@@ -4,6 +4,7 @@
  *
  * 1. What people see was written before.
  * 2. A job's gate is gone before its manifest is written, so that the manifest is complete.
+ * 3. What is SEALING gets sealed, however long the artifact store is away; nobody waits for it.
  */
 
 import { putCas } from "../../shared/artifacts/store.js";
@@ -21,6 +22,7 @@ import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import { del, delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { Op } from "../store/store.js";
+import { detached, persistently } from "./background.js";
 import { type CampaignEntry, isEnded, type JobEntry, tallyJob } from "./board.js";
 import { type CampaignParts, write } from "./parts.js";
 
@@ -47,6 +49,7 @@ export async function campaignEvent(
     throw error;
   }
   if (isTerminal(step.state)) entry.endedMs ??= parts.clock.wallMs();
+  const stopReason = "reason" in step.state ? step.state.reason : "";
   for (const effect of step.effects) {
     if (effect.kind === "announce") {
       parts.events.add(
@@ -56,9 +59,9 @@ export async function campaignEvent(
       );
       parts.log.info({ campaign, state: step.state.kind, reason: effect.reason }, "campaign transition");
     } else if (effect.kind === "wake_scheduler") parts.wake();
-    else if (effect.kind === "cancel_attempts") await cancelJobs(parts, entry, value.state);
+    else if (effect.kind === "cancel_attempts") cancelJobs(parts, entry, stopReason);
   }
-  if (step.state.kind === "SEALING") await sealCampaign(parts, entry);
+  if (step.state.kind === "SEALING") detached(parts, sealCampaign(parts, entry));
 }
 
 /** Moves a job on in memory; its record is written with the next campaign step or seal. */
@@ -105,8 +108,15 @@ export async function finishJob(
   await campaignEvent(parts, entry, { kind: "finish", outcome: campaignOutcome(outcomes), reason });
 }
 
-/** Closes the gate, writes the manifest of what committed, deletes the shard records. */
-async function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
+/** Seals a job that is SEALING, once, whoever asks. */
+function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
+  const what = `sealing job ${job.spec.id} of ${entry.value.id}`;
+  job.sealed ??= persistently(parts, what, () => writeSeal(parts, entry, job));
+  return job.sealed;
+}
+
+/** Closes the gate, writes the manifest of what committed, deletes the shard records. Repeatable. */
+async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
   const campaign = entry.value.id;
   const id = job.spec.id;
   await write(parts, {
@@ -126,34 +136,31 @@ async function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry
   });
 }
 
-async function cancelJobs(
-  parts: CampaignParts,
-  entry: CampaignEntry,
-  state: { kind: string; reason?: string },
-) {
-  for (const job of entry.jobs) {
-    if (isEnded(job.state)) continue;
-    if (!jobEvent(parts, entry, job, { kind: "cancel", reason: state.reason ?? "" })) continue;
-    await sealJob(parts, entry, job);
-  }
+/** Stops all jobs at once; they are sealed with the campaign. */
+function cancelJobs(parts: CampaignParts, entry: CampaignEntry, reason: string): void {
+  for (const job of entry.jobs) jobEvent(parts, entry, job, { kind: "cancel", reason });
 }
 
 /** The stored summary is the final one: it has the outcome and the end, which the state gets only afterwards. */
 async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
-  const { id, state } = entry.value;
-  const outcome = state.kind === "SEALING" ? state.outcome : state.kind;
-  try {
-    const summary = await parts.results.summary(id);
-    entry.endedMs = parts.clock.wallMs();
-    const ended = { state: outcome.toLowerCase(), endedAt: rfc3339(entry.endedMs) };
-    const json = canonicalJson(JSON.parse(JSON.stringify({ ...summary, ...ended })));
-    await parts.artifacts.put(`run/${id}/summary.json`, Buffer.from(json));
-  } catch (err) {
+  const { id } = entry.value;
+  for (const job of entry.jobs) if (job.state.kind === "SEALING") await sealJob(parts, entry, job);
+  await storeSummary(parts, entry).catch((err) => {
     // A records file that is gone or damaged must not keep the campaign from ending; asking for the summary tells why.
     parts.log.error({ err, campaign: id }, "the summary of a campaign cannot be stored");
     entry.value.warnings.push(`the summary could not be stored: ${errorText(err)}`);
-  }
-  await campaignEvent(parts, entry, { kind: "sealed" });
+  });
+  await persistently(parts, `ending campaign ${id}`, () => campaignEvent(parts, entry, { kind: "sealed" }));
+}
+
+async function storeSummary(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
+  const { id, state } = entry.value;
+  const outcome = state.kind === "SEALING" ? state.outcome : state.kind;
+  const summary = await parts.results.summary(id);
+  entry.endedMs = parts.clock.wallMs();
+  const ended = { state: outcome.toLowerCase(), endedAt: rfc3339(entry.endedMs) };
+  const json = canonicalJson(JSON.parse(JSON.stringify({ ...summary, ...ended })));
+  await parts.artifacts.put(`run/${id}/summary.json`, Buffer.from(json));
 }
 
 /** Tells the agents of a job's open attempts to stop; late results find the gate gone. */

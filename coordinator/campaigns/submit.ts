@@ -6,7 +6,7 @@
  * 2. One idempotency key, one campaign: the same request again returns it, another request is refused.
  */
 
-import { getCas } from "../../shared/artifacts/store.js";
+import { casKey, getCas } from "../../shared/artifacts/store.js";
 import { hasErrors } from "../../shared/benchmark/finding.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
@@ -36,6 +36,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
 /** Prepares a request; its findings say what is wrong. Throws invalid_argument for what is no request at all. */
 export async function prepareRequest(parts: CampaignParts, request: CampaignRequest): Promise<Prepared> {
   checkFields(request);
+  await checkInputSizes(parts, request);
   const manifests = new Map<string, { items: Item[] }>();
   const promptFiles = new Map<string, string>();
   for (const [i, input] of request.inputs.entries()) {
@@ -149,6 +150,19 @@ function campaignValue(parts: CampaignParts, request: CampaignRequest, prepared:
   };
 }
 
+const MAX_INPUTS = 400;
+const MAX_INPUT_BYTES = 256 * 1024 * 1024;
+
+/** What a request names is read at once, so it is bounded before anything is read. */
+async function checkInputSizes(parts: CampaignParts, { inputs }: CampaignRequest): Promise<void> {
+  let total = 0;
+  for (const input of inputs) total += (await parts.artifacts.size(casKey(input.sha256))) ?? 0;
+  if (total <= MAX_INPUT_BYTES) return;
+  throw invalid([
+    { field: "spec.inputs", description: `have ${total} bytes in all, at most ${MAX_INPUT_BYTES}` },
+  ]);
+}
+
 const NAME = /^[A-Za-z0-9._:/@-]{1,128}$/;
 
 function checkFields(request: CampaignRequest): void {
@@ -162,6 +176,12 @@ function checkFields(request: CampaignRequest): void {
     throw invalid([
       { field: "spec.inputs", description: `has ${request.inputs.length} entries, at most 1000` },
     ]);
+  }
+  if (request.inputs.length > MAX_INPUTS) {
+    found.push({
+      field: "spec.inputs",
+      description: `has ${request.inputs.length} entries, at most ${MAX_INPUTS}`,
+    });
   }
   for (const [i, input] of request.inputs.entries()) {
     const at = `spec.inputs[${i}]`;

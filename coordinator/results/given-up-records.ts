@@ -1,4 +1,4 @@
-import { pairKey, pairKeys, recordId, targetSha } from "../../shared/benchmark/identity.js";
+import { pairKey, recordId, targetSha } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { Sha256 } from "../../shared/benchmark/json.js";
 import type { JobSpec } from "../../shared/benchmark/plan.js";
@@ -9,7 +9,7 @@ import type { DoneValue } from "../store/values.js";
 
 /**
  * The records of a shard whose attempts all failed: one per sample, with its truth, so that it counts as wrong where
- * failures count, and without any time, because nothing ran.
+ * failures count, and without any time, because nothing ran. `pairs` are the items' base pair keys.
  */
 export function givenUpRecords(
   campaign: string,
@@ -18,9 +18,9 @@ export function givenUpRecords(
   range: ShardRange,
   done: Extract<DoneValue, { kind: "failed" }>,
   items: readonly Item[],
+  pairs: readonly string[],
   sha256: Sha256,
 ): ResultRecord[] {
-  const pairs = pairKeys(items, sha256);
   return Array.from({ length: range.count }, (_, i) => {
     const ordinal = range.first + i;
     const index = ordinal % items.length;

@@ -5,6 +5,8 @@
  * A summary of a campaign is kept until another shard commits, because its intervals take a while to draw.
  */
 import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
+import { pairKeys } from "../../shared/benchmark/identity.js";
+import type { Item } from "../../shared/benchmark/item.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
@@ -18,8 +20,17 @@ import { givenUpRecords } from "./given-up-records.js";
 import type { RecordFilter, ResultsIndex } from "./results-index.js";
 import { SummaryThread } from "./summary-thread.js";
 
+interface Dataset {
+  items: Item[];
+  /** Base pair key of each item. */
+  pairs: string[];
+}
+
+const SUMMARIES_KEPT = 50;
+
 export class StreamedResults implements ResultsIndex {
   private readonly thread = new SummaryThread();
+  private lastDataset: { sha256: string; value: Promise<Dataset> } | undefined;
   private readonly kept = new Map<string, { state: string; summary: Promise<Summary> }>();
 
   constructor(
@@ -34,7 +45,10 @@ export class StreamedResults implements ResultsIndex {
     const kept = this.kept.get(campaign);
     if (kept?.state === state) return kept.summary;
     const summary = this.summarize(entry);
+    this.kept.delete(campaign);
     this.kept.set(campaign, { state, summary });
+    const [oldest] = this.kept.keys();
+    if (this.kept.size > SUMMARIES_KEPT && oldest !== undefined) this.kept.delete(oldest);
     summary.catch(() => this.kept.delete(campaign));
     return summary;
   }
@@ -68,9 +82,9 @@ export class StreamedResults implements ResultsIndex {
   ): Promise<ResultRecord[]> {
     if (done.kind === "split") return [];
     if (done.kind === "failed") {
-      const items = parseManifest(await getCas(this.artifacts, job.spec.dataset.manifestSha256));
+      const { items, pairs } = await this.dataset(job.spec.dataset.manifestSha256);
       const range = shardRange(index, job.spec.samples, job.spec.shardSize);
-      return givenUpRecords(entry.value.id, job.spec, index, range, done, items, sha256);
+      return givenUpRecords(entry.value.id, job.spec, index, range, done, items, pairs, sha256);
     }
     const bytes =
       done.inline === undefined
@@ -93,6 +107,21 @@ export class StreamedResults implements ResultsIndex {
       planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
       warnings: value.warnings,
     });
+  }
+
+  /** Items and their pair keys; the last dataset is kept, because all shards of a job ask for the same. */
+  private dataset(manifestSha256: string): Promise<Dataset> {
+    if (this.lastDataset?.sha256 !== manifestSha256) {
+      const value = getCas(this.artifacts, manifestSha256).then((bytes) => {
+        const items = parseManifest(bytes);
+        return { items, pairs: pairKeys(items, sha256) };
+      });
+      this.lastDataset = { sha256: manifestSha256, value };
+      value.catch(() => {
+        this.lastDataset = undefined;
+      });
+    }
+    return this.lastDataset.value;
   }
 
   private async *batches(entry: CampaignEntry): AsyncGenerator<ResultRecord[]> {

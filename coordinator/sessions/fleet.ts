@@ -146,6 +146,8 @@ export class Fleet {
     this.inventories.set(hash, inventory);
     node.inventory = inventory;
     node.inventoryHash = hash;
+    const used = new Set([...this.nodes.values()].map((known) => known.inventoryHash));
+    for (const known of this.inventories.keys()) if (!used.has(known)) this.inventories.delete(known);
   }
 
   /** Starts a session's credits afresh. */

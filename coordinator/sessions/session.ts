@@ -202,6 +202,8 @@ export class AgentSession {
   private async probe(node: NodeEntry, probe: StoreProbe | undefined): Promise<void> {
     try {
       if (probe === undefined) throw new Error("the agent sent no probe");
+      // Read, and then removed: it must be the agent's own.
+      if (!probe.key.startsWith(`probe/${node.id}/`)) throw new Error("the agent's probe is not its own");
       await getVerified(this.parts.artifacts, probe.key, probe.sha256);
       await this.parts.artifacts.remove(probe.key);
       this.probed = true;

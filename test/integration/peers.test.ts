@@ -1,6 +1,7 @@
 /** Agents that break the protocol: each is answered or closed, and the coordinator and its campaigns survive. */
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
+import { sha256 } from "../../shared/runtime/hash.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
 import { RawAgent } from "../support/raw-agent.js";
 import { startRelay } from "../support/relay.js";
@@ -111,7 +112,7 @@ test("results that may not count: their verdicts, and the first good one wins", 
     gate,
     uri: "",
     inline,
-    sha256: "",
+    sha256: sha256(inline),
     sizeBytes: inline.byteLength,
     counts: { ok: 1 },
   };
@@ -137,12 +138,62 @@ test("the second result for a shard is superseded, whatever its fence", async ()
   const { id } = await fleet.api.create({ suite: suiteOf({ items: 2, shardSize: 1 }) });
   const { fence, shard, gate } = await agent.take();
   const inline = Buffer.from("{}\n");
-  const result = { fence, shard, gate, uri: "", inline, sha256: "", sizeBytes: 3, counts: { ok: 1 } };
+  const counts = { ok: 1 };
+  const result = { fence, shard, gate, uri: "", inline, sha256: sha256(inline), sizeBytes: 3, counts };
   expect(await agent.verdict(result)).toBe("COMMITTED");
   expect(await agent.verdict(result)).toBe("COMMITTED");
   expect(await agent.verdict({ ...result, fence: { epoch: 9n, n: 9n } })).toBe("SUPERSEDED");
   expect((await fleet.api.get(id)).progress?.shardsDone).toBe(1);
   await fleet.api.cancel(id);
+});
+
+test.each([
+  { what: "counts that are not its samples", more: { counts: { ok: 3 } }, says: "3 records for 1 samples" },
+  { what: "a status that is none", more: { counts: { splendid: 1 } }, says: "splendid" },
+  { what: "no hash", more: { sha256: "" }, says: "sha256 is none" },
+  {
+    what: "another hash than its bytes have",
+    more: { sha256: "0".repeat(64) },
+    says: "do not have the hash",
+  },
+])("a result with $what is dropped, and the shard is tried again", async ({ more, says }) => {
+  const id = `liar-${says.length}`;
+  const agent = raw(id);
+  await agent.join();
+  const campaign = await fleet.api.create({ suite: suiteOf({ items: 1 }) });
+  const { fence, shard, gate } = await agent.take();
+  const inline = Buffer.from("{}\n");
+  const good = {
+    fence,
+    shard,
+    gate,
+    uri: "",
+    inline,
+    sha256: sha256(inline),
+    sizeBytes: 3,
+    counts: { ok: 1 },
+  };
+  expect(await agent.verdict({ ...good, ...more })).toBe("CLOSED");
+  const events = await fleet.api.eventsOf(campaign.id, (seen) =>
+    seen.some((e) => e.kind === "shard.requeued"),
+  );
+  expect(events.find((e) => e.kind === "shard.requeued")?.message).toContain(says);
+  await fleet.api.cancel(campaign.id);
+  agent.send({ $case: "bye", value: { reason: "done" } });
+});
+
+test("a probe that is not the agent's own is neither believed nor removed", async () => {
+  const bytes = Buffer.from("somebody's dataset");
+  const hash = sha256(bytes);
+  const head = { sha256: hash, sizeBytes: bytes.byteLength };
+  await fleet.api.upload([
+    { $case: "head", value: head },
+    { $case: "chunk", value: bytes },
+  ]);
+  const agent = raw("prober");
+  agent.send(hello({ probe: { key: `cas/sha256/${hash.slice(0, 2)}/${hash}`, sha256: hash } }));
+  expect((await agent.answer("goodbye")).reason).toContain("not its own");
+  expect(await fleet.api.missing([hash])).toEqual([]);
 });
 
 test("an inline result over 1 KiB ends the session, and its shard goes to another", async () => {
