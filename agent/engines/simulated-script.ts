@@ -1,4 +1,5 @@
 /** What the simulated engine is told to do, read from a model's `options`, and what it then answers. */
+import { optionProblems, SIMULATED_OPTIONS } from "../../shared/benchmark/engine-options.js";
 import type { Json } from "../../shared/benchmark/json.js";
 import { EngineError, type EngineOptions } from "./engine.js";
 
@@ -16,45 +17,37 @@ export interface Script {
   outputs: string[];
 }
 
-/** `device` is the scheduler's: it chooses the lane. */
-const KEYS = [
-  ...["seed", "accuracy", "latency_ms", "ttft_ms", "tpot_ms", "tokens", "faults", "outputs"],
-  "device",
-];
-const FAULTS = ["error_rate", "timeout_rate", "oom_rate", "garbage_rate"];
-
 /**
  * Throws EngineError `bad_option` that names the option. `latency_ms` alone is the time to the first delta when
  * `ttft_ms` is absent; with `ttft_ms` and `tokens` it spreads the rest over the deltas.
  */
 export function readScript(options: EngineOptions): Script {
-  onlyKeys(options, KEYS, "");
-  const faults = options["faults"] ?? {};
-  if (typeof faults !== "object" || faults === null || Array.isArray(faults))
-    bad("faults", faults, "must be a mapping");
-  onlyKeys(faults, FAULTS, "faults.");
-  const outputs = options["outputs"] ?? [];
-  if (!Array.isArray(outputs) || !outputs.every((o) => typeof o === "string")) {
-    bad("outputs", outputs, "must be a list of texts");
+  const [problem] = optionProblems(SIMULATED_OPTIONS, options);
+  if (problem) {
+    const known = problem.known ? `; known are ${problem.known.join(", ")}` : "";
+    const message = `simulated option ${problem.key} ${problem.message}${known}`;
+    throw new EngineError("engine", "bad_option", message);
   }
-  const latencyMs = number(options, "latency_ms", 0, 3_600_000);
-  const ttftMs = number(options, "ttft_ms", latencyMs, 3_600_000);
-  const tokens =
-    options["tokens"] === undefined ? undefined : Math.round(number(options, "tokens", 1, 100_000));
+  const faults = options["faults"];
+  const rates = typeof faults === "object" && faults !== null && !Array.isArray(faults) ? faults : {};
+  const outputs = options["outputs"];
+  const latencyMs = numberOr(options["latency_ms"], 0);
+  const ttftMs = numberOr(options["ttft_ms"], latencyMs);
+  const tokens = typeof options["tokens"] === "number" ? options["tokens"] : undefined;
   const restMs = tokens === undefined || tokens < 2 ? 0 : Math.max(0, latencyMs - ttftMs) / (tokens - 1);
   return {
-    seed: number(options, "seed", 0, Number.MAX_SAFE_INTEGER),
-    accuracy: number(options, "accuracy", 1, 1),
+    seed: numberOr(options["seed"], 0),
+    accuracy: numberOr(options["accuracy"], 1),
     ttftMs,
-    tpotMs: number(options, "tpot_ms", restMs, 3_600_000),
+    tpotMs: numberOr(options["tpot_ms"], restMs),
     ...(tokens === undefined ? {} : { tokens }),
     faults: {
-      errorRate: number(faults, "error_rate", 0, 1, "faults."),
-      timeoutRate: number(faults, "timeout_rate", 0, 1, "faults."),
-      oomRate: number(faults, "oom_rate", 0, 1, "faults."),
-      garbageRate: number(faults, "garbage_rate", 0, 1, "faults."),
+      errorRate: numberOr(rates["error_rate"], 0),
+      timeoutRate: numberOr(rates["timeout_rate"], 0),
+      oomRate: numberOr(rates["oom_rate"], 0),
+      garbageRate: numberOr(rates["garbage_rate"], 0),
     },
-    outputs,
+    outputs: Array.isArray(outputs) ? outputs.filter((text) => typeof text === "string") : [],
   };
 }
 
@@ -116,27 +109,5 @@ function asObject(text: string | undefined): { [key: string]: Json } | undefined
   }
 }
 
-function number(
-  from: { readonly [key: string]: Json },
-  key: string,
-  standard: number,
-  max: number,
-  path = "",
-): number {
-  const value = from[key] ?? standard;
-  if (typeof value !== "number" || !(value >= 0 && value <= max))
-    bad(path + key, value, `must be 0 to ${max}`);
-  return value;
-}
-
-function onlyKeys(options: { readonly [key: string]: Json }, known: string[], path: string): void {
-  for (const key of Object.keys(options)) {
-    if (!known.includes(key))
-      bad(path + key, options[key] ?? null, `is not known; known are ${known.join(", ")}`);
-  }
-}
-
-function bad(name: string, value: Json, why: string): never {
-  const message = `simulated option ${name} (${JSON.stringify(value)}) ${why}`;
-  throw new EngineError("engine", "bad_option", message);
-}
+const numberOr = (value: Json | undefined, standard: number): number =>
+  typeof value === "number" ? value : standard;

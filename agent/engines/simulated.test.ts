@@ -88,10 +88,10 @@ describe("answers have the form that the prompt asks for", () => {
 });
 
 test.each([
-  [{ acuracy: 1 }, "simulated option acuracy (1) is not known; known are seed, accuracy"],
-  [{ accuracy: 2 }, "simulated option accuracy (2) must be 0 to 1"],
-  [{ faults: { oom_rate: "x" } }, 'simulated option faults.oom_rate ("x") must be 0 to 1'],
-  [{ outputs: "x" }, 'simulated option outputs ("x") must be a list of texts'],
+  [{ acuracy: 1 }, "simulated option acuracy is not known; known are seed, accuracy"],
+  [{ accuracy: 2 }, "simulated option accuracy is 2; it must be a number from 0 to 1"],
+  [{ faults: { oom_rate: "x" } }, 'simulated option faults.oom_rate is "x"; it must be a number from 0 to 1'],
+  [{ outputs: "x" }, 'simulated option outputs is "x"; it must be a list of texts'],
 ])("refuses %o", async (options, message) => {
   const error = await engineErrorOf(make(options));
   expect(error.class).toBe("bad_option");

@@ -60,13 +60,13 @@ test("the map goes before the suite, its own key before *, and * leaves models w
   const { models: specs, findings } = resolve(models, {
     "*": "simulated:vlm",
     a: "ollama:x",
-    c: "simulated:y?speed=2",
+    c: "simulated:y?seed=2",
   });
   expect(findings).toEqual([]);
   expect(specs.map(({ id, engine, model: name, options }) => [id, engine, name, options])).toEqual([
     ["a", "ollama", "x", {}],
     ["b", "simulated", "vlm", {}],
-    ["c", "simulated", "y", { speed: 2 }],
+    ["c", "simulated", "y", { seed: 2 }],
     ["d", "openai", "d", {}],
   ]);
 });
@@ -108,4 +108,27 @@ test("a map key the suite does not have warns, a bad value is an error", () => {
     ["warning", 'did you mean "qwen"?'],
     ["error", ""],
   ]);
+});
+
+test("options of engines that are known are checked, those of the suite and those of the map", () => {
+  const told = (options: SuiteModel["options"], target: string) =>
+    resolve([model("m", { options })], { m: target }).findings.map(
+      ({ severity, field, message, hint }) => `${severity} ${field}: ${message} (${hint})`,
+    );
+  expect(told({ accurcy: 0.9, tokens: 2.5, faults: { oom_rat: 1, error_rate: 2 } }, "simulated:x")).toEqual([
+    'error models[0].options.accurcy: the option accurcy of simulated is not known (did you mean "accuracy"?)',
+    "error models[0].options.tokens: the option tokens of simulated is 2.5; it must be a whole number from 1 to 100000 ()",
+    'error models[0].options.faults.oom_rat: the option faults.oom_rat of simulated is not known (did you mean "oom_rate"?)',
+    "error models[0].options.faults.error_rate: the option faults.error_rate of simulated is 2; it must be a number from 0 to 1 ()",
+  ]);
+  expect(told({}, "ocr:4.0.0?psm=99&upscale=5&dpi=x&language=eng")).toEqual([
+    "error models[0].options.psm: the option psm of ocr is 99; it must be a whole number from 0 to 13 ()",
+    "error models[0].options.upscale: the option upscale of ocr is 5; it must be a number from 1 to 4 ()",
+    'error models[0].options.dpi: the option dpi of ocr is "x"; it must be a whole number from 70 to 2400 ()',
+    "error models[0].options.language: the option language of ocr is not known (one of psm, dpi, upscale)",
+  ]);
+  expect(told({ faults: 1, outputs: ["a", 1], device: 2 }, "simulated:x")).toHaveLength(3);
+  expect(told({ faults: null, outputs: ["a"], device: "test", seed: 0 }, "simulated:x")).toEqual([]);
+  expect(told({ psm: 7, dpi: 70, upscale: 1.5 }, "ocr:4.0.0")).toEqual([]);
+  expect(told({ anything: 1 }, "ollama:x")).toEqual([]);
 });

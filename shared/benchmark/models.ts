@@ -6,6 +6,7 @@
  *    with `?key=value&key=value` for options: `ocr:4.0.0_best_int?upscale=2`.
  * 3. Otherwise the id (or the id with `:latest`) must be a model that exactly one reachable engine serves.
  */
+import { checkOptions } from "./engine-options.js";
 import { type Finding, FindingList, type LineOf } from "./finding.js";
 import type { Json } from "./json.js";
 import { ENGINE_KINDS, type EngineKind, type ModelSpec } from "./plan.js";
@@ -40,7 +41,9 @@ export function resolveModels(
   }
   const models = suite.models.flatMap((model) => {
     const spec = resolveOne(model, modelMap, available, findings);
-    return spec ? [spec] : [];
+    if (!spec) return [];
+    checkOptions(spec.engine, spec.options, `${model.field}.options`, findings);
+    return [spec];
   });
   return { models, findings: findings.all };
 }

@@ -215,8 +215,8 @@ describe("dying", () => {
 
 test.each([
   ["best_int", {}, 'ocr has no model "best_int"; it has 4.0.0 and 4.0.0_best_int'],
-  [LSTM, { psm: 99 }, "ocr option psm is 99; it must be a number from 0 to 13"],
-  [LSTM, { dpi: "150" }, 'ocr option dpi is "150"; it must be a number from 70 to 2400'],
+  [LSTM, { psm: 99 }, "ocr option psm is 99; it must be a whole number from 0 to 13"],
+  [LSTM, { dpi: "150" }, 'ocr option dpi is "150"; it must be a whole number from 70 to 2400'],
 ])("refuses %s %o", async (model, options, message) => {
   const error = await engineErrorOf(engine.prepare(modelSpec("ocr", model, options), {}, never()));
   expect(error.message).toBe(message);

@@ -10,7 +10,7 @@
 import { readFile } from "node:fs/promises";
 import { createRequire } from "node:module";
 import path from "node:path";
-import type { Json } from "../../../shared/benchmark/json.js";
+import { OCR_OPTIONS, optionProblems } from "../../../shared/benchmark/engine-options.js";
 import type { ModelSpec } from "../../../shared/benchmark/plan.js";
 import type { Clock } from "../../../shared/runtime/clock.js";
 import { errorText } from "../../../shared/runtime/errors.js";
@@ -37,7 +37,7 @@ const MODELS: { [name: string]: { oem: 0 | 1; quant?: string } } = {
   "4.0.0": { oem: 0 },
   "4.0.0_best_int": { oem: 1, quant: "int8" },
 };
-const OPTIONS = ["psm", "dpi", "upscale"];
+const OPTIONS = Object.keys(OCR_OPTIONS);
 const FLAGS = ["prompt_ignored"];
 
 interface Loaded {
@@ -170,30 +170,17 @@ function settingsOf(model: ModelSpec, oem: 0 | 1, options: EngineOptions): Recog
   return {
     dataDir: path.join(dataRoot, model.model),
     oem,
-    psm: numberOption("psm", options["psm"], 7, 0, 13),
-    dpi: numberOption("dpi", options["dpi"], 150, 70, 2400),
-    upscale: numberOption("upscale", options["upscale"], 1, 1, 4),
+    psm: numberOption("psm", options, 7),
+    dpi: numberOption("dpi", options, 150),
+    upscale: numberOption("upscale", options, 1),
   };
 }
 
-function numberOption(
-  name: string,
-  given: Json | undefined,
-  standard: number,
-  min: number,
-  max: number,
-): number {
-  if (given === undefined || given === null) return standard;
-  if (
-    typeof given === "number" &&
-    given >= min &&
-    given <= max &&
-    (name === "upscale" || Number.isInteger(given))
-  ) {
-    return given;
-  }
-  const message = `ocr option ${name} is ${JSON.stringify(given)}; it must be a number from ${min} to ${max}`;
-  throw new EngineError("engine", "bad_option", message);
+function numberOption(name: keyof typeof OCR_OPTIONS, options: EngineOptions, standard: number): number {
+  const given = options[name];
+  const [problem] = given === undefined ? [] : optionProblems(OCR_OPTIONS, { [name]: given });
+  if (problem) throw new EngineError("engine", "bad_option", `ocr option ${name} ${problem.message}`);
+  return typeof given === "number" ? given : standard;
 }
 
 const argsOf = (s: RecognizerSettings): string[] =>

@@ -1,0 +1,115 @@
+/**
+ * The options of a model that the engines of this package know. One table for validation, which names every wrong
+ * option before anything runs, and for the engines themselves, which refuse what reaches them by another way.
+ *
+ * Servers (ollama, openai) know more options than could be listed; theirs are not checked here.
+ */
+import type { FindingList } from "./finding.js";
+import type { Json } from "./json.js";
+import type { EngineKind } from "./plan.js";
+
+export type OptionRule =
+  | { kind: "number"; min: number; max: number; integer?: boolean }
+  | { kind: "text" }
+  | { kind: "texts" }
+  | { kind: "object"; options: OptionRules };
+export type OptionRules = { readonly [key: string]: OptionRule };
+
+export interface OptionProblem {
+  /** Below the options, such as `faults.oom_rate`. */
+  key: string;
+  /** What follows the option's name in a sentence, such as `is 99; it must be a number from 0 to 13`. */
+  message: string;
+  /** For a name that is not known: those that are. */
+  known?: string[];
+}
+
+const number = (min: number, max: number): OptionRule => ({ kind: "number", min, max });
+const whole = (min: number, max: number): OptionRule => ({ kind: "number", min, max, integer: true });
+const SHARE = number(0, 1);
+const MS = number(0, 3_600_000);
+
+export const OCR_OPTIONS = {
+  psm: whole(0, 13),
+  dpi: whole(70, 2400),
+  upscale: number(1, 4),
+} as const satisfies OptionRules;
+
+/** `device` is the scheduler's: it chooses the lane. */
+export const SIMULATED_OPTIONS = {
+  seed: whole(0, Number.MAX_SAFE_INTEGER),
+  accuracy: SHARE,
+  latency_ms: MS,
+  ttft_ms: MS,
+  tpot_ms: MS,
+  tokens: whole(1, 100_000),
+  faults: {
+    kind: "object",
+    options: { error_rate: SHARE, timeout_rate: SHARE, oom_rate: SHARE, garbage_rate: SHARE },
+  },
+  outputs: { kind: "texts" },
+  device: { kind: "text" },
+} as const satisfies OptionRules;
+
+const RULES: { readonly [engine in EngineKind]?: OptionRules } = {
+  ocr: OCR_OPTIONS,
+  simulated: SIMULATED_OPTIONS,
+};
+
+/** What is wrong with options, in their order; null counts as absent. */
+export function optionProblems(
+  rules: OptionRules,
+  options: { readonly [key: string]: Json },
+  above = "",
+): OptionProblem[] {
+  return Object.entries(options).flatMap(([name, value]): OptionProblem[] => {
+    const key = `${above}${name}`;
+    const rule = Object.hasOwn(rules, name) ? rules[name] : undefined;
+    if (rule === undefined) return [{ key, message: "is not known", known: Object.keys(rules) }];
+    if (value === null) return [];
+    if (rule.kind === "object" && isObject(value)) return optionProblems(rule.options, value, `${key}.`);
+    const wanted = unmet(rule, value);
+    return wanted === undefined
+      ? []
+      : [{ key, message: `is ${JSON.stringify(value).slice(0, 60)}; it must be ${wanted}` }];
+  });
+}
+
+/** One error for every wrong option of a model, where the engine's options are known. `field`: of the options. */
+export function checkOptions(
+  engine: EngineKind,
+  options: { readonly [key: string]: Json },
+  field: string,
+  findings: FindingList,
+): void {
+  const rules = RULES[engine];
+  if (rules === undefined) return;
+  for (const { key, message, known } of optionProblems(rules, options)) {
+    const hint = known && (findings.suggest(lastOf(key), known) || `one of ${known.join(", ")}`);
+    findings.error(`${field}.${key}`, `the option ${key} of ${engine} ${message}`, hint);
+  }
+}
+
+/** What the value must be, if it is not that. */
+function unmet(rule: OptionRule, value: Json): string | undefined {
+  switch (rule.kind) {
+    case "number": {
+      const { min, max, integer = false } = rule;
+      const fits = typeof value === "number" && value >= min && value <= max;
+      const is = fits && (!integer || Number.isInteger(value));
+      return is ? undefined : `a ${integer ? "whole number" : "number"} from ${min} to ${max}`;
+    }
+    case "text":
+      return typeof value === "string" ? undefined : "a text";
+    case "texts":
+      return Array.isArray(value) && value.every((text) => typeof text === "string")
+        ? undefined
+        : "a list of texts";
+    case "object":
+      return `an object of ${Object.keys(rule.options).join(", ")}`;
+  }
+}
+
+const lastOf = (key: string): string => key.slice(key.lastIndexOf(".") + 1);
+const isObject = (value: Json): value is { [key: string]: Json } =>
+  typeof value === "object" && value !== null && !Array.isArray(value);
