@@ -47,6 +47,8 @@ export interface ShardFailure {
   fence: Fence;
   shard: ShardRef;
   class: "infra" | "resource" | "config";
+  /** A short class for tables, such as model_missing; may be empty. */
+  cause: string;
   message: string;
 }
 

@@ -5,7 +5,9 @@
  * 1. An attempt is accepted once; the same assignment again is answered the same and runs once.
  * 2. A result is forgotten, and its journal removed, only after COMMITTED, SUPERSEDED, CLOSED or STOP.
  * 3. Stopping one attempt touches no other.
- * 4. A device is free for the next attempt when the last sample has run; the credit for it comes when the records are
+ * 4. A failure is held until somebody could be told of it, so that its class is not lost with a stream.
+ * 5. After `drain` nothing is worth a credit any more: there is no more room for work.
+ * 6. A device is free for the next attempt when the last sample has run; the credit for it comes when the records are
  *    stored, so that a store that is away stops the flow of work.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
@@ -38,7 +40,10 @@ export type RunAttempt = (
 export interface AttemptListener {
   started(fence: Fence): void;
   finished(result: ShardResult): void;
-  failed(failure: ShardFailure): void;
+  /** False when nobody can be told now; it is held, and told through `tellFailures`. */
+  failed(failure: ShardFailure): boolean;
+  /** Accepted attempts that will not start here. */
+  retracted(fences: Fence[]): void;
   /** A slot of the lane can take another attempt: worth one credit. */
   freed(lane: string): void;
 }
@@ -47,9 +52,13 @@ type Held = { assignment: Assignment; stop: AbortController; done: number } & (
   | { kind: "accepted" }
   | { kind: "running"; ended: Promise<void> }
   | { kind: "uploaded"; result: ShardResult }
+  | { kind: "failed"; failure: ShardFailure }
 );
 
 export type HeldState = Held["kind"];
+
+/** Most failures that wait to be told; without work from a coordinator there are never more than slots. */
+const FAILURES_HELD = 1000;
 
 export class Attempts {
   private readonly held = new Map<string, Held>();
@@ -80,6 +89,15 @@ export class Attempts {
     this.held.set(fenceText(result.fence), entry);
   }
 
+  holds(fence: Fence): boolean {
+    return this.held.has(fenceText(fence));
+  }
+
+  /** True once nothing more is accepted. */
+  get draining(): boolean {
+    return this.closed;
+  }
+
   /** Gives back an attempt that has not started; false if it has, or is not held. */
   retract(fence: Fence): boolean {
     const entry = this.held.get(fenceText(fence));
@@ -96,7 +114,7 @@ export class Attempts {
     entry.stop.abort(new Error(reason));
     if (entry.kind === "running") await entry.ended;
     else if (entry.kind === "accepted") this.forget(entry);
-    else this.held.delete(fenceText(fence)); // its credit went back when its records were stored
+    else this.held.delete(fenceText(fence)); // its credit went back when it ended
     await this.dropJournal(fence);
   }
 
@@ -120,17 +138,30 @@ export class Attempts {
 
   /** Attempts of the lane that wait or run: what credits are counted against. */
   active(lane: string): number {
-    return [...this.held.values()].filter((h) => h.kind !== "uploaded" && h.assignment.lane === lane).length;
+    const uses = ({ kind, assignment }: Held) =>
+      (kind === "accepted" || kind === "running") && assignment.lane === lane;
+    return [...this.held.values()].filter(uses).length;
   }
 
   running(): number {
     return [...this.held.values()].filter((h) => h.kind === "running").length;
   }
 
-  /** Accepts nothing more; running attempts go on. */
+  /** Tells of failures that are held, oldest first, and forgets them; stops when `tell` says that it could not. */
+  tellFailures(tell: (failure: ShardFailure) => boolean): void {
+    for (const [name, entry] of this.held) {
+      if (entry.kind !== "failed") continue;
+      if (!tell(entry.failure)) return;
+      this.held.delete(name);
+    }
+  }
+
+  /** Accepts nothing more and gives back what has not started; running attempts go on. */
   drain(): void {
     this.closed = true;
-    for (const entry of [...this.held.values()]) if (entry.kind === "accepted") this.forget(entry);
+    const waiting = [...this.held.values()].filter(({ kind }) => kind === "accepted");
+    for (const entry of waiting) this.forget(entry);
+    if (waiting.length > 0) this.listener.retracted(waiting.map(({ assignment }) => assignment.fence));
   }
 
   /** Resolves when nothing runs any more, or after `withinMs`. */
@@ -168,9 +199,10 @@ export class Attempts {
         this.held.set(name, { kind: "uploaded", assignment, stop, done: 0, result: outcome.result });
         this.listener.finished(outcome.result);
       } else if (outcome.kind === "failed") {
-        this.listener.failed(outcome.failure);
+        this.hold(name, { kind: "failed", assignment, stop, done: 0, failure: outcome.failure });
+        this.tellFailures((failure) => this.listener.failed(failure));
       }
-      this.listener.freed(assignment.lane);
+      this.freed(assignment.lane);
       this.startWaiting();
     });
     this.held.set(name, { kind: "running", assignment, stop, done: 0, ended });
@@ -201,12 +233,28 @@ export class Attempts {
       if (stop.signal.aborted) return { kind: "cancelled" };
       this.log.error({ err: error, attempt: attemptText(a) }, "attempt failed unexpectedly");
       const { fence, shard } = a;
-      return { kind: "failed", failure: { fence, shard, class: "infra", message: errorText(error) } };
+      return {
+        kind: "failed",
+        failure: { fence, shard, class: "infra", cause: "", message: errorText(error) },
+      };
     }
   }
 
   private forget(entry: Held): void {
     this.held.delete(fenceText(entry.assignment.fence));
-    this.listener.freed(entry.assignment.lane);
+    this.freed(entry.assignment.lane);
+  }
+
+  private freed(lane: string): void {
+    if (!this.closed) this.listener.freed(lane);
+  }
+
+  private hold(name: string, failed: Held): void {
+    this.held.set(name, failed);
+    const failures = [...this.held].filter(([, { kind }]) => kind === "failed");
+    for (const [oldest] of failures.slice(0, Math.max(0, failures.length - FAILURES_HELD))) {
+      this.log.warn({ attempt: oldest }, "too many failures wait to be told; the oldest is forgotten");
+      this.held.delete(oldest);
+    }
   }
 }

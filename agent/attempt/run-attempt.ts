@@ -184,6 +184,11 @@ function resultOf(
 }
 
 function failureOf({ fence, shard }: Assignment, error: unknown): ShardFailure {
-  const resource = error instanceof EngineError && error.kind === "oom";
-  return { fence, shard, class: resource ? "resource" : "infra", message: errorText(error) };
+  const message = errorText(error);
+  if (!(error instanceof EngineError)) {
+    return { fence, shard, class: "infra", cause: error instanceof SaiError ? error.code : "", message };
+  }
+  const { kind, class: cause } = error;
+  const retry = kind === "oom" ? "resource" : cause === "bad_option" ? "config" : "infra";
+  return { fence, shard, class: retry, cause, message };
 }

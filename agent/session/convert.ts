@@ -46,11 +46,13 @@ export const failureMessage = (failure: ShardFailure): ShardFailed => ({
   fence: failure.fence,
   shard: failure.shard as WireShardRef,
   class: failure.class,
+  cause: failure.cause,
   message: failure.message,
 });
 
 export const heldMessage = (held: { assignment: Assignment; state: HeldState }): HeldAttempt => ({
   fence: held.assignment.fence,
   shard: held.assignment.shard as WireShardRef,
-  state: held.state,
+  // What failed and could not be told yet is still ours to answer for; `failed` follows after Welcome.
+  state: held.state === "failed" ? "running" : held.state,
 });

@@ -93,7 +93,7 @@ function resultProblem(job: JobEntry, result: AttemptResult): string | undefined
 export async function failAttempt(
   parts: CampaignParts,
   shard: ShardKey,
-  failure: { agent: string; fence: Fence; class: FailureClass; message: string },
+  failure: { agent: string; fence: Fence; class: FailureClass; message: string; cause?: string },
 ): Promise<void> {
   const job = parts.board.job(shard.campaign, shard.job);
   if (job === undefined) return;
@@ -105,7 +105,7 @@ export async function failAttempt(
     message: failure.message,
     limits,
   };
-  await applyEffects(parts, job, shard, failure.agent, shardEvent(parts, shard, event));
+  await applyEffects(parts, job, shard, failure, shardEvent(parts, shard, event));
 }
 
 /** The agent that held it does not come back. */
@@ -122,7 +122,7 @@ export async function expireAttempt(
     parts,
     job,
     shard,
-    agent,
+    { agent, cause: "node_lost" },
     shardEvent(parts, shard, { kind: "expire", fence, limits: limitsOf(job) }),
   );
 }
@@ -153,7 +153,7 @@ async function applyEffects(
   parts: CampaignParts,
   job: JobEntry,
   shard: ShardKey,
-  agent: string,
+  { agent, cause = "" }: { agent: string; cause?: string },
   effects: ShardEffect[] | undefined,
 ): Promise<void> {
   const { campaign, job: jobId, index } = shard;
@@ -170,7 +170,8 @@ async function applyEffects(
         ops: [put(key, { agent, class: effect.class, message })],
       }).catch((err) => parts.log.debug({ err }, "a failure after the job's end is not recorded"));
     } else if (effect.kind === "fail_samples") {
-      const value: DoneValue = { kind: "failed", status: effect.status, reason: effect.reason.slice(0, 500) };
+      const reason = effect.reason.slice(0, 500);
+      const value: DoneValue = { kind: "failed", status: effect.status, cause, reason };
       parts.events.add(
         "shard.failed",
         { campaign, job: jobId, node: agent },

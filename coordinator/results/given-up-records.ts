@@ -55,7 +55,7 @@ export function givenUpRecords(
       server: {},
       status: done.status,
       finish: "error",
-      error: { class: "attempts_exhausted", message: done.reason },
+      error: { class: done.cause || "attempts_exhausted", message: done.reason },
       target_sha: targetSha(item, sha256),
       scores: scoreSample(job, item, undefined).scores,
       flags: [],

@@ -96,12 +96,13 @@ export class AgentSession {
         await Promise.all(body.value.results.map((result) => this.commit(node, resultOf(node.id, result))));
         return;
       case "failed": {
-        const { message, class: failureClass } = body.value;
+        const { message, class: failureClass, cause } = body.value;
         const failure = {
           agent: node.id,
           fence: fenceOf(body.value.fence),
           class: failureClassOf(failureClass),
           message,
+          cause: cause.slice(0, 40),
         };
         const held = node.attempts.get(fenceText(failure.fence));
         if (held) return failAttempt(campaigns, held.shard, failure);

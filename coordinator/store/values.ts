@@ -63,8 +63,8 @@ export type DoneValue =
       /** The records file itself, base64, at most 1 KiB before encoding. */
       inline?: string;
     }
-  /** Attempts exhausted: the samples count with this status. */
-  | { kind: "failed"; status: "engine_error" | "oom" | "poison"; reason: string }
+  /** Attempts exhausted: the samples count with this status; `cause` is the last failure's class for tables. */
+  | { kind: "failed"; status: "engine_error" | "oom" | "poison"; cause: string; reason: string }
   | { kind: "split"; children: number };
 
 /** A counted failure of one attempt. */

@@ -126,7 +126,7 @@ test("a server that refuses connections: the campaign fails and says where it tr
   const { campaign, records, cell } = await run(url);
   expect(campaign.state).toBe(CampaignState.FAILED);
   expect(records.map(({ status }) => status)).toEqual(Array(4).fill("engine_error"));
-  expect(cell?.failures).toMatchObject([{ status: "engine_error", count: 4 }]);
+  expect(cell?.failures).toMatchObject([{ status: "engine_error", class: "connection_refused", count: 4 }]);
   expect(cell?.failures[0]?.example).toContain(url);
   expect(cell?.counts).toMatchObject({ planned: 4, engineError: 4, notRun: 0 });
 });
@@ -139,6 +139,7 @@ test("a model the server does not have is asked for as often as run.retry.max sa
   const campaign = await fleet.api.ended(id);
   expect(campaign.state).toBe(CampaignState.FAILED);
   const [cell] = (await fleet.api.summary(id)).cells;
+  expect(cell?.failures[0]?.class).toBe("model_missing");
   expect(cell?.failures[0]?.example).toContain("does not serve it");
   const requeued = await fleet.api.eventsOf(id, (seen) => seen.some((e) => e.kind === "campaign.failed"));
   // Two shards, three attempts each, as run.retry.max says by default.

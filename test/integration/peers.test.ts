@@ -75,7 +75,10 @@ test("a held attempt without a fence, a fence missing later, a second Hello: the
   expect((await held.refused()).message).toContain("without fence");
   const later = raw("no-fence-later");
   await later.join();
-  later.send({ $case: "failed", value: { fence: undefined, shard: undefined, class: "infra", message: "" } });
+  later.send({
+    $case: "failed",
+    value: { fence: undefined, shard: undefined, class: "infra", cause: "", message: "" },
+  });
   expect((await later.refused()).message).toContain("without fence");
   const twice = raw("twice");
   await twice.join();
@@ -224,7 +227,7 @@ test("nobody fails another agent's attempt", async () => {
   await thief.join();
   const { id } = await fleet.api.create({ suite: suiteOf({ items: 1 }) });
   const { fence, shard } = await owner.take();
-  thief.send({ $case: "failed", value: { fence, shard, class: "config", message: "mine now" } });
+  thief.send({ $case: "failed", value: { fence, shard, class: "config", cause: "", message: "mine now" } });
   thief.send({ $case: "heartbeat", value: { ...heartbeat, seq: 1n } });
   await thief.answer("heartbeatAck");
   expect((await fleet.api.job(id, "j0000")).shards[0]).toMatchObject({ state: "assigned", node: "owner" });

@@ -280,6 +280,8 @@ export interface ShardFailed {
   class: string;
   /** What happened, with what to do. */
   message: string;
+  /** A short class for tables, such as model_missing; may be empty. */
+  cause: string;
 }
 
 /** Unstarted attempts given back on request. */
@@ -2757,7 +2759,7 @@ export const ShardResult_CountsEntry: MessageFns<ShardResult_CountsEntry> = {
 };
 
 function createBaseShardFailed(): ShardFailed {
-  return { fence: undefined, shard: undefined, class: "", message: "" };
+  return { fence: undefined, shard: undefined, class: "", message: "", cause: "" };
 }
 
 export const ShardFailed: MessageFns<ShardFailed> = {
@@ -2773,6 +2775,9 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     }
     if (message.message !== "") {
       writer.uint32(34).string(message.message);
+    }
+    if (message.cause !== "") {
+      writer.uint32(42).string(message.cause);
     }
     return writer;
   },
@@ -2822,6 +2827,14 @@ export const ShardFailed: MessageFns<ShardFailed> = {
             message.message = reader.string();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2840,6 +2853,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
       shard: isSet(object.shard) ? ShardRef.fromJSON(object.shard) : undefined,
       class: isSet(object.class) ? globalThis.String(object.class) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
     };
   },
 
@@ -2857,6 +2871,9 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
     return obj;
   },
 
@@ -2871,6 +2888,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
       : undefined;
     message.class = object.class ?? "";
     message.message = object.message ?? "";
+    message.cause = object.cause ?? "";
     return message;
   },
 };
