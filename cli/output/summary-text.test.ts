@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { Summary } from "../client.js";
 import { painter } from "./color.js";
-import { crossoverSentence, verdictSentence } from "./comparison-text.js";
+import { comparisonSentences, crossoverSentence, verdictSentence } from "./comparison-text.js";
 import { summaryLines } from "./summary-text.js";
 
 const style = { paint: painter(false), wide: false };
@@ -148,4 +148,79 @@ test("a missed target is noted beside its value", () => {
     ],
   });
   expect(summaryLines(target, style).join("\n")).toContain("target >= 0.80: missed");
+});
+
+/** Every pair of the models, as the verdicts say; a tie unless named. */
+const pairs = (models: string[], more: (a: string, b: string) => object = () => ({})) =>
+  models.flatMap((a, i) => models.slice(i + 1).map((b) => ({ ...comparison, a, b, ...more(a, b) })));
+
+test("when all pairs tie, one sentence says so with the smallest p", () => {
+  const models = ["a", "b", "c", "d", "e"];
+  const comparisons = pairs(models, (a, b) => (a === "a" && b === "b" ? { p: 0.05, pHolm: 0.25 } : {}));
+  const tied = Summary.fromPartial({ comparisons });
+  expect(comparisonSentences(tied)).toEqual([
+    "exact_match: no significant difference among 5 models (10 pairs, smallest Holm p = 0.250)",
+  ]);
+});
+
+test("winners keep their sentence among ties, and each group says where it is", () => {
+  const won = (_: string, b: string) => (b === "c" ? { verdict: "a", difference: 0.4 } : {});
+  const comparisons = [
+    ...pairs(["a", "b", "c", "d"], won),
+    ...pairs(["a", "b", "c"]).map((c) => ({ ...c, prompt: "q" })),
+  ];
+  const said = comparisonSentences(Summary.fromPartial({ comparisons }));
+  expect(said).toHaveLength(4);
+  expect(said[0]).toMatch(/^exact_match: a beats c by 0\.400 .* \(p · d\)$/);
+  expect(said[1]).toMatch(/^exact_match: b beats c/);
+  expect(said[2]).toBe(
+    "exact_match: no significant difference in the other 4 of 6 pairs (smallest Holm p = 1.0) (p · d)",
+  );
+  expect(said[3]).toContain("among 3 models (3 pairs, smallest Holm p = 1.0) (q · d)");
+});
+
+test("among many ties only a crossover that a level's test bears out is told", () => {
+  const cells = ["one", "two", "three"].map((model, i) => cell(model, { tiny: i / 4, blurred: 1 - i / 4 }));
+  const proven = { ...comparison, level: "tiny", verdict: "b" };
+  const comparisons = [...pairs(["one", "two", "three"]), proven];
+  const said = comparisonSentences(Summary.fromPartial({ cells, comparisons }));
+  expect(said).toHaveLength(2);
+  expect(said[1]).toContain("two leads on tiny (0.250, significant)");
+});
+
+test("one failure of many jobs is one row, another message its own", () => {
+  const failures = [
+    { status: "engine_error", class: "media_missing", example: "a.png is missing", count: 2 },
+  ];
+  const other = [{ status: "engine_error", class: "media_missing", example: "b.png is missing", count: 1 }];
+  const cells = ["one", "two", "three"].map((model) => cell(model, {}, { failures }));
+  const text = summaryLines(
+    Summary.fromPartial({ cells: [...cells, cell("four", {}, { failures: other })] }),
+    style,
+  ).join("\n");
+  expect(text).toMatch(/engine_error +media_missing +6 +3 jobs +a\.png is missing/);
+  expect(text).toMatch(/engine_error +media_missing +1 +four · p · d +b\.png is missing/);
+  expect(text.match(/a\.png/g)).toHaveLength(1);
+});
+
+test("the value of the answered samples shows where something failed, and only there", () => {
+  const metrics = [metric("exact_match", 0.5, { answeredOnly: { value: 1, n: 6 } })];
+  const failures = [{ status: "timeout", class: "timeout", example: "", count: 6 }];
+  const shown = (more: object) =>
+    summaryLines(Summary.fromPartial({ cells: [cell("one", {}, { metrics, ...more })] }), style).join("\n");
+  expect(shown({ failures })).toMatch(/ANSWERED ONLY[\s\S]*1\.000 \(n 6\)/);
+  expect(shown({})).not.toContain("ANSWERED ONLY");
+});
+
+test("a remark all times share stands below them once; different ones stand beside each", () => {
+  const times = (flag: string) => ({ e2eMs: { n: 2, p50: 1, p95: 2, p99: 2, max: 2, flags: [flag] } });
+  const shown = (a: string, b: string) =>
+    summaryLines(
+      Summary.fromPartial({ cells: [cell("one", {}, times(a)), cell("two", {}, times(b))] }),
+      style,
+    );
+  const same = shown("p95: 2 values, 59 needed", "p95: 2 values, 59 needed");
+  expect(same.filter((line) => line.includes("59 needed"))).toEqual(["  p95: 2 values, 59 needed"]);
+  const differ = shown("p95: 2 values, 59 needed", "p95: 3 values, 59 needed");
+  expect(differ.filter((line) => /^ {2}end to end .*59 needed$/.test(line))).toHaveLength(2);
 });

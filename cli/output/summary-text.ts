@@ -6,8 +6,8 @@
  */
 import type { Cell, MetricValue, Summary } from "../client.js";
 import type { Paint } from "./color.js";
-import { comparisonSentences } from "./comparison-text.js";
-import { formatDuration, formatNumber, formatValue } from "./quantity.js";
+import { comparisonSentences, groupBy } from "./comparison-text.js";
+import { count, formatDuration, formatNumber, formatValue } from "./quantity.js";
 import { type Column, tableLines } from "./table.js";
 
 export interface SummaryStyle {
@@ -45,16 +45,11 @@ interface Group {
 }
 
 /** Cells that can be compared with each other, in matrix order. */
-export function groupsOf(cells: readonly Cell[]): Group[] {
-  const groups = new Map<string, Group>();
-  for (const cell of cells) {
-    const key = JSON.stringify([cell.prompt, cell.dataset]);
-    const group = groups.get(key) ?? { prompt: cell.prompt, dataset: cell.dataset, cells: [] };
-    group.cells.push(cell);
-    groups.set(key, group);
-  }
-  return [...groups.values()];
-}
+export const groupsOf = (cells: readonly Cell[]): Group[] =>
+  groupBy(cells, (cell) => [cell.prompt, cell.dataset]).flatMap((group) => {
+    const [first] = group;
+    return first ? [{ prompt: first.prompt, dataset: first.dataset, cells: group }] : [];
+  });
 
 interface MetricRow {
   cell: Cell;
@@ -70,7 +65,13 @@ function metricLines(cells: readonly Cell[], style: SummaryStyle): string[] {
   if (rows.length === 0) return ["  no results yet"];
   const reasons = reasonsForAll(cells, ids);
   const shown = rows.filter(({ metric }) => !reasons.has(metric.id));
-  const lines = shown.length === 0 ? [] : tableLines(METRIC_COLUMNS, shown, { ...style, indent: "  " });
+  // What failed counts as wrong in VALUE; whoever sees failures wants to know the value without them.
+  const failed = cells.some((cell) => cell.failures.length > 0);
+  const differs = failed && shown.some(({ metric }) => metric.answeredOnly !== undefined);
+  const columns = differs
+    ? METRIC_COLUMNS.map((c) => (c === ANSWERED ? { ...c, wide: false } : c))
+    : METRIC_COLUMNS;
+  const lines = shown.length === 0 ? [] : tableLines(columns, shown, { ...style, indent: "  " });
   return [...lines, ...[...reasons].map(([id, reason]) => `  ${id}: n/a, ${reason}`)];
 }
 
@@ -88,6 +89,12 @@ function reasonsForAll(cells: readonly Cell[], ids: readonly string[]): Map<stri
   return reasons;
 }
 
+const ANSWERED: Column<MetricRow> = {
+  title: "ANSWERED ONLY",
+  wide: true,
+  value: ({ metric }) => answeredText(metric),
+};
+
 const METRIC_COLUMNS: Column<MetricRow>[] = [
   { title: "METRIC", value: ({ metric }) => metric.id },
   { title: "MODEL", value: ({ cell }) => modelName(cell) },
@@ -100,7 +107,7 @@ const METRIC_COLUMNS: Column<MetricRow>[] = [
   { title: "95 % INTERVAL", value: ({ metric }) => intervalText(metric) },
   { title: "N", align: "right", value: ({ metric }) => (metric.value === undefined ? "" : String(metric.n)) },
   { title: "RANK", align: "right", value: ({ cell, metric }) => rankOf(cell, metric.id) },
-  { title: "ANSWERED ONLY", wide: true, value: ({ metric }) => answeredText(metric) },
+  ANSWERED,
   { title: "METHOD", wide: true, value: ({ metric }) => metric.interval?.method ?? "" },
   {
     title: "ENGINE",
@@ -163,9 +170,12 @@ function timeLines(cells: readonly Cell[], style: SummaryStyle): string[] {
     { title: "P99", align: "right", value: (row) => ms(row.times.p99) },
     { title: "MAX", align: "right", value: (row) => ms(row.times.max) },
     { title: "N", align: "right", value: (row) => String(row.times.n) },
-    { title: "NOTE", value: (row) => row.times.flags.join("; ") },
   ];
-  return ["", ...tableLines(columns, rows, { ...style, indent: "  " })];
+  const notes = new Set(rows.map((row) => row.times.flags.join("; ")));
+  const [note = ""] = notes;
+  if (notes.size > 1) columns.push({ title: "NOTE", value: (row) => row.times.flags.join("; ") });
+  const footnote = notes.size === 1 && note !== "" ? [`  ${note}`] : [];
+  return ["", ...tableLines(columns, rows, { ...style, indent: "  " }), ...footnote];
 }
 
 /** One table per metric: levels down, models across. */
@@ -197,8 +207,16 @@ export function levelLines(cells: readonly Cell[], style: SummaryStyle): string[
     });
 }
 
+/** What went wrong, a row for each message: a picture that is missing fails in every job that asks for it. */
 function failureLines(cells: readonly Cell[], paint: Paint): string[] {
-  const rows = cells.flatMap((cell) => cell.failures.map((failure) => ({ cell, failure })));
+  const all = cells.flatMap((cell) => cell.failures.map((failure) => ({ cell, failure })));
+  const rows = groupBy(all, ({ failure }) => [failure.status, failure.class, failure.example]).flatMap(
+    (same) => {
+      const [first] = same;
+      const samples = same.reduce((sum, { failure }) => sum + failure.count, 0);
+      return first ? [{ ...first, jobs: same.length, samples }] : [];
+    },
+  );
   const notRun = cells.reduce(
     (sum, cell) => sum + (cell.counts?.notRun ?? 0) + (cell.counts?.cancelled ?? 0),
     0,
@@ -208,13 +226,21 @@ function failureLines(cells: readonly Cell[], paint: Paint): string[] {
     const columns: Column<(typeof rows)[number]>[] = [
       { title: "FAILURE", value: ({ failure }) => failure.status, color: () => "red" },
       { title: "CLASS", value: ({ failure }) => failure.class },
-      { title: "SAMPLES", align: "right", value: ({ failure }) => String(failure.count) },
-      { title: "WHERE", value: ({ cell }) => `${modelName(cell)} · ${cell.prompt} · ${cell.dataset}` },
+      { title: "SAMPLES", align: "right", value: ({ samples }) => String(samples) },
+      {
+        title: "WHERE",
+        value: ({ cell, jobs }) =>
+          jobs > 1 ? `${jobs} jobs` : `${modelName(cell)} · ${cell.prompt} · ${cell.dataset}`,
+      },
       { title: "EXAMPLE", value: ({ failure }) => failure.example },
     ];
     lines.push("", ...tableLines(columns, rows, { paint }));
   }
-  if (notRun > 0) lines.push("", `${notRun} samples were not run; they are in no denominator.`);
+  if (notRun > 0)
+    lines.push(
+      "",
+      `${count(notRun, "sample")} ${notRun === 1 ? "was" : "were"} not run and in no denominator.`,
+    );
   return lines;
 }
 
@@ -222,15 +248,22 @@ function failureLines(cells: readonly Cell[], paint: Paint): string[] {
 const SAID_ELSEWHERE = ["simulated", "prompt_ignored"];
 
 function noteLines(summary: Summary, paint: Paint): string[] {
-  const notes = summary.cells.flatMap((cell) => [
-    ...(cell.notApplied.length > 0 ? [`${cell.model}: not applied: ${cell.notApplied.join(", ")}`] : []),
-    ...Object.entries(cell.flags)
+  const unapplied = groupBy(
+    summary.cells.filter((cell) => cell.notApplied.length > 0),
+    (cell) => cell.notApplied,
+  ).map((same) => {
+    const models = [...new Set(same.map((cell) => cell.model))].join(", ");
+    return `${models}: not applied: ${same[0]?.notApplied.join(", ")}`;
+  });
+  const flagged = summary.cells.flatMap((cell) =>
+    Object.entries(cell.flags)
       .filter(([flag]) => !flag.startsWith("not_applied:") && !SAID_ELSEWHERE.includes(flag))
-      .map(([flag, n]) => `${cell.model} · ${cell.dataset}: ${n} samples flagged ${flag}`),
-  ]);
+      .map(([flag, n]) => `${cell.model} · ${cell.dataset}: ${count(n, "sample")} flagged ${flag}`),
+  );
+  const notes = [...unapplied, ...flagged];
   const all = [...summary.warnings.map((w) => `${paint("warning:", "yellow")} ${w}`), ...new Set(notes)];
   const nodes = summary.nodes.map(
-    (n) => `${n.node}: ${n.samples} samples, median ${formatDuration(n.e2eP50Ms)}`,
+    (n) => `${n.node}: ${count(n.samples, "sample")}, median ${formatDuration(n.e2eP50Ms)}`,
   );
   if (nodes.length > 1) all.push(...nodes);
   return all.length === 0 ? [] : ["", ...all];

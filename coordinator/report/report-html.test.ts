@@ -150,6 +150,57 @@ describe("renderHtml", () => {
     expect(renderHtml(nulled)).toBe(renderHtml(smoke));
   });
 
+  it("says the ties of many models in one sentence and names winners one by one", () => {
+    const models = ["A", "B", "C", "D", "E"];
+    const [tie] = ocr.comparisons.filter((c) => c.verdict === "tie" && c.level === "");
+    if (tie === undefined) throw new Error("the fixture has no tie");
+    const cells = models.map((model) => ({ ...(ocr.cells[0] as Cell), model, job: model }));
+    const pairs = models.flatMap((a, i) => models.slice(i + 1).map((b) => ({ ...tie, a, b, pHolm: 0.25 })));
+    const tied = words(renderHtml({ ...ocr, cells, comparisons: pairs }));
+    expect(tied).toContain("TIE No significant difference among 5 models on exact_match.");
+    expect(tied).toContain("10 pairs, smallest Holm p 0.25.");
+    expect(tied.match(/TIE /g)).toHaveLength(1);
+    expect(tied).toContain("All 10 comparisons");
+    const won = pairs.map((c) => (c.a === "A" && c.b === "B" ? { ...c, verdict: "a" } : c));
+    const some = words(renderHtml({ ...ocr, cells, comparisons: won }));
+    expect(some).toContain("BETTER A is better than B on exact_match");
+    expect(some).toContain("No significant difference on exact_match in the other 9 of 10 pairs");
+  });
+
+  it("lists metrics without any value in a line each, with the whole reason, and no panel", () => {
+    const summary = structuredClone(ocr);
+    const reason = `the prompt does not produce ${"spatial_relationships or ".repeat(8)}relationships`;
+    for (const cell of summary.cells) {
+      const na = { ...(cell.metrics[0] as MetricValue), id: "spatial_accuracy", value: undefined, reason };
+      cell.metrics = [na, ...cell.metrics];
+    }
+    const html = renderHtml(summary);
+    expectSound(html);
+    expect(words(html)).toContain(`spatial_accuracy n/a: ${reason}`);
+    expect(html.split(reason)).toHaveLength(2);
+    expect(html.match(/<svg role="img"/g)).toHaveLength(renderHtml(ocr).split('<svg role="img"').length - 1);
+  });
+
+  it("leads with a metric that has a value, of whatever kind", () => {
+    const summary = structuredClone(ocr);
+    for (const cell of summary.cells) {
+      const [first] = cell.metrics;
+      for (const m of cell.metrics) m.value = undefined;
+      cell.metrics.push({ ...(first as MetricValue), id: "error_rate", value: 0.25 });
+    }
+    expect(words(renderHtml(summary))).toContain("Leads on error_rate");
+  });
+
+  it("counts one failure of many jobs once", () => {
+    const summary = structuredClone(ocr);
+    const example = "picture a.png is missing";
+    for (const cell of summary.cells)
+      cell.failures = [{ status: "engine_error", class: "media_missing", example, count: 2 }];
+    const html = renderHtml(summary);
+    expect(html.split(example)).toHaveLength(2);
+    expect(words(html)).toContain("3 models");
+  });
+
   it("gives the same bytes for the same summary and leaves it as it was", () => {
     const before = JSON.stringify(smoke);
     expect(renderHtml(smoke)).toBe(renderHtml(structuredClone(smoke)));

@@ -42,13 +42,20 @@ export function createView(summary: Summary): View {
 /** Metrics of how the run went, not of how good the answers are. */
 const OPERATIONAL = new Set(["parse_success_rate", "error_rate", "latency", "throughput", "cost"]);
 
-/** The first quality metric that has a value, in the suite's order; else the first metric of all. */
+/**
+ * The first quality metric that has a value, in the suite's order; else the first of any kind that has one, for a
+ * headline of n/a says nothing; else the first metric of all.
+ */
 function primaryMetric(cells: readonly Cell[]): string | undefined {
   const ids = metricIds(cells);
   const quality = ids.filter((id) => !OPERATIONAL.has(id));
-  const hasValue = (id: string): boolean => cells.some((c) => isNumber(metricOf(c.metrics, id)?.value));
-  return quality.find(hasValue) ?? quality[0] ?? ids[0];
+  const valued = (id: string): boolean => hasValue(cells, id);
+  return quality.find(valued) ?? ids.find(valued) ?? ids[0];
 }
+
+/** Whether any cell has a value of this metric. */
+export const hasValue = (cells: readonly Cell[], id: string): boolean =>
+  cells.some((c) => isNumber(metricOf(c.metrics, id)?.value));
 
 /** Metric ids of the cells in first-seen order. */
 export function metricIds(cells: readonly Cell[]): string[] {

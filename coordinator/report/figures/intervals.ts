@@ -1,7 +1,8 @@
 /**
  * Values with their intervals, one row per model: a marker on a whisker, the number beside it. Where there is no
- * value the row says n/a and why, so that a missing model is seen to be missing.
+ * value the row says n/a (why stands below the figure, where it has room), so that a missing model is seen to be missing.
  */
+import { NA } from "../format.js";
 import { html, type Markup } from "../markup.js";
 import type { Look } from "../palette.js";
 import { amountScale, ratioScale, type Scale } from "../scale.js";
@@ -61,8 +62,8 @@ function drawRow(row: IntervalRow, scale: Scale, y: number): Markup {
   const text = label({ x: 0, y: y + 4 }, row.label, { width: PLOT.left - 14 });
   const valueX = PLOT.right + 12;
   if (row.value === undefined) {
-    const reason = label({ x: PLOT.left + 6, y: y + 4 }, row.text, { width: 340, kind: "ax" });
-    return html`<g>${text}${reason}</g>`;
+    const missing = label({ x: PLOT.left + 6, y: y + 4 }, NA, { width: 340, kind: "ax" });
+    return html`<g>${text}${missing}<title>${row.hint}</title></g>`;
   }
   const value = label({ x: valueX, y: y + 4 }, row.text, { width: WIDTH - valueX, kind: "val" });
   return html`<g>${text}${whisker(row, scale, y)}${marker({ x: scale.at(row.value), y }, row.look, row.hint, row.simulated)}${value}</g>`;

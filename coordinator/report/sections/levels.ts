@@ -2,7 +2,7 @@
 import type { Cell } from "../../../shared/benchmark/summary.js";
 import { figure } from "../figures/figure.js";
 import { drawTrellis, type Panel } from "../figures/trellis.js";
-import { formatCount } from "../format.js";
+import { formatCount, isNumber } from "../format.js";
 import { html, type Markup, name } from "../markup.js";
 import { table } from "../table.js";
 import { metricKind, metricOf, type Task, type View } from "../view.js";
@@ -16,9 +16,11 @@ export function levels(view: View): Markup | undefined {
     "By level",
     html`<p class="intro">The highest (or lowest, where lower is better) value of each level is bold; that alone is no test.</p>`,
     tasks.map((task, i) => {
-      const ids = [
-        ...new Set(task.cells.flatMap((c) => c.levels.flatMap((l) => l.metrics.map((m) => m.id)))),
-      ];
+      // What has no value at any level is said once, among the metrics.
+      const valued = task.cells.flatMap((c) =>
+        c.levels.flatMap((l) => l.metrics.filter((m) => isNumber(m.value))),
+      );
+      const ids = [...new Set(valued.map((m) => m.id))];
       return html`${taskTitle(task)}${ids.map((id, j) => levelFigure(view, task, id, `levels-${i}-${j}`))}`;
     }),
   );

@@ -1,4 +1,5 @@
 /** How the samples ended, what went wrong with an example of each kind, and which flags the records carry. */
+import type { Cell, Failure } from "../../../shared/benchmark/summary.js";
 import { figure } from "../figures/figure.js";
 import { drawOutcomes, OUTCOMES } from "../figures/outcomes.js";
 import { formatCount, formatPercent } from "../format.js";
@@ -47,16 +48,24 @@ function endings(view: View): Markup {
   });
 }
 
+/** A row for each message: a picture that is missing fails in every job that asks for it. */
 function failures(view: View): Markup {
-  const rows = view.summary.cells.flatMap((c) =>
-    c.failures.map((f) => [
-      modelName(view, c),
-      html`${name(c.prompt)} <small>on</small> ${name(c.dataset)}`,
-      html`${f.status} <small>${f.class}</small>`,
-      formatCount(f.count),
-      f.example === "" ? na("no message") : html`<code class="example"><bdi>${f.example}</bdi></code>`,
-    ]),
-  );
+  const groups = new Map<string, { cells: Cell[]; failure: Failure; count: number }>();
+  for (const cell of view.summary.cells) {
+    for (const failure of cell.failures) {
+      const key = JSON.stringify([failure.status, failure.class, failure.example]);
+      const group = groups.get(key) ?? { cells: [], failure, count: 0 };
+      group.cells.push(cell);
+      group.count += failure.count;
+      groups.set(key, group);
+    }
+  }
+  const rows = [...groups.values()].map(({ cells, failure: f, count }) => [
+    ...where(view, cells),
+    html`${f.status} <small>${f.class}</small>`,
+    formatCount(count),
+    f.example === "" ? na("no message") : html`<code class="example"><bdi>${f.example}</bdi></code>`,
+  ]);
   if (rows.length === 0)
     return html`<p class="note">No sample failed, was refused or could not be parsed.</p>`;
   const columns = [
@@ -70,17 +79,25 @@ function failures(view: View): Markup {
 }
 
 function flags(view: View): Markup {
-  const rows = view.summary.cells.flatMap((c) =>
-    Object.entries(c.flags)
-      .sort(([a], [b]) => (a < b ? -1 : 1))
-      .map(([flag, count]) => [
-        modelName(view, c),
-        html`${name(c.prompt)} <small>on</small> ${name(c.dataset)}`,
-        html`<code>${flag}</code>`,
-        formatCount(count),
-        c.counts && c.counts.planned > 0 ? formatPercent(count / c.counts.planned) : na(""),
-      ]),
-  );
+  const groups = new Map<string, { cells: Cell[]; flag: string; count: number }>();
+  for (const cell of view.summary.cells) {
+    for (const [flag, count] of Object.entries(cell.flags)) {
+      const key = JSON.stringify([cell.model, flag]);
+      const group = groups.get(key) ?? { cells: [], flag, count: 0 };
+      group.cells.push(cell);
+      group.count += count;
+      groups.set(key, group);
+    }
+  }
+  const rows = [...groups.values()].map(({ cells, flag, count }) => {
+    const planned = cells.reduce((sum, c) => sum + (c.counts?.planned ?? 0), 0);
+    return [
+      ...where(view, cells),
+      html`<code>${flag}</code>`,
+      formatCount(count),
+      planned > 0 ? formatPercent(count / planned) : na(""),
+    ];
+  });
   if (rows.length === 0) return nothing;
   const numeric = true;
   const columns = [
@@ -91,4 +108,18 @@ function flags(view: View): Markup {
     { label: "Of planned", numeric },
   ];
   return table("Flags on samples", columns, rows);
+}
+
+/** The model and the task of what belongs together: by name while it is one, else how many. */
+function where(view: View, cells: readonly Cell[]): Markup[] {
+  const [first] = cells;
+  if (first === undefined) return [nothing, nothing];
+  const models = new Set(cells.map((c) => c.model)).size;
+  const tasks = new Set(cells.map((c) => JSON.stringify([c.prompt, c.dataset]))).size;
+  return [
+    models === 1 ? modelName(view, first) : html`${formatCount(models)} models`,
+    tasks === 1
+      ? html`${name(first.prompt)} <small>on</small> ${name(first.dataset)}`
+      : html`${formatCount(tasks)} tasks, ${formatCount(cells.length)} jobs`,
+  ];
 }

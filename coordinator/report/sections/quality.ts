@@ -3,14 +3,15 @@ import type { Cell } from "../../../shared/benchmark/summary.js";
 import { figure } from "../figures/figure.js";
 import { drawIntervals } from "../figures/intervals.js";
 import { formatCount, formatValue, isNumber } from "../format.js";
-import { html, type Markup } from "../markup.js";
+import { html, type Markup, nothing } from "../markup.js";
 import { table } from "../table.js";
-import { metricIds, metricKind, metricOf, rankOf, type Task, type View } from "../view.js";
+import { hasValue, metricIds, metricKind, metricOf, rankOf, type Task, type View } from "../view.js";
 import {
   direction,
   intervalRow,
   intervalText,
   metricText,
+  missingNote,
   modelName,
   na,
   section,
@@ -26,10 +27,25 @@ export function quality(view: View): Markup | undefined {
     "Metrics with 95 % intervals",
     html`<p class="intro">Failures count as wrong; the tables also give each value over answered samples only. Overlapping intervals are no test: see the verdicts.</p>`,
     tasks.map((task, i) => {
-      const figures = metricIds(task.cells).map((id, j) => metricFigure(view, task, id, `quality-${i}-${j}`));
-      return html`${taskTitle(task)}<div class="grid">${figures}</div>`;
+      const ids = metricIds(task.cells);
+      const valued = ids.filter((id) => hasValue(task.cells, id));
+      const figures = valued.map((id, j) => metricFigure(view, task, id, `quality-${i}-${j}`));
+      const grid = figures.length === 0 ? nothing : html`<div class="grid">${figures}</div>`;
+      return html`${taskTitle(task)}${grid}${withoutValue(
+        task,
+        ids.filter((id) => !valued.includes(id)),
+      )}`;
     }),
   );
+}
+
+/** Metrics no model has a value of: a line each, for a panel would show nothing. */
+function withoutValue(task: Task, ids: readonly string[]): Markup {
+  const items = ids.map((id) => {
+    const note = missingNote(task.cells, (cell) => metricOf(cell.metrics, id));
+    return html`<li><strong>${id}</strong> ${note}</li>`;
+  });
+  return items.length === 0 ? nothing : html`<ul class="notes">${items}</ul>`;
 }
 
 function metricFigure(view: View, task: Task, id: string, figureId: string): Markup {
@@ -43,9 +59,12 @@ function metricFigure(view: View, task: Task, id: string, figureId: string): Mar
     caption: html`<strong>${id}</strong> <small>${direction(kind.higherIsBetter)}${aim}</small>`,
     description: `${id} per model, ${direction(kind.higherIsBetter)}. ${rows.map((r) => r.hint).join("; ")}.`,
     ...drawIntervals(rows, kind.unit, target),
+    ...noteOf(missingNote(task.cells, (cell) => metricOf(cell.metrics, id))),
     table: metricTable(view, task.cells, id),
   });
 }
+
+const noteOf = (note: Markup | undefined): { note?: Markup } => (note === undefined ? {} : { note });
 
 function metricTable(view: View, cells: readonly Cell[], id: string): Markup {
   const rows = cells.map((cell) => {

@@ -9,7 +9,7 @@ import { table } from "../table.js";
 import { metricKind, type Task, type View } from "../view.js";
 import { section, taskTitle } from "./words.js";
 
-/** More pairs than this are listed in the table only. */
+/** More sentences than this are listed in the table only. */
 const MAX_SENTENCES = 40;
 
 export function verdicts(view: View): Markup | undefined {
@@ -34,13 +34,32 @@ function taskVerdicts(task: Task): Markup {
   return html`${taskTitle(task)}${sentences(overall, task)}${levelLead}<details><summary>All ${formatCount(task.comparisons.length)} comparisons</summary>${comparisonTable(task)}</details>`;
 }
 
+/** Winners one by one; the ties of a metric, where they are several, in one sentence. */
 function sentences(comparisons: readonly Comparison[], task: Task): Markup {
-  if (comparisons.length > MAX_SENTENCES) {
+  const metrics = [...new Set(comparisons.map((c) => c.metric))];
+  const items = metrics.flatMap((metric) => {
+    const pairs = comparisons.filter((c) => c.metric === metric);
+    const ties = pairs.filter((c) => winner(c) === undefined);
+    const wins = pairs.filter((c) => winner(c) !== undefined).map((c) => sentence(c, task));
+    return [...wins, ...(ties.length > 1 ? [tiesSentence(ties, pairs)] : ties.map((c) => sentence(c, task)))];
+  });
+  if (items.length > MAX_SENTENCES) {
     return html`<p class="note">${formatCount(comparisons.length)} comparisons: see the table.</p>`;
   }
-  return comparisons.length === 0
+  return items.length === 0
     ? nothing
-    : html`<ul class="verdicts">${comparisons.map((c) => html`<li>${sentence(c, task)}</li>\n`)}</ul>`;
+    : html`<ul class="verdicts">${items.map((item) => html`<li>${item}</li>\n`)}</ul>`;
+}
+
+/** What all ties of one metric have in common; each has its row in the table. */
+function tiesSentence(ties: readonly Comparison[], pairs: readonly Comparison[]): Markup {
+  const models = new Set(ties.flatMap((c) => [c.a, c.b])).size;
+  const among =
+    ties.length === pairs.length
+      ? html`among ${formatCount(models)} models on ${ties[0]?.metric ?? ""}`
+      : html`on ${ties[0]?.metric ?? ""} in the other ${formatCount(ties.length)} of ${formatCount(pairs.length)} pairs`;
+  const smallest = Math.min(...ties.map((c) => c.pHolm));
+  return html`<span class="badge tie">TIE</span> <span>No significant difference ${among}. <small>${formatCount(ties.length)} pairs, smallest Holm p ${formatP(smallest)}.</small></span>`;
 }
 
 /** One comparison as a sentence, with the numbers of its test after it. */

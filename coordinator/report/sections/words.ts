@@ -29,8 +29,7 @@ export function taskTitle(task: Task): Markup {
 
 /** The value of a metric, or n/a and why. */
 export function metricText(metric: MetricValue | undefined): Markup {
-  if (metric === undefined) return na("not asked for");
-  if (!isNumber(metric.value)) return na(metric.reason || "no reason recorded");
+  if (metric === undefined || !isNumber(metric.value)) return na(reasonOf(metric));
   return html`${formatValue(metric.value, metric.unit)}`;
 }
 
@@ -48,8 +47,7 @@ export function intervalRow(view: View, cell: Cell, metric: MetricValue | undefi
   const hi = metric?.interval?.hi;
   const interval = value !== undefined && isNumber(lo) && isNumber(hi) ? { lo, hi } : undefined;
   const unit = metric?.unit ?? "";
-  const reason = metric === undefined ? "not asked for" : metric.reason || "no reason recorded";
-  const text = value === undefined ? `${NA}: ${reason}` : formatValue(value, unit);
+  const text = value === undefined ? `${NA}: ${reasonOf(metric)}` : formatValue(value, unit);
   const range =
     interval === undefined
       ? ""
@@ -64,6 +62,34 @@ export function intervalRow(view: View, cell: Cell, metric: MetricValue | undefi
     hint: `${cell.model}: ${text}${range}, n ${formatCount(metric?.n ?? 0)}${cell.simulated ? ", simulated" : ""}`,
   };
 }
+
+/**
+ * Why some models have no value, each reason once and whole: `n/a: the reason – one, two`. Undefined when all have one.
+ */
+export function missingNote(
+  cells: readonly Cell[],
+  of: (cell: Cell) => MetricValue | undefined,
+): Markup | undefined {
+  const models = new Map<string, string[]>();
+  for (const cell of cells) {
+    const metric = of(cell);
+    if (isNumber(metric?.value)) continue;
+    const reason = reasonOf(metric);
+    models.set(reason, [...(models.get(reason) ?? []), cell.model]);
+  }
+  if (models.size === 0) return undefined;
+  const parts = [...models].map(([reason, of], i) => {
+    const all = of.length === cells.length ? nothing : html` – ${list(of)}`;
+    return html`${i > 0 ? "; " : nothing}${reason}${all}`;
+  });
+  return html`${NA}: ${parts}`;
+}
+
+const list = (names: readonly string[]): Markup[] =>
+  names.map((text, i) => html`${i > 0 ? ", " : nothing}${name(text)}`);
+
+const reasonOf = (metric: MetricValue | undefined): string =>
+  metric === undefined ? "not asked for" : metric.reason || "no reason recorded";
 
 /** The number in a target such as ">= 0.80" or "< 15 %", in the metric's unit; undefined if it has another form. */
 export function targetValue(cells: readonly Cell[], metricId: string): number | undefined {
