@@ -8,10 +8,16 @@ import sharp from "sharp";
 import type { FindingList } from "../benchmark/finding.js";
 import type { Item, Media } from "../benchmark/item.js";
 import type { Sha256 } from "../benchmark/json.js";
-import { type FilePlace, locate } from "./locate.js";
+import { escapeHint, type FilePlace, locate, type Near, outsideHint } from "./locate.js";
 
 export const MAX_PIXELS = 25_000_000;
+/** Most paths in one warning. */
+const MAX_SHOWN = 5;
 const MAX_BYTES = 100 * 1024 * 1024;
+
+/** How the reason begins when there is something of that name. */
+const UNREADABLE = "is no picture that can be read: ";
+const unreadable = (why: string): string => `${UNREADABLE}${why}`;
 
 const MIME: Readonly<Record<string, string>> = {
   jpeg: "image/jpeg",
@@ -25,29 +31,34 @@ export interface PictureReader {
   read(name: string, itemId: string): Promise<Media>;
   /** Warns when the source claims another size than the item's first picture has. */
   checkLabel(item: Item, labelled: string | undefined): void;
+  /** Warns of pictures that lie outside of the suite's folder, once for all. */
+  close(): void;
 }
 
 export function createPictureReader(
   options: { files?: FilePlace; sha256: Sha256 },
   field: string,
-  folder: string | undefined,
+  near: Near | undefined,
   media: Map<string, string>,
   findings: FindingList,
 ): PictureReader {
   const known = new Map<string, Media>();
+  const outside = new Set<string>();
 
-  async function open(name: string): Promise<Media | { refused: string }> {
+  async function open(name: string): Promise<Media | { refused: string; hint?: string }> {
     const missing = (reason: string): Media => ({ kind: "missing", name, reason });
     if (!options.files) return missing("was not sent along");
-    const located = await locate(options.files, name, folder);
+    const located = await locate(options.files, name, near);
     if (!located.ok)
-      return located.reason === "escapes" ? { refused: located.message } : missing("file not found");
+      return located.reason === "escapes"
+        ? { refused: located.message, hint: escapeHint(options.files) }
+        : missing("file not found");
     try {
       const kind = await stat(located.path);
-      if (!kind.isFile()) return missing("not a file");
+      if (!kind.isFile()) return missing(unreadable("it is not a file"));
       const { size } = kind;
       if (size > MAX_BYTES) return { refused: `${name} has ${size} bytes; the limit is ${MAX_BYTES}` };
-      if (size === 0) return missing("the file is empty");
+      if (size === 0) return missing(unreadable("the file is empty"));
       const bytes = await readFile(located.path);
       const { mime, width, height } = await measure(bytes);
       if (width * height > MAX_PIXELS) {
@@ -57,9 +68,10 @@ export function createPictureReader(
       }
       const sha256 = options.sha256(bytes);
       media.set(sha256, located.path);
+      if (located.outside) outside.add(located.path);
       return { kind: "image", name, sha256, mime, bytes: bytes.byteLength, width, height };
     } catch (error) {
-      return missing(`cannot be read: ${firstLine(error)}`);
+      return missing(unreadable(firstLine(error)));
     }
   }
 
@@ -69,12 +81,14 @@ export function createPictureReader(
       if (before) return before;
       const opened = await open(name);
       const result: Media = "refused" in opened ? { kind: "missing", name, reason: opened.refused } : opened;
-      if ("refused" in opened) findings.error(field, `item ${itemId}: ${opened.refused}`);
+      if ("refused" in opened) findings.error(field, `item ${itemId}: ${opened.refused}`, opened.hint);
       else if (opened.kind === "missing") {
+        const absent = !opened.reason.startsWith(UNREADABLE);
+        const what = absent ? `is missing (${opened.reason})` : opened.reason;
         findings.warning(
           field,
-          `item ${itemId}: picture ${name} is missing (${opened.reason})`,
-          "its samples will fail as media_missing",
+          `item ${itemId}: picture ${name} ${what}`,
+          "its samples will fail, and the others still run",
         );
       }
       known.set(name, result);
@@ -89,6 +103,17 @@ export function createPictureReader(
         field,
         `item ${item.id}: picture ${first.name} is labelled ${labelled}, is ${first.width}x${first.height}`,
         "the size is read from the file",
+      );
+    },
+    close() {
+      if (outside.size === 0) return;
+      const shown = [...outside].slice(0, MAX_SHOWN).join(", ");
+      const more = outside.size > MAX_SHOWN ? ` and ${outside.size - MAX_SHOWN} more` : "";
+      const which = outside.size === 1 ? "a picture lies" : `${outside.size} pictures lie`;
+      findings.warning(
+        field,
+        `${which} outside of the suite's folder and will be read and uploaded: ${shown}${more}`,
+        outsideHint,
       );
     },
   };

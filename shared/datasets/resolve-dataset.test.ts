@@ -279,11 +279,13 @@ test("broken, empty and disguised pictures are missing with a reason; too large 
   await put("x/small.bmp", bmp);
   const result = await resolve({ path: "x", type: "images" });
   expect(told(result)).toEqual([
-    expect.stringMatching(/^warning: item broken\.png: picture broken\.png is missing \(cannot be read: /),
-    "warning: item empty.png: picture empty.png is missing (the file is empty)",
+    expect.stringMatching(
+      /^warning: item broken\.png: picture broken\.png is no picture that can be read: ./,
+    ),
+    "warning: item empty.png: picture empty.png is no picture that can be read: the file is empty",
     "error: item huge.png: huge.png has 5001x5000 pixels; the limit is 25 megapixels",
     expect.stringMatching(
-      /^warning: item vector\.png: picture vector\.png is missing \(cannot be read: svg is not one of/,
+      /^warning: item vector\.png: picture vector\.png is no picture that can be read: svg is not one of/,
     ),
   ]);
   expect(
@@ -350,6 +352,61 @@ test("on a coordinator no path leaves its folder, neither by dots nor by links",
   expect(told(await resolve({ path: "a\0b" }, { files }))).toEqual([expect.stringMatching(/NUL/)]);
 });
 
+test("below --root no path leads out of it, neither by dots, by links nor by its beginning", async () => {
+  await put("secret.jsonl", '{"input":"secret"}');
+  await put("secret.png", await picture(2, 2));
+  await put("inside/sub/own.jsonl", '{"input":"own"}');
+  await put("inside/pics.json", '[{"images": ["../secret.png"]}, {"images": ["link.png"]}]');
+  await symlink(join(root, "secret.jsonl"), join(root, "inside/link.jsonl"));
+  await symlink(join(root, "secret.png"), join(root, "inside/link.png"));
+  await symlink(join(root, "inside"), join(root, "door"));
+  const dir = join(root, "door");
+  const files: FilePlace = { kind: "local", root: dir, suiteFile: join(root, "s.yaml") };
+  const inside = ["sub/own.jsonl", "./sub/../sub/own.jsonl", join(dir, "sub/own.jsonl")];
+  for (const path of [...inside, join(root, "inside/sub/own.jsonl")]) {
+    const result = await resolve({ path }, { files });
+    expect([path, told(result), result.items.length]).toEqual([path, [], 1]);
+  }
+  for (const path of ["../secret.jsonl", join(root, "secret.jsonl"), "link.jsonl", "/etc/hostname"]) {
+    const result = await resolve({ path }, { files });
+    expect(result.items).toEqual([]);
+    expect(result.findings).toMatchObject([
+      { severity: "error", field: "datasets[0]", message: `${path} leads out of ${dir}` },
+    ]);
+    expect(result.findings[0]?.hint).toContain("--root");
+  }
+  const pictures = await resolve({ path: "pics.json" }, { files });
+  expect(pictures.media.size).toBe(0);
+  expect(told(pictures)).toEqual(
+    ["../secret.png", "link.png"].map((name, i) => `error: item ${i}: ${name} leads out of ${dir}`),
+  );
+});
+
+test("without --root, what lies outside of the suite's folder is named before it is uploaded", async () => {
+  await put("else/far.jsonl", '{"input":"far"}');
+  await put("else/far.png", await picture(2, 2));
+  await put("p/suites/s.yaml", "");
+  await put("p/sets/rows.json", '[{"images": ["../pics/a.png"]}, {"images": ["b.png"]}]');
+  await put("p/pics/a.png", await picture(3, 3));
+  await put("p/sets/b.png", await picture(4, 4));
+  await symlink(join(root, "else/far.jsonl"), join(root, "p/suites/link.jsonl"));
+  const files: FilePlace = { kind: "local", suiteFile: join(root, "p/suites/s.yaml") };
+  expect(told(await resolve({ path: "sets/rows.json" }, { files }))).toEqual([]);
+  const far = join(root, "else/far.jsonl");
+  for (const path of ["../../else/far.jsonl", far, "link.jsonl", far.slice(1)]) {
+    const result = await resolve({ path }, { files });
+    expect(result.items).toHaveLength(1);
+    expect(told(result)).toEqual([
+      `warning: ${path} lies outside of the suite's folder and will be read and uploaded: ${far}`,
+    ]);
+  }
+  const one = await resolve({ items: [{ images: ["../../else/far.png"] }] }, { files });
+  expect(one.media.size).toBe(1);
+  expect(told(one)).toEqual([
+    `warning: a picture lies outside of the suite's folder and will be read and uploaded: ${join(root, "else/far.png")}`,
+  ]);
+});
+
 test("a sample is drawn by its seed, in file order", async () => {
   const items = Array.from({ length: 50 }, (_, i) => ({ input: `q${i}` }));
   const draw = async (seed: number) =>
@@ -364,7 +421,7 @@ test("a sample is drawn by its seed, in file order", async () => {
 test("clusters by a column; a row without it is an error", async () => {
   const result = await resolve({ items: [{ input: "a", site: "s1" }, { input: "b" }], clusterBy: "site" });
   expect(result.items.map(({ cluster }) => cluster)).toEqual(["s1"]);
-  expect(told(result)).toEqual(['error: datasets[0].items[1]: there is no column "site" to cluster by']);
+  expect(told(result)).toEqual(['error: items[1]: there is no column "site" to cluster by']);
 });
 
 test("a file with another hash than the suite says is refused", async () => {
@@ -383,13 +440,15 @@ test("a type that does not fit the path is an error", async () => {
 });
 
 test("devices and folders where files belong are refused, not read", async () => {
-  expect(told(await resolve({ path: "/dev/zero", type: "jsonl" }))).toEqual([
+  const files: FilePlace = { kind: "local", suiteFile: join(root, "s.yaml") };
+  expect(told(await resolve({ path: "/dev/zero", type: "jsonl" }, { files }))).toContain(
     "error: /dev/zero is neither a file nor a folder",
-  ]);
-  const pictures = await resolve({ items: [{ images: ["/dev/zero", "."] }] });
+  );
+  const pictures = await resolve({ items: [{ images: ["/dev/zero", "."] }] }, { files });
+  const reason = "is no picture that can be read: it is not a file";
   expect(pictures.items[0]?.media).toEqual([
-    { kind: "missing", name: "/dev/zero", reason: "not a file" },
-    { kind: "missing", name: ".", reason: "not a file" },
+    { kind: "missing", name: "/dev/zero", reason },
+    { kind: "missing", name: ".", reason },
   ]);
 });
 

@@ -15,7 +15,7 @@ import type { Sha256 } from "../benchmark/json.js";
 import type { DatasetSpec } from "../benchmark/suite/suite-types.js";
 import { errorText } from "../runtime/errors.js";
 import { detectType } from "./detect-type.js";
-import { type FilePlace, locate } from "./locate.js";
+import { escapeHint, type FilePlace, locate, type Near, outsideHint } from "./locate.js";
 import { evenlySpaced, sampleOf } from "./pick.js";
 import { createPictureReader } from "./pictures.js";
 import { readFolder } from "./read-folder.js";
@@ -50,7 +50,7 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
     return { items: [], media, findings: findings.all, absent: findings.all.at(-1)?.message ?? "absent" };
 
   const toItem = rowReader(spec, findings);
-  const pictures = createPictureReader(options, spec.field, source.folder, media, findings);
+  const pictures = createPictureReader(options, spec.field, source.near, media, findings);
   const chosen = spec.sample ? sampleOf(source.rows, spec.sample.n, spec.sample.seed) : source.rows;
   const items: Item[] = [];
   const ids = new Map<string, string>();
@@ -74,6 +74,7 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
     checkTruth(read.item, spec, findings);
     items.push(read.item);
   }
+  pictures.close();
   if (items.length > 0) return { items, media, findings: findings.all };
   const absent = `${spec.id} has no items`;
   if (!findings.all.some((finding) => finding.severity === "error"))
@@ -83,8 +84,8 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
 
 interface Source {
   rows: Row[];
-  /** Folder of the dataset file; pictures may be relative to it. */
-  folder?: string;
+  /** Where the dataset lies; pictures may be relative to it. */
+  near?: Near;
 }
 
 /** What the file system refuses (permissions, a failing disk) is an error of the dataset. */
@@ -111,7 +112,7 @@ async function readSource(
       rows: spec.items.map((value, index) => ({
         value,
         ordinal: index,
-        place: `${spec.field}.items[${index}]`,
+        place: `items[${index}]`,
       })),
     };
   }
@@ -120,9 +121,16 @@ async function readSource(
   if (!located?.ok) {
     const message = located?.message ?? `${path} was not sent along`;
     if (located?.reason === "escapes")
-      findings.error(spec.field, message, "paths stay below the datasets folder");
+      findings.error(spec.field, message, options.files && escapeHint(options.files));
     else findings.warning(spec.field, `${message}: dataset ${spec.id} is not run`);
     return undefined;
+  }
+  if (located.outside) {
+    findings.warning(
+      spec.field,
+      `${path} lies outside of the suite's folder and will be read and uploaded: ${located.path}`,
+      outsideHint,
+    );
   }
   const kind = await stat(located.path);
   const isFolder = kind.isDirectory();
@@ -147,7 +155,10 @@ async function readSource(
     return undefined;
   }
   if (isFolder)
-    return { rows: await readFolder(located.path, path, type === "sequences"), folder: located.path };
+    return {
+      rows: await readFolder(located.path, path, type === "sequences"),
+      near: { folder: located.path, base: located.base },
+    };
   const rows = await readRowsFile(located.path, path, type, spec, options.sha256, findings);
-  return rows && { rows, folder: dirname(located.path) };
+  return rows && { rows, near: { folder: dirname(located.path), base: located.base } };
 }

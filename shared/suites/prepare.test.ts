@@ -220,6 +220,20 @@ test("prompt files: read here, or handed over; absent or outside they are errors
   ]);
 });
 
+test("a prompt file outside: refused below --root, named without", async () => {
+  await put("set/qa.jsonl", '{"question":"a","answer":"#### 1"}\n');
+  await put("ask.liquid", "File: {{ question }}");
+  const text = QA.replace("template: |\n      {{ question }}", "file: ../ask.liquid");
+  const fenced = await prepare(text, { files: { kind: "local", root: join(root, "set") } });
+  expect(fenced.ok).toBe(false);
+  expect(told(fenced)).toEqual([`error prompts[0].file:5 ../ask.liquid leads out of ${join(root, "set")}`]);
+  const free = await prepare(text, { files: { kind: "local", suiteFile: join(root, "set/suite.yaml") } });
+  expect(free.ok).toBe(true);
+  expect(told(free)).toEqual([
+    `warning prompts[0].file:5 ../ask.liquid lies outside of the suite's folder and will be read and uploaded: ${join(root, "ask.liquid")}`,
+  ]);
+});
+
 test("problems of all parts are reported together, errors first", async () => {
   const text = `name: n
 description: d

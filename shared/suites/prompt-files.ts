@@ -2,7 +2,7 @@
 import { readFile, stat } from "node:fs/promises";
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
 import type { Suite } from "../benchmark/suite/suite-types.js";
-import { type FilePlace, locate } from "../datasets/locate.js";
+import { escapeHint, type FilePlace, locate, outsideHint } from "../datasets/locate.js";
 import { errorText } from "../runtime/errors.js";
 
 /** Largest prompt file in bytes. */
@@ -20,27 +20,44 @@ export async function readPromptFiles(
   for (const { id, field, own } of suite.prompts) {
     if (own?.file === undefined) continue;
     const ready = given?.get(id);
-    const read = ready === undefined ? await readOne(own.file, place) : { text: ready };
-    if ("text" in read) texts.set(id, read.text);
-    else findings.error(`${field}.file`, read.problem);
+    const read: ReadPrompt = ready === undefined ? await readOne(own.file, place) : { text: ready };
+    if ("problem" in read) {
+      findings.error(`${field}.file`, read.problem, read.hint);
+      continue;
+    }
+    texts.set(id, read.text);
+    if (read.outside !== undefined) {
+      findings.warning(
+        `${field}.file`,
+        `${own.file} lies outside of the suite's folder and will be read and uploaded: ${read.outside}`,
+        outsideHint,
+      );
+    }
   }
   return { texts, findings: findings.all };
 }
 
-async function readOne(
-  file: string,
-  place: FilePlace | undefined,
-): Promise<{ text: string } | { problem: string }> {
+type ReadPrompt =
+  /** `outside`: the file's real path, when it lies outside of the suite's folder. */
+  { text: string; outside?: string } | { problem: string; hint?: string };
+
+async function readOne(file: string, place: FilePlace | undefined): Promise<ReadPrompt> {
   if (!place) return { problem: `${file} was not sent along` };
   const located = await locate(place, file);
-  if (!located.ok) return { problem: located.message };
+  if (!located.ok) {
+    return {
+      problem: located.message,
+      ...(located.reason === "escapes" && { hint: escapeHint(place) }),
+    };
+  }
   try {
     const kind = await stat(located.path);
     if (!kind.isFile()) return { problem: `${file} is not a file` };
     const { size } = kind;
     if (size > MAX_PROMPT_BYTES)
       return { problem: `${file} has ${size} bytes; the limit is ${MAX_PROMPT_BYTES}` };
-    return { text: new TextDecoder("utf-8", { fatal: true }).decode(await readFile(located.path)) };
+    const text = new TextDecoder("utf-8", { fatal: true }).decode(await readFile(located.path));
+    return { text, ...(located.outside && { outside: located.path }) };
   } catch (error) {
     return { problem: `${file} cannot be read as UTF-8 text: ${errorText(error)}` };
   }
