@@ -56,6 +56,26 @@ test("an unknown variable or filter is an error that names it", () => {
   expect(templateProblem("{{ input }}")).toBeUndefined();
 });
 
+test("an object is never sent as [object Object]", () => {
+  const wrong: [template: string, message: string][] = [
+    ["{{ item }}", "item is an object; use item.id"],
+    ["{{ item | upcase }}", "item is an object; use item.id"],
+    ["a {{ meta | append: '!' }}", "meta is an object; use meta.topic"],
+    ["{{ images }}", "images[0] is an object; use images[0].name"],
+    ["{{ images | join: ', ' }}", "images[0] is an object; use images[0].name"],
+    ["{% for image in images %}{{ image }}{% endfor %}", "images[0] is an object; use images[0].name"],
+    ["{% assign x = item %}{{ x }}", "item is an object; use item.id"],
+  ];
+  for (const [template, message] of wrong) {
+    expect(() => render(template), template).toThrow(message);
+    expect(() => render("x", template), template).toThrow(message);
+  }
+  expect(render("{{ meta | json }} {{ images | map: 'name' | join: ',' }} [object Object]").user).toBe(
+    '{"topic":"sums"} a.png,b.png [object Object]',
+  );
+  expect(render("{% if meta %}{{ meta['topic'] }}{% endif %}{{ meta | size }}").user).toBe("sums0");
+});
+
 test("no file and no prototype can be reached", () => {
   for (const tag of ["include", "render", "layout"]) {
     expect(() => render(`{% ${tag} '/etc/hostname' %}`)).toThrow(/ENOENT|not found|Failed to lookup/);

@@ -3,9 +3,13 @@
  * find nothing), unknown variables and filters are errors, and length, time and memory are limited. A template sees
  * `input`, `item` {id, level, group}, `images` [{name, width, height, mime}] and the item's own columns; it never sees
  * truth or target.
+ *
+ * An object has no text: where one would become `[object Object]`, by itself, in a list or through a filter, rendering
+ * fails and names a field that could be meant.
  */
 import { Liquid, type Template } from "liquidjs";
 import type { Item } from "./item.js";
+import type { Json } from "./json.js";
 import type { PromptSpec } from "./plan.js";
 
 export interface RenderedMessages {
@@ -75,10 +79,24 @@ function templateScope(item: Item): object {
       ? { name: media.name, width: media.width, height: media.height, mime: media.mime }
       : { name: media.name },
   );
-  return {
+  const scope: { [name: string]: Json } = {
     ...item.vars,
     item: { id: item.id, ...(item.level && { level: item.level }), ...(item.group && { group: item.group }) },
     images,
     ...(item.input !== undefined && { input: item.input }),
   };
+  return Object.fromEntries(Object.entries(scope).map(([name, value]) => [name, textless(value, name)]));
+}
+
+/** A copy whose objects, at any depth, throw when they are asked for their text. `name` leads to the value. */
+function textless(value: Json, name: string): Json {
+  if (Array.isArray(value)) return value.map((entry, i) => textless(entry, `${name}[${i}]`));
+  if (typeof value !== "object" || value === null) return value;
+  const entries = Object.entries(value).map(([key, entry]) => [key, textless(entry, `${name}.${key}`)]);
+  return Object.setPrototypeOf(Object.fromEntries(entries), {
+    toString(): never {
+      const [key] = Object.keys(value);
+      throw new Error(`${name} is an object; use ${key === undefined ? "its fields" : `${name}.${key}`}`);
+    },
+  });
 }
