@@ -5,7 +5,6 @@
 import { join } from "node:path";
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
-import type { EngineKind } from "../shared/benchmark/plan.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Config } from "../shared/runtime/config.js";
 import { sha256 } from "../shared/runtime/hash.js";
@@ -18,9 +17,10 @@ import { readJournals, removeJournal } from "./attempt/journal.js";
 import { LoadedModels } from "./attempt/loaded-models.js";
 import { RequestSlots } from "./attempt/request-slots.js";
 import { attemptRunner } from "./attempt/run-attempt.js";
-import type { Engine } from "./engines/engine.js";
+import { endsWithin } from "./ends-within.js";
+import { EngineProbes } from "./engine-probes.js";
 import { closeEngines, createEngines } from "./engines/index.js";
-import { type Inventory, inventoryHash, readInventory } from "./hardware/inventory.js";
+import { readInventory } from "./hardware/inventory.js";
 import { DeviceLedger } from "./leases/device-ledger.js";
 import { watchLoopLag } from "./loop-lag.js";
 import { Identity } from "./session/identity.js";
@@ -30,7 +30,10 @@ import { dialGrpc } from "./session/transport.js";
 
 export interface RunningAgent {
   id: string;
-  /** Says goodbye, stops attempts and engines; results that no one acknowledged stay in the journals. */
+  /**
+   * Lets attempts finish within the drain timeout, says goodbye, stops the rest. What does not stop within 4.5 s more is
+   * named in the log and left behind. Results that no one acknowledged stay in the journals.
+   */
   stop(): Promise<void>;
 }
 
@@ -40,7 +43,8 @@ export interface AgentParts {
   random: Random;
 }
 
-const BYE_MS = 1000;
+/** Longest time for each of three things at the stop, after the drain: attempts, session and models, engines; ms. */
+const STOP_MS = 1500;
 
 /** Starts an agent; it dials by itself and needs no coordinator to be there yet. */
 export async function startAgent(config: Config, parts: AgentParts): Promise<RunningAgent> {
@@ -57,7 +61,7 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
     testDevices: config.agent.testDevices,
     remoteSlots: config.engines.openai.maxConcurrentRequests,
   });
-  const probes = new EngineProbes(hardware, engines, clock);
+  const probes = new EngineProbes(hardware, engines, clock, log);
   await probes.refresh();
 
   const journalDir = join(dataDir, "journal");
@@ -79,7 +83,8 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
   const attempts: Attempts = new Attempts(ledger, run, (fence) => removeJournal(journalDir, fence), log, {
     started: (fence) => session()?.started(fence),
     finished: (result) => session()?.finished(result),
-    failed: (failure) => session()?.failed(failure),
+    failed: (failure) => session()?.failed(failure) ?? false,
+    retracted: (fences) => session()?.retracted(fences),
     freed: (lane) => session()?.freed(lane),
   });
   await takeBack(attempts, journalDir, log);
@@ -103,9 +108,11 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
     },
     ...{ clock, random, log },
   });
+  const inTime = (what: string, ended: Promise<void>) =>
+    endsWithin(STOP_MS, ended, clock, (reason) => log.warn({ what, reason }, "left behind at the stop"));
   const ending = new AbortController();
   const served = supervisor.run(ending.signal);
-  const stopProbing = probes.every(config.engines.ollama.healthCheckIntervalMs, () =>
+  void probes.every(config.engines.ollama.healthCheckIntervalMs, ending.signal, () =>
     session()?.inventoryChanged(),
   );
   log.info(
@@ -116,17 +123,13 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
   return {
     id,
     async stop() {
-      stopProbing();
       attempts.drain();
       await attempts.settled(config.agent.drainTimeoutMs, clock);
       session()?.bye("the agent was stopped");
-      await attempts.close("the agent was stopped");
+      await inTime("attempts", attempts.close("the agent was stopped"));
       ending.abort(new Error("the agent was stopped"));
-      const late = new AbortController();
-      await Promise.race([served, clock.sleep(BYE_MS * 2, late.signal).catch(() => {})]);
-      late.abort();
-      await models.close();
-      await closeEngines(engines);
+      await Promise.all([inTime("session", served), inTime("models", models.close())]);
+      await inTime("engines", closeEngines(engines));
       lag.stop();
       log.info("agent stopped");
     },
@@ -158,52 +161,4 @@ async function writeProbe(artifacts: ArtifactStore, id: string, random: Random) 
   const key = `probe/${id}/${random.id(16)}`;
   await artifacts.put(key, bytes);
   return { key, sha256: sha256(bytes) };
-}
-
-/** What the engines could serve at the last look, as part of the inventory. */
-class EngineProbes {
-  private hash = "";
-
-  constructor(
-    private readonly inventory: Inventory,
-    private readonly engines: ReadonlyMap<EngineKind, Engine>,
-    private readonly clock: Clock,
-  ) {}
-
-  report() {
-    return { hash: this.hash, inventory: this.inventory };
-  }
-
-  /** Asks every engine; true if anything changed. */
-  async refresh(): Promise<boolean> {
-    const signal = new AbortController().signal;
-    this.inventory.engines = await Promise.all(
-      [...this.engines.values()].map(async (engine) => {
-        const { version: found, models, unavailable = "" } = await engine.probe(signal);
-        return { kind: engine.kind, version: found, models, unavailable };
-      }),
-    );
-    const before = this.hash;
-    this.hash = inventoryHash(this.inventory);
-    return before !== this.hash;
-  }
-
-  every(ms: number, changed: () => void): () => void {
-    let cancel = () => {};
-    let stopped = false;
-    const again = () => {
-      if (stopped) return;
-      cancel = this.clock.after(ms, () => {
-        void this.refresh().then((different) => {
-          if (different && !stopped) changed();
-          again();
-        });
-      });
-    };
-    again();
-    return () => {
-      stopped = true;
-      cancel();
-    };
-  }
 }

@@ -18,7 +18,13 @@ function held(slots = 2) {
       }),
     async (fence) => void dropped.push(fence.n),
     silentLogger(),
-    { started() {}, finished() {}, failed() {}, freed: (lane) => void freed.push(lane) },
+    {
+      started() {},
+      finished() {},
+      failed: () => true,
+      retracted() {},
+      freed: (lane) => void freed.push(lane),
+    },
   );
   return { attempts, runs, freed, dropped };
 }

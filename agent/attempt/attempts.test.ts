@@ -31,7 +31,8 @@ test("the next attempt starts when samples are done; its credit comes when the r
   const attempts = new Attempts(ledger, run, async () => {}, logger, {
     started: () => {},
     finished: ({ fence }: { fence: Fence }) => news.push(`finished ${fenceText(fence)}`),
-    failed: () => news.push("failed"),
+    failed: () => true,
+    retracted: () => {},
     freed: () => news.push("freed"),
   });
   expect([attempts.accept(assignment(1n)), attempts.accept(assignment(2n))]).toEqual([

@@ -57,7 +57,7 @@ type Held = { assignment: Assignment; stop: AbortController; done: number } & (
 
 export type HeldState = Held["kind"];
 
-/** Most failures that wait to be told; without work from a coordinator there are never more than slots. */
+/** Most failures that wait to be told: far more than work that a machine holds when its coordinator goes away. */
 const FAILURES_HELD = 1000;
 
 export class Attempts {

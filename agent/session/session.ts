@@ -2,9 +2,10 @@
  * One session with one coordinator, from Hello to the end of its stream. It carries news between the attempts this
  * agent holds and the coordinator, and decides nothing about either.
  *
- * 1. Nothing but Hello, inventory and old results is sent before Ready.
+ * 1. Hello is first. Until Welcome nothing follows it, until Ready only inventory, heartbeats, and how attempts ended.
  * 2. A message of a lower epoch than this agent has seen in the cluster is refused.
- * 3. Credits are cumulative within the session: what was given is never taken back.
+ * 3. Credits are cumulative within the session: what was given is never taken back. A draining agent gives none.
+ * 4. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
  */
 import type { Fence } from "../../shared/domain/fence.js";
 import type { AgentMessage, CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
@@ -33,6 +34,8 @@ export interface SessionParts {
   /** Writes a fresh probe blob and names it. */
   probe(): Promise<NonNullable<Body<"hello">["probe"]>>;
   version: string;
+  /** Called when the coordinator has taken this agent in. */
+  onWelcome(): void;
 }
 
 type Bodies = NonNullable<AgentMessage["body"]>;
@@ -42,13 +45,15 @@ type Body<K extends Bodies["$case"]> = Extract<Bodies, { $case: K }>["value"];
 export type SessionEnd = { kind: "goodbye"; address: string; retryAfterMs: number } | { kind: "closed" };
 
 const PROGRESS_MS = 500;
+/** A result is at most 1 KiB of records and some names, so that so many stay well below 256 KiB, a message's limit. */
+const RESULTS_AT_ONCE = 100;
 
 export class Session {
-  private ready = false;
+  private greeted = false;
   private welcome = false;
+  private ready = false;
   private readonly credit = new Map<string, bigint>();
   private heartbeatSeq = 0n;
-  private readonly unsaid: ShardFailure[] = [];
   private readonly timers: (() => void)[] = [];
   private end: SessionEnd = { kind: "closed" };
 
@@ -71,6 +76,7 @@ export class Session {
           probe: await this.parts.probe(),
         },
       });
+      this.greeted = true;
       for await (const message of link.messages) await this.receive(message);
       return this.end;
     } finally {
@@ -82,6 +88,7 @@ export class Session {
     }
   }
 
+  /** Before Ready it waits, and is said for all that run. */
   started(fence: Fence): void {
     if (this.ready) this.send({ $case: "started", value: { fences: [fence] } });
   }
@@ -90,10 +97,14 @@ export class Session {
     if (this.welcome) this.sendResults([result]);
   }
 
-  /** Before Welcome it waits: Hello may have said that the attempt is held. */
-  failed(failure: ShardFailure): void {
-    if (this.welcome) this.send({ $case: "failed", value: failureMessage(failure) });
-    else this.unsaid.push(failure);
+  /** False before Welcome and after the stream's end; the attempts hold it until it could be said. */
+  failed(failure: ShardFailure): boolean {
+    return this.welcome && this.send({ $case: "failed", value: failureMessage(failure) });
+  }
+
+  /** Before Welcome it waits, and is said for all that were to be kept and are gone. */
+  retracted(fences: Fence[]): void {
+    if (this.welcome) this.send({ $case: "retracted", value: { fences } });
   }
 
   freed(lane: string): void {
@@ -104,8 +115,9 @@ export class Session {
     if (this.welcome) this.send({ $case: "inventory", value: this.parts.inventory() });
   }
 
+  /** To whom nothing was said there is no goodbye. */
   bye(reason: string): void {
-    this.send({ $case: "bye", value: { reason } });
+    if (this.greeted) this.send({ $case: "bye", value: { reason } });
   }
 
   private async receive(message: CoordinatorMessage): Promise<void> {
@@ -124,18 +136,12 @@ export class Session {
       case "welcome":
         return this.welcomed(body.value);
       case "ready":
-        this.ready = true;
-        log.info("ready for work");
-        for (const { lane, slots } of this.parts.lanes()) {
-          // One attempt more than slots waits here, so that a freed slot does not wait for the network.
-          this.giveCredit(lane, BigInt(Math.max(0, slots * 2 - attempts.active(lane))));
-        }
-        return;
+        return this.readied();
       case "assign":
         return this.assigned(body.value.assignments.map(assignmentOf));
       case "retract": {
         const fences = body.value.fences.map(fenceOf).filter((fence) => attempts.retract(fence));
-        if (fences.length > 0) this.send({ $case: "retracted", value: { fences } });
+        if (fences.length > 0) this.retracted(fences);
         return;
       }
       case "cancel":
@@ -161,17 +167,37 @@ export class Session {
 
   private async welcomed(welcome: Welcome): Promise<void> {
     const { attempts, clock } = this.parts;
-    for (const { fence, verdict } of welcome.verdicts) {
-      if (verdict === "COMMITTED") await attempts.acknowledged(fenceOf(fence));
-      if (verdict === "STOP")
-        await attempts.cancel(fenceOf(fence), "the coordinator has given it to another node");
-    }
-    if (welcome.needInventory) this.send({ $case: "inventory", value: this.parts.inventory() });
     this.welcome = true;
-    this.sendResults(attempts.unacknowledged());
-    for (const failure of this.unsaid.splice(0)) this.failed(failure);
+    this.parts.onWelcome();
+    // First, so that nothing below can make this agent look dead.
     this.every(welcome.heartbeatIntervalMs, () => this.heartbeat(), clock);
     this.every(PROGRESS_MS, () => this.progress(), clock);
+    if (welcome.needInventory) this.send({ $case: "inventory", value: this.parts.inventory() });
+    const kept: Fence[] = [];
+    for (const { fence, verdict } of welcome.verdicts) {
+      if (verdict === "COMMITTED") await attempts.acknowledged(fenceOf(fence));
+      else if (verdict === "STOP") this.stop(fenceOf(fence), "the coordinator has given it to another node");
+      else kept.push(fenceOf(fence));
+    }
+    // Hello named them, and they were given back since.
+    const gone = kept.filter((fence) => !attempts.holds(fence));
+    if (gone.length > 0) this.retracted(gone);
+    this.sendResults(attempts.unacknowledged());
+    attempts.tellFailures((failure) => this.failed(failure));
+  }
+
+  private readied(): void {
+    const { attempts, log, lanes } = this.parts;
+    this.ready = true;
+    log.info("ready for work");
+    const running = attempts.list().filter(({ state }) => state === "running");
+    const fences = running.map(({ assignment }) => assignment.fence);
+    if (fences.length > 0) this.send({ $case: "started", value: { fences } });
+    if (attempts.draining) return;
+    for (const { lane, slots } of lanes()) {
+      // One attempt more than slots waits here, so that a freed slot does not wait for the network.
+      this.giveCredit(lane, BigInt(Math.max(0, slots * 2 - attempts.active(lane))));
+    }
   }
 
   private assigned(assignments: ReturnType<typeof assignmentOf>[]): void {
@@ -222,11 +248,14 @@ export class Session {
   }
 
   private sendResults(results: ShardResult[]): void {
-    if (results.length > 0) this.send({ $case: "results", value: { results: results.map(resultMessage) } });
+    for (let from = 0; from < results.length; from += RESULTS_AT_ONCE) {
+      const some = results.slice(from, from + RESULTS_AT_ONCE);
+      this.send({ $case: "results", value: { results: some.map(resultMessage) } });
+    }
   }
 
-  private send(body: Bodies): void {
-    this.parts.link.send({ ...this.parts.identity.envelope(), body });
+  private send(body: Bodies): boolean {
+    return this.parts.link.send({ ...this.parts.identity.envelope(), body });
   }
 
   private every(ms: number, run: () => void, clock: Clock): void {

@@ -13,7 +13,7 @@ import type { Dial } from "./transport.js";
 export interface SupervisorParts {
   dial: Dial;
   address: string;
-  session: Omit<SessionParts, "link">;
+  session: Omit<SessionParts, "link" | "onWelcome">;
   backoff: { baseMs: number; capMs: number };
   clock: Clock;
   random: Random;
@@ -34,12 +34,14 @@ export class Supervisor {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, backoff, log } = this.parts;
     let address = this.parts.address;
+    /** Since a coordinator last welcomed this agent. */
     let failures = 0;
     while (!signal.aborted) {
       let waitMs: number;
       try {
-        const end = await this.serve(address, signal);
-        failures = 0;
+        const end = await this.serve(address, signal, () => {
+          failures = 0;
+        });
         address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
         waitMs = end.kind === "goodbye" ? end.retryAfterMs : 0;
       } catch (error) {
@@ -55,9 +57,9 @@ export class Supervisor {
     }
   }
 
-  private async serve(address: string, signal: AbortSignal) {
+  private async serve(address: string, signal: AbortSignal, onWelcome: () => void) {
     const link = await this.parts.dial(address, signal);
-    this.current = new Session({ ...this.parts.session, link });
+    this.current = new Session({ ...this.parts.session, link, onWelcome });
     try {
       return await this.current.run(signal);
     } finally {

@@ -11,7 +11,7 @@ import { fromServiceError } from "../../shared/rpc/status.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 
 export interface Link {
-  /** False when the peer is slow: the message is queued, but nothing lossy should follow until `drained`. */
+  /** Queues a message behind those before it. False when the stream has ended: it will not be sent. */
   send(message: AgentMessage): boolean;
   /** What arrives, in order; ends when the coordinator ends the stream, throws SaiError when it breaks. */
   readonly messages: AsyncIterable<CoordinatorMessage>;
@@ -75,7 +75,9 @@ class GrpcLink implements Link {
   }
 
   send(message: AgentMessage): boolean {
-    return this.open && this.stream.writable ? this.stream.write(message) : false;
+    if (!this.open || !this.stream.writable) return false;
+    this.stream.write(message);
+    return true;
   }
 
   get messages(): AsyncIterable<CoordinatorMessage> {

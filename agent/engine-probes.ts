@@ -1,0 +1,49 @@
+/**
+ * What the engines could serve at the last look, as part of the inventory; looked at again and again, one look after
+ * the other. A look that fails changes nothing and is followed by the next.
+ */
+import type { EngineKind } from "../shared/benchmark/plan.js";
+import type { Clock } from "../shared/runtime/clock.js";
+import type { Logger } from "../shared/runtime/logger.js";
+import type { Engine } from "./engines/engine.js";
+import { type Inventory, inventoryHash } from "./hardware/inventory.js";
+
+export class EngineProbes {
+  private hash = "";
+
+  constructor(
+    private readonly inventory: Inventory,
+    private readonly engines: ReadonlyMap<EngineKind, Engine>,
+    private readonly clock: Clock,
+    private readonly log: Logger,
+  ) {}
+
+  report() {
+    return { hash: this.hash, inventory: this.inventory };
+  }
+
+  /** Asks every engine; true if anything changed. */
+  async refresh(signal: AbortSignal = new AbortController().signal): Promise<boolean> {
+    this.inventory.engines = await Promise.all(
+      [...this.engines.values()].map(async (engine) => {
+        const { version: found, models, unavailable = "" } = await engine.probe(signal);
+        return { kind: engine.kind, version: found, models, unavailable };
+      }),
+    );
+    const before = this.hash;
+    this.hash = inventoryHash(this.inventory);
+    return before !== this.hash;
+  }
+
+  /** Looks `ms` after the end of the look before, until `signal` aborts; `changed` hears of differences. Never rejects. */
+  async every(ms: number, signal: AbortSignal, changed: () => void): Promise<void> {
+    while (!signal.aborted) {
+      try {
+        await this.clock.sleep(ms, signal);
+        if ((await this.refresh(signal)) && !signal.aborted) changed();
+      } catch (err) {
+        if (!signal.aborted) this.log.error({ err }, "looking at the engines failed");
+      }
+    }
+  }
+}
