@@ -30,9 +30,9 @@ export function producesField(prompt: PromptSpec, field: string): "yes" | "no" |
   return properties.includes(field) ? "yes" : "no";
 }
 
-/** The mapped fields and the properties of the output schema: at least one of them makes an answer. */
+/** The mapped fields and the properties of the output schema: at least one of them makes an answer. Each once. */
 export function expectedFields(prompt: PromptSpec): string[] {
-  return [...Object.keys(prompt.fields), ...schemaProperties(prompt)];
+  return [...new Set([...Object.keys(prompt.fields), ...schemaProperties(prompt)])];
 }
 
 function schemaProperties(prompt: PromptSpec): string[] {

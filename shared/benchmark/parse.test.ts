@@ -234,3 +234,14 @@ test("a million braces or quotes are read at once", () => {
     ok: false,
   });
 });
+
+test("a field that is mapped and in the schema is named once", () => {
+  const twice: PromptSpec = {
+    ...prompt({}),
+    output: "json",
+    fields: { has_smoke: "smoke" },
+    outputSchema: { properties: { has_smoke: {}, note: {} } },
+  };
+  const parsed = parseOutput(twice, '{"other": 1}');
+  expect(parsed.ok ? "" : parsed.reason).toMatch(/expected fields has_smoke, note$/);
+});

@@ -46,8 +46,7 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
   const findings = new FindingList(options.lineOf ?? (() => 0));
   const media = new Map<string, string>();
   const source = await readOrRefuse(spec, options, findings);
-  if (!source)
-    return { items: [], media, findings: findings.all, absent: findings.all.at(-1)?.message ?? "absent" };
+  if (!source) return { items: [], media, findings: findings.all, absent: reasonOf(spec, findings) };
 
   const toItem = rowReader(spec, findings);
   const pictures = createPictureReader(options, spec.field, source.near, media, findings);
@@ -80,6 +79,14 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
   if (!findings.all.some((finding) => finding.severity === "error"))
     findings.warning(spec.field, `${absent}: not run`);
   return { items, media, findings: findings.all, absent };
+}
+
+const notRun = ({ id }: DatasetSpec): string => `: dataset ${id} is not run`;
+
+/** The last finding, which is why there is no source. */
+function reasonOf(spec: DatasetSpec, findings: FindingList): string {
+  const message = findings.all.at(-1)?.message ?? `${spec.id} is absent`;
+  return message.endsWith(notRun(spec)) ? message.slice(0, -notRun(spec).length) : message;
 }
 
 interface Source {
@@ -122,7 +129,7 @@ async function readSource(
     const message = located?.message ?? `${path} was not sent along`;
     if (located?.reason === "escapes")
       findings.error(spec.field, message, options.files && escapeHint(options.files));
-    else findings.warning(spec.field, `${message}: dataset ${spec.id} is not run`);
+    else findings.warning(spec.field, `${message}${notRun(spec)}`);
     return undefined;
   }
   if (located.outside) {

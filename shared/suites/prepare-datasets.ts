@@ -1,7 +1,13 @@
-/** Resolves every dataset of a suite: from ready manifests, inline items or files. */
+/**
+ * Resolves every dataset of a suite: from ready manifests, inline items or files.
+ *
+ * A client that sends manifests has looked at all the paths on its own machine. A dataset it did not send may lie on the
+ * coordinator; if it does not either, it is not run, and where its path would have led here is nobody's concern.
+ */
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
 import type { Item } from "../benchmark/item.js";
 import type { DatasetSpec, Suite } from "../benchmark/suite/suite-types.js";
+import { type FilePlace, locate } from "../datasets/locate.js";
 import { manifestBytes } from "../datasets/manifest.js";
 import { limitPictures } from "../datasets/pick.js";
 import { resolveDataset } from "../datasets/resolve-dataset.js";
@@ -23,10 +29,26 @@ export async function prepareDatasets(
   }
   if (datasets.every((dataset) => dataset.items.length === 0)) {
     const list = new FindingList(lineOf);
-    list.error("datasets", "no dataset of the suite has items", "check the paths, or give --root");
+    list.error("datasets", `no dataset of the suite has items: ${reasons(datasets)}`, hintFor(input.files));
     findings.push(...list.all);
   }
   return { datasets, findings };
+}
+
+/** Most datasets whose reasons are told. */
+const MAX_REASONS = 10;
+
+function reasons(datasets: readonly PreparedDataset[]): string {
+  const told = datasets.slice(0, MAX_REASONS).map(({ id, absent = `${id} has no items` }) => absent);
+  const more = datasets.length - told.length;
+  return [...new Set(told), ...(more > 0 ? [`${more} more`] : [])].join("; ");
+}
+
+function hintFor(files: FilePlace | undefined): string {
+  if (files?.kind === "local") {
+    return files.root === undefined ? "check the paths, or give --root" : "check the paths and --root";
+  }
+  return "send each dataset's items along as an input, as `sai apply` does, or put its files below the coordinator's storage.datasets_dir";
 }
 
 async function prepareOne(
@@ -39,8 +61,15 @@ async function prepareOne(
   const ready = input.manifests?.get(spec.id);
   if (ready) {
     const items = ready.items.map((item) => limitPictures(item, maxImages));
-    const findings = (ready.findings ?? []).map((finding) => ({ ...finding, line: lineOf(spec.field) }));
-    return { dataset: datasetOf(spec, items, new Map()), findings };
+    const findings = new FindingList(lineOf);
+    for (const warning of ready.warnings ?? []) findings.warning(spec.field, warning);
+    return { dataset: datasetOf(spec, items, new Map()), findings: findings.all };
+  }
+  if (await isNowhere(spec, input)) {
+    const findings = new FindingList(lineOf);
+    const absent = `${spec.path} was not sent along`;
+    findings.warning(spec.field, `${absent}: dataset ${spec.id} is not run`);
+    return { dataset: datasetOf(spec, [], new Map(), absent), findings: findings.all };
   }
   const resolved = await resolveDataset(spec, {
     sha256,
@@ -52,6 +81,14 @@ async function prepareOne(
     dataset: datasetOf(spec, resolved.items, resolved.media, resolved.absent),
     findings: resolved.findings,
   };
+}
+
+async function isNowhere(
+  { path }: DatasetSpec,
+  { files, manifests }: Pick<PrepareInput, "files" | "manifests">,
+): Promise<boolean> {
+  const fromClient = files?.kind === "within" && manifests !== undefined && manifests.size > 0;
+  return fromClient && path !== undefined && !(await locate(files, path)).ok;
 }
 
 function datasetOf(

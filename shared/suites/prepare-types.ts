@@ -18,8 +18,11 @@ export interface PrepareInput {
   available?: readonly AvailableModels[];
   /** Where paths of the suite lead. Absent: nowhere; then every path needs a ready manifest or prompt text. */
   files?: FilePlace;
-  /** Datasets somebody else has resolved already, by dataset id. They win over paths. */
-  manifests?: ReadonlyMap<string, { items: Item[]; findings?: Finding[] }>;
+  /**
+   * Datasets a client has resolved already, by dataset id, and what it warned of (without the field). They win over
+   * paths.
+   */
+  manifests?: ReadonlyMap<string, { items: Item[]; warnings?: readonly string[] }>;
   /** Texts of prompt files somebody else has read already, by prompt id. They win over paths. */
   promptFiles?: ReadonlyMap<string, string>;
 }

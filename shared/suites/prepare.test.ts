@@ -103,11 +103,45 @@ test("the coordinator, given the client's manifests, makes the client's plan", a
   expect(planOf(coordinator, "c1")).toEqual(planOf(client, "c1"));
 });
 
-test("it is an error if no dataset has items", async () => {
+test("datasets that a client did not send are not run, and its warnings are told once", async () => {
+  await put("images/a.jpg", await picture(8, 6));
+  const client = await prepare(FIRE);
+  const [, images] = client.datasets;
+  const warnings = [...client.findings.filter((f) => f.field === "datasets[1]").map((f) => f.message), "odd"];
+  const given = {
+    manifests: new Map([["images", { items: images?.items ?? [], warnings }]]),
+    files: { kind: "within" as const, dir: join(root, "elsewhere") },
+  };
+  const coordinator = await prepare(FIRE, given);
+  expect(told(coordinator)).toEqual([
+    "warning datasets[0]:11 test_sequences was not sent along: dataset test_sequences is not run",
+    "warning datasets[1]:12 the dataset images has no truth and no target: accuracy will be n/a",
+    "warning datasets[1]:12 odd",
+  ]);
+  expect(planOf(coordinator, "c1")).toEqual(planOf(client, "c1"));
+
+  const beyond = await prepare(FIRE.replace('"test_sequences"', "/etc/none.json"), given);
+  expect(told(beyond)[0]).toBe(
+    "warning datasets[0]:11 /etc/none.json was not sent along: dataset /etc/none.json is not run",
+  );
+  await put("elsewhere/test_sequences/s1/1.jpg", await picture(8, 6));
+  expect((await prepare(FIRE, given)).datasets[0]?.items).toHaveLength(1);
+});
+
+test("it is an error if no dataset has items; it says why of each, and what to do there", async () => {
+  await mkdir(join(root, "images"));
   const prepared = await prepare(FIRE);
   expect(prepared.ok).toBe(false);
-  expect(told(prepared)[0]).toBe("error datasets:10 no dataset of the suite has items");
+  const none = "error datasets:10 no dataset of the suite has items: ";
+  expect(told(prepared)[0]).toBe(`${none}test_sequences is not there below ${root}; images has no items`);
+  expect(prepared.findings[0]?.hint).toContain("--root");
   expect(() => planOf(prepared, "c1")).toThrow(RangeError);
+
+  const remote = await prepare(FIRE, { files: { kind: "within", dir: join(root, "none") } });
+  const where = "is not there below the coordinator's datasets folder (storage.datasets_dir)";
+  expect(told(remote)[0]).toBe(`${none}test_sequences ${where}; images ${where}`);
+  expect(remote.findings[0]?.hint).toContain("storage.datasets_dir");
+  expect(remote.findings[0]?.hint).not.toContain("--root");
 });
 
 const QA = `schema: sai/v1

@@ -37,7 +37,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
   const models = resolveModels(suite, input.modelMap, input.available, lineOf);
   const datasets = await prepareDatasets(suite, input, lineOf);
   const size = matrixSize(suite, prompts.prompts.length, models.models.length, datasets.datasets, lineOf);
-  const findings = errorsFirst([
+  const findings = onceEach([
     ...suiteFindings,
     ...size.findings,
     ...files.findings,
@@ -69,6 +69,12 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
 export function planOf(prepared: Prepared, campaign: string): Plan {
   if (!prepared.ok || !prepared.suite) throw new RangeError("a suite with errors has no plan");
   return makePlan({ ...prepared, suite: prepared.suite }, campaign);
+}
+
+/** Errors first; what a client warned of and what is found here again is told once. */
+function onceEach(findings: readonly Finding[]): Finding[] {
+  const seen = new Map(findings.map((f) => [JSON.stringify([f.severity, f.field, f.message]), f]));
+  return errorsFirst([...seen.values()]);
 }
 
 type Parts = Pick<Prepared, "suiteSha256" | "prompts" | "models"> & {
