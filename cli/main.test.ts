@@ -117,6 +117,7 @@ describe("precedence and failures", () => {
     expect(good.code).toBe(0);
     expect(good.out).toContain("engines.openai.api_key");
     expect(good.out + good.err).not.toContain(secret);
+    expect(good.out).toMatch(/engine openai +ok +https:\/\/api\.openai\.com\/v1: API key set; not asked/);
     expect(readdirSync(folder)).not.toContain(".sai");
   });
 });

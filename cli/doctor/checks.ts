@@ -8,14 +8,11 @@ import { type Config, formatProblem, type LoadConfigResult, type Port } from "..
 import { errorText } from "../../shared/runtime/errors.js";
 import { openClient } from "../connection.js";
 import type { Context } from "../context.js";
-import { formatBytes } from "../output/quantity.js";
+import { asTyped } from "../invocation.js";
+import { count, formatBytes } from "../output/quantity.js";
+import type { Check } from "./check.js";
 import { listOllama } from "./ollama.js";
-
-export interface Check {
-  name: string;
-  result: "ok" | "warn" | "fail";
-  detail: string;
-}
+import { checkOpenai } from "./openai.js";
 
 const OLDEST_NODE = [20, 11] as const;
 const LITTLE_DISK_BYTES = 1024 ** 3;
@@ -74,7 +71,7 @@ export async function networkChecks(context: Context, config: Config): Promise<C
     await portCheck("port for health", host, httpPort, running),
     ocrCheck(),
     await ollamaCheck(context, config.engines.ollama.baseUrl),
-    openaiCheck(config),
+    await checkOpenai(config.engines.openai, PROBE_TIMEOUT_MS, context.io.interrupt),
   ];
 }
 
@@ -87,10 +84,14 @@ async function coordinatorCheck(context: Context, address: string): Promise<Chec
   const client = openClient(timed, address);
   try {
     const s = await client.status();
-    const detail = `${address}: version ${s.version}, ${s.nodesReady} of ${s.nodes} nodes ready, ${s.campaignsActive} campaigns active`;
+    const detail = `${address}: version ${s.version}, ${s.nodesReady} of ${count(s.nodes, "node")} ready, ${count(s.campaignsActive, "campaign")} active`;
     return { name, result: s.nodesReady === 0 ? "warn" : "ok", detail };
   } catch (error) {
-    return { name, result: "warn", detail: `${errorText(error)}; \`sai dev\` starts one` };
+    return {
+      name,
+      result: "warn",
+      detail: asTyped(context.io.env, `${errorText(error)}; \`sai dev\` starts one`),
+    };
   } finally {
     client.close();
   }
@@ -135,11 +136,4 @@ async function ollamaCheck(context: Context, baseUrl: string): Promise<Check> {
   if (!found.ok) return { name: "engine ollama", result: "warn", detail: `${baseUrl}: ${found.reason}` };
   const models = found.models.length === 0 ? "no models; `ollama pull` gets one" : found.models.join(", ");
   return { name: "engine ollama", result: "ok", detail: `${baseUrl}: version ${found.version}, ${models}` };
-}
-
-function openaiCheck(config: Config): Check {
-  const { baseUrl, apiKey } = config.engines.openai;
-  const detail =
-    apiKey === undefined ? `${baseUrl}, no API key (local servers need none)` : `${baseUrl}, API key set`;
-  return { name: "engine openai", result: "ok", detail };
 }
