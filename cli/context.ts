@@ -5,6 +5,7 @@
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Random } from "../shared/runtime/random.js";
 import type { ExitCode } from "./exit.js";
+import { asTyped } from "./invocation.js";
 
 /** The terminal and the process as commands see them. */
 export interface Io {
@@ -52,7 +53,7 @@ export interface Context {
   exit(code: ExitCode): void;
 }
 
-/** A line on stderr, unless --quiet. */
+/** A line on stderr, unless --quiet; commands in it are shown as they are to be typed here. */
 export function say(context: Context, line: string): void {
-  if (!context.flags.quiet) context.io.err(`${line}\n`);
+  if (!context.flags.quiet) context.io.err(`${asTyped(context.io.env, line)}\n`);
 }

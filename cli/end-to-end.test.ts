@@ -122,7 +122,13 @@ test("list, get, samples and exports agree on one campaign", async () => {
   expect(exported.map((l) => JSON.parse(l))).toEqual(lines.map((l) => JSON.parse(l)));
   const limited = await sai(["result", "samples", id, "--limit", "2", "-o", "jsonl"]);
   expect(limited.out.trimEnd().split("\n")).toHaveLength(2);
-  expect(limited.err).toContain("there are more");
+  expect(limited.err).toContain("there are more: these are 2 of 6; --limit 6 shows all");
+  const whole = await sai(["result", "samples", id, "--limit", "6", "-o", "jsonl"]);
+  expect(whole.err).not.toContain("there are more");
+  const astray = await sai(["result", "export", id, "--output", "nowhere/cells.csv"]);
+  expect(astray.code).toBe(1);
+  expect(astray.err).toContain(`--output: the folder ${join(folder, "nowhere")} is not there`);
+  expect(existsSync(join(folder, "nowhere"))).toBe(false);
   const watched = await sai(["campaign", "watch", id, "-o", "jsonl"]);
   expect(JSON.parse(watched.out.trimEnd().split("\n").at(-1) ?? "")).toMatchObject({ id });
   const report = await sai(["result", "report", id, "--output", "report.html"]);
@@ -149,6 +155,9 @@ test("cancelling stops a long campaign, and waiting for it is exit 6", async () 
   expect(timed.code).toBe(3);
   expect((await sai(["campaign", "cancel", id])).code).toBe(0);
   expect((await sai(["campaign", "wait", id])).code).toBe(6);
+  const again = await sai(["campaign", "cancel", id]);
+  expect(again.err).toBe(`campaign ${id} had ended already (cancelled); nothing was cancelled\n`);
+  expect(again.code).toBe(0);
 });
 
 test("an unknown campaign is exit 1 with a hint", async () => {
@@ -198,6 +207,25 @@ test("run makes a suite of its flags and chooses metrics by the data", async () 
   expect(out).toMatch(/exact_match +scripted@accuracy-1 \[SIMULATED\] +1\.000/);
   expect(out).not.toContain("bbox_iou");
   expect(code).toBe(0);
+});
+
+test("run with a model nobody has speaks of the flag, not of a suite nobody wrote", async () => {
+  writeFileSync(join(folder, "one.jsonl"), '{"input":"2+2?","target":"4"}\n');
+  const { code, err } = await sai([
+    "run",
+    "--model",
+    "nosuch",
+    "--dataset",
+    "one.jsonl",
+    "--prompt",
+    "Answer:",
+  ]);
+  expect(err).toMatch(
+    /^error: --model nosuch: no reachable engine has it; .*\n +hint: write ENGINE:MODEL, such as ollama:nosuch$/m,
+  );
+  expect(err).toMatch(/^error: 1 error; nothing was submitted$/m);
+  expect(err).not.toMatch(/models\[|run:\d/);
+  expect(code).toBe(1);
 });
 
 test("run without a coordinator starts its own, says so, and keeps the report", async () => {

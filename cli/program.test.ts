@@ -21,6 +21,10 @@ test.each([
   ],
   [["run", "--model", "m"], "--dataset is missing"],
   [["dev", "--grpc-port", "http"], "--grpc-port: http is not a port"],
+  [
+    ["result", "samples", "c", "--status", "wrong"],
+    "--status: wrong is not one of ok, parse_error, refused, engine_error, timeout, oom, poison, cancelled",
+  ],
   [["result", "export", "c", "--as", "pdf"], "--as: pdf is not one of html, json, csv, jsonl"],
 ])("%j is a usage error: exit 2, an `error:` line, nothing on stdout", async (args, message) => {
   const { io, out, err } = captureIo({ env: { SAI_ADDRESS: NOBODY } });
@@ -28,6 +32,15 @@ test.each([
   expect(err()).toContain(message);
   expect(err()).toMatch(/^error: /m);
   expect(out()).toBe("");
+});
+
+test("a suite that is not there: said with where it was looked for, not with a code of the system", async () => {
+  const { io, err } = captureIo({ cwd: "/" });
+  expect(await runCli(["validate", "-f", "no/such.yaml"], io)).toBe(1);
+  expect(err()).toMatch(
+    /^error: there is no suite no\/such\.yaml\nhint: looked for \/no\/such\.yaml; `sai init`/,
+  );
+  expect(err()).not.toContain("ENOENT");
 });
 
 test("colours on stderr only on a terminal, and not with NO_COLOR or --no-color", async () => {

@@ -18,6 +18,7 @@ import { registerSuite } from "./commands/suite.js";
 import { registerVersion } from "./commands/version.js";
 import { type Context, type GlobalFlags, type Io, OUTPUT_FORMATS, PROGRESS_MODES } from "./context.js";
 import { EXIT, type ExitCode, errorLines, exitCodeOf, usageError } from "./exit.js";
+import { asTyped } from "./invocation.js";
 import { painter } from "./output/color.js";
 import { parseDuration } from "./output/quantity.js";
 
@@ -57,7 +58,8 @@ export async function runCli(argv: readonly string[], io: Io): Promise<ExitCode>
     }
     const paint = painter(io.errIsTty && io.env["NO_COLOR"] === undefined && !argv.includes("--no-color"));
     const verbose = argv.includes("-v") || argv.includes("--verbose");
-    for (const line of errorLines(error, verbose)) {
+    for (const raw of errorLines(error, verbose)) {
+      const line = raw.startsWith("hint:") ? asTyped(io.env, raw) : raw;
       io.err(
         `${line.replace(/^(error|cause|hint):/, (word) => paint(word, word === "error:" ? "red" : "bold"))}\n`,
       );
@@ -77,7 +79,7 @@ export function buildProgram(io: Io, bind: Bind): Command {
       writeOut: (text) => void io.out(text),
       writeErr: (text) => io.err(text),
       outputError: (text, write) =>
-        write(`${text.trimEnd()}\nhint: \`sai --help\` lists commands and flags\n`),
+        write(`${text.trimEnd()}\n${asTyped(io.env, "hint: `sai --help` lists commands and flags")}\n`),
       getOutHasColors: () => false,
       getErrHasColors: () => false,
     })

@@ -19,11 +19,14 @@ import {
 } from "./client.js";
 import { type Context, say } from "./context.js";
 import { painter } from "./output/color.js";
+import { count } from "./output/quantity.js";
 
 export interface SuiteSource {
   text: string;
   /** As shown in findings, such as `suite.yaml`. */
   label: string;
+  /** Puts a finding into the words of the flags the suite was made of; absent for a suite that somebody wrote. */
+  explain?: (finding: Finding) => Finding;
   files: NonNullable<PrepareInput["files"]>;
   modelMap: Readonly<Record<string, string>>;
 }
@@ -36,7 +39,11 @@ export async function prepareOrRefuse(
 ): Promise<Prepared> {
   const { text, files, modelMap } = source;
   const prepared = await prepareSuite({ text, files, modelMap, ...(available && { available }) });
-  printFindings(context, source.label, prepared.findings);
+  printFindings(
+    context,
+    source.label,
+    source.explain ? prepared.findings.map(source.explain) : prepared.findings,
+  );
   if (!prepared.ok) throw refusal(source.label, prepared.findings);
   return prepared;
 }
@@ -46,7 +53,7 @@ export function refusal(label: string, findings: readonly Finding[]): SaiError {
   const n = findings.filter((f) => f.severity === "error").length;
   return new SaiError(
     "invalid_argument",
-    `${n === 1 ? "1 error" : `${n} errors`} in ${label}; nothing was submitted`,
+    `${count(n, "error")}${label === "" ? "" : ` in ${label}`}; nothing was submitted`,
   );
 }
 
@@ -57,7 +64,7 @@ export function printFindings(context: Context, label: string, findings: readonl
     if (f.severity === "warning" && context.flags.quiet) continue;
     const word = paint(`${f.severity}:`, f.severity === "error" ? "red" : "yellow");
     const place = f.line > 0 ? `${label}:${f.line}` : label;
-    context.io.err(`${word} ${place}: ${f.field === "" ? "" : `${f.field}: `}${f.message}\n`);
+    context.io.err(`${word} ${[place, f.field, f.message].filter((part) => part !== "").join(": ")}\n`);
     if (f.hint !== "") context.io.err(`  ${paint("hint:", "bold")} ${f.hint}\n`);
   }
 }
@@ -144,9 +151,12 @@ export async function submit(
   const prepared = await prepareOrRefuse(context, source, await availableModels(client));
   const sent = await uploadMissing(client, prepared);
   if (sent.blobs > 0 && context.flags.verbose)
-    say(context, `uploaded ${sent.blobs} blobs, ${sent.bytes} bytes`);
+    say(context, `uploaded ${count(sent.blobs, "blob")}, ${count(sent.bytes, "byte")}`);
   const key = options.idempotencyKey ?? `cli-${context.io.random.id(24)}`;
   const campaign = await client.createCampaign(specOf(source, prepared, options.priority), key);
-  say(context, `campaign ${campaign.id} submitted: ${prepared.jobs} jobs, ${prepared.samples} samples`);
+  say(
+    context,
+    `campaign ${campaign.id} submitted: ${count(prepared.jobs, "job")}, ${count(prepared.samples, "sample")}`,
+  );
   return campaign;
 }

@@ -29,7 +29,11 @@ export async function readSuiteSource(context: Context, flags: SuiteFlags): Prom
   try {
     text = await readFile(path, "utf8");
   } catch (cause) {
-    throw new SaiError("not_found", `cannot read the suite ${file}`, { cause });
+    const missing = cause instanceof Error && "code" in cause && cause.code === "ENOENT";
+    if (!missing) throw new SaiError("not_found", `cannot read the suite ${file}`, { cause });
+    throw new SaiError("not_found", `there is no suite ${file}`, {
+      hint: `looked for ${path}; \`sai init\` writes a suite to start from`,
+    });
   }
   const root = flags.root === undefined ? undefined : resolve(context.io.cwd, flags.root);
   const near = relative(context.io.cwd, path);

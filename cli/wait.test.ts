@@ -1,4 +1,4 @@
-import { afterEach, expect, test } from "vitest";
+import { afterEach, expect, test, vi } from "vitest";
 import { Campaign, CampaignState } from "../shared/gen/sai/v1/campaign.js";
 import { toServiceError } from "../shared/rpc/status.js";
 import { type ErrorCode, SaiError } from "../shared/runtime/errors.js";
@@ -80,6 +80,44 @@ test("a campaign that nothing can run is given up, with the reason, where no nod
     code: "failed_precondition",
     message: "nothing here can run it: j0000: no node has ollama",
   });
+});
+
+test("a wait that is stalled says why, once, and goes on", async () => {
+  const { io, err } = captureIo();
+  const reason = "no node has ollama";
+  const stalled = (call: WatchCall) => send(call, CampaignState.RUNNING, [`j0: ${reason}`, `j1: ${reason}`]);
+  let watch: WatchCall | undefined;
+  const client = await watched([
+    (call) => {
+      watch = call;
+      stalled(call);
+    },
+  ]);
+  const wait = waitForEnd(testContext(io).context, client, "c1", { noticeMs: 20 });
+  await vi.waitFor(() => expect(err()).toContain("waiting: "), 10_000);
+  if (!watch) throw new Error("nobody watched");
+  send(watch, CampaignState.RUNNING);
+  stalled(watch);
+  await new Promise((resolve) => setTimeout(resolve, 100));
+  send(watch, CampaignState.SUCCEEDED);
+  watch.end();
+  expect((await wait).state).toBe(CampaignState.SUCCEEDED);
+  expect(err()).toBe(
+    `waiting: ${reason} (2 jobs)\nhint: a node that can run it may still join; Ctrl-C or --timeout ends the wait\n`,
+  );
+});
+
+test("a stall that passes in time is not spoken of", async () => {
+  const { io, err } = captureIo();
+  const client = await watched([
+    (call) => {
+      send(call, CampaignState.RUNNING, ["j0: no node has ollama"]);
+      send(call, CampaignState.SUCCEEDED);
+      call.end();
+    },
+  ]);
+  await waitForEnd(testContext(io).context, client, "c1", { noticeMs: 60_000 });
+  expect(err()).toBe("");
 });
 
 test("an interrupt is exit 130 and says that the campaign goes on", async () => {

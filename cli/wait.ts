@@ -5,19 +5,22 @@
 
 import { SaiError } from "../shared/runtime/errors.js";
 import { type Campaign, CampaignState, type Client } from "./client.js";
-import { type Context, say } from "./context.js";
+import type { Context } from "./context.js";
 import { CliExit, EXIT, type ExitCode } from "./exit.js";
 import { createProgress } from "./output/progress.js";
-import { campaignState, isTerminal } from "./output/words.js";
+import { campaignState, isTerminal, waitingReasons } from "./output/words.js";
 
 const FIRST_PAUSE_MS = 250;
 const MAX_PAUSE_MS = 5000;
+const STALL_NOTICE_MS = 5000;
 
 export interface WaitLimits {
   /** For the whole wait; absent: none. */
   timeoutMs?: number | undefined;
   /** How long nothing of it may run for want of a node that can; absent: for ever, a node may still join. */
   stalledMs?: number | undefined;
+  /** After how long of that the wait says so, once; default 5 s. */
+  noticeMs?: number | undefined;
 }
 
 /**
@@ -28,15 +31,21 @@ export async function waitForEnd(
   context: Context,
   client: Client,
   id: string,
-  { timeoutMs, stalledMs }: WaitLimits = {},
+  { timeoutMs, stalledMs, noticeMs = STALL_NOTICE_MS }: WaitLimits = {},
 ): Promise<Campaign> {
   const { clock, interrupt } = context.io;
   const timeUp = new AbortController();
   const cancelTimer = timeoutMs === undefined ? () => {} : clock.after(timeoutMs, () => timeUp.abort());
   const progress = createProgress(context);
-  const stall = stallTimer(context, stalledMs, () => timeUp.abort());
   let pauseMs = FIRST_PAUSE_MS;
   let last: Campaign | undefined;
+  const stall = stallTimer(context, stalledMs, () => timeUp.abort());
+  // Whoever waits for a node should know that, and that the wait has no end of its own.
+  const notice = stallTimer(context, stalledMs === undefined ? noticeMs : undefined, () =>
+    progress.note(
+      `waiting: ${waitingReasons(last?.waiting ?? []).join("; ")}\nhint: a node that can run it may still join; Ctrl-C or --timeout ends the wait`,
+    ),
+  );
   try {
     for (;;) {
       try {
@@ -45,12 +54,13 @@ export async function waitForEnd(
           pauseMs = FIRST_PAUSE_MS;
           progress.update(campaign);
           stall.update(campaign.waiting.length > 0);
+          notice.update(campaign.waiting.length > 0);
           if (isTerminal(campaign.state)) return campaign;
         }
       } catch (error) {
         if (interrupt.aborted || !isPassing(error) || last === undefined) throw error;
         if (pauseMs === FIRST_PAUSE_MS)
-          say(context, `the coordinator does not answer; still waiting for ${id}`);
+          progress.note(`the coordinator does not answer; still waiting for ${id}`);
       }
       if (timeUp.signal.aborted) break;
       await clock.sleep(pauseMs, AbortSignal.any([interrupt, timeUp.signal])).catch(() => {});
@@ -58,9 +68,13 @@ export async function waitForEnd(
       if (timeUp.signal.aborted) break;
     }
     if (stall.over()) {
-      throw new SaiError("failed_precondition", `nothing here can run it: ${last?.waiting.join("; ")}`, {
-        hint: "`sai doctor` shows which engines this machine has",
-      });
+      throw new SaiError(
+        "failed_precondition",
+        `nothing here can run it: ${waitingReasons(last?.waiting ?? []).join("; ")}`,
+        {
+          hint: "`sai doctor` shows which engines this machine has",
+        },
+      );
     }
     throw new CliExit(
       EXIT.waitTimedOut,
@@ -77,11 +91,12 @@ export async function waitForEnd(
   } finally {
     cancelTimer();
     stall.update(false);
+    notice.update(false);
     progress.end();
   }
 }
 
-/** Calls `end` when `update(true)` was not followed by `update(false)` for `ms`. */
+/** Calls `end`, once, when `update(true)` was not followed by `update(false)` for `ms`. */
 function stallTimer(context: Context, ms: number | undefined, end: () => void) {
   let cancel: (() => void) | undefined;
   let over = false;
@@ -91,7 +106,7 @@ function stallTimer(context: Context, ms: number | undefined, end: () => void) {
       if (!stalled) {
         cancel?.();
         cancel = undefined;
-      } else if (ms !== undefined) {
+      } else if (ms !== undefined && !over) {
         cancel ??= context.io.clock.after(ms, () => {
           over = true;
           end();
@@ -114,6 +129,7 @@ export function exitCodeForState(state: CampaignState): ExitCode {
 export function endLine(campaign: Campaign): string {
   const { samples = 0, samplesDone = 0, samplesFailed = 0 } = campaign.progress ?? {};
   const failed = samplesFailed > 0 ? `, ${samplesFailed} failed` : "";
+  const noun = samples === 1 ? "sample" : "samples";
   const reason = campaign.reason === "" ? "" : `: ${campaign.reason}`;
-  return `campaign ${campaign.id} ${campaignState(campaign.state)}${reason} (${samplesDone}/${samples} samples${failed})`;
+  return `campaign ${campaign.id} ${campaignState(campaign.state)}${reason} (${samplesDone}/${samples} ${noun}${failed})`;
 }

@@ -7,7 +7,7 @@ import { CliExit, EXIT, usageError } from "../exit.js";
 import { painter } from "../output/color.js";
 import { type Listing, printOne, printRows } from "../output/print.js";
 import { tableLines } from "../output/table.js";
-import { campaignState, isTerminal, stateColor, time } from "../output/words.js";
+import { campaignState, isTerminal, stateColor, time, waitingReasons } from "../output/words.js";
 import type { Bind } from "../program.js";
 import { endLine, exitCodeForState, waitForEnd } from "../wait.js";
 
@@ -50,6 +50,14 @@ export function registerCampaign(program: Command, bind: Bind): void {
     .action(
       bind((context, [id = ""]) =>
         withClient(context, async (client) => {
+          const before = await client.getCampaign(id);
+          if (isTerminal(before.state)) {
+            say(
+              context,
+              `campaign ${id} had ended already (${campaignState(before.state)}); nothing was cancelled`,
+            );
+            return printCampaign(context, before);
+          }
           const campaign = await client.cancelCampaign(id);
           if (context.flags.wait && !isTerminal(campaign.state)) {
             return printCampaign(
@@ -118,7 +126,7 @@ export async function printCampaign(context: Context, campaign: Campaign): Promi
         ["samples", `${done(campaign.progress)}, ${campaign.progress?.samplesFailed ?? 0} failed`],
         ["created", time(campaign.createTime)],
         ["ended", time(campaign.endTime)],
-        ["waiting", campaign.waiting.join("; ")],
+        ["waiting", waitingReasons(campaign.waiting).join("; ")],
         ["simulated", campaign.simulated ? "SIMULATED: numbers do not come from a model" : ""],
       ];
       const lines = facts

@@ -6,6 +6,7 @@ import { createShutdown } from "../../shared/runtime/shutdown.js";
 import { requireConfig } from "../config.js";
 import { type Context, say } from "../context.js";
 import { usageError } from "../exit.js";
+import { asTyped } from "../invocation.js";
 import { quietLogger, startLocal } from "../local.js";
 import { painter } from "../output/color.js";
 import type { Bind } from "../program.js";
@@ -89,8 +90,8 @@ async function dev(context: Context, _: string[], flags: PortFlags): Promise<voi
         `  data    ${config.dataDir}`,
         "",
         "next, in another terminal:",
-        `  sai init && sai apply -f suite.yaml --wait${flag}`,
-        `  sai node list${flag}`,
+        asTyped(context.io.env, `  sai init && sai apply -f suite.yaml --wait${flag}`),
+        asTyped(context.io.env, `  sai node list${flag}`),
         "Ctrl-C stops it.",
         "",
       ].join("\n"),

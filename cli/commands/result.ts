@@ -1,7 +1,9 @@
 /** `sai result table|samples|export|report`: what a campaign found. */
-import { join, resolve } from "node:path";
+import { stat } from "node:fs/promises";
+import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
-import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { isStatus, type ResultRecord, STATUSES, type Status } from "../../shared/benchmark/record.js";
+import { SaiError } from "../../shared/runtime/errors.js";
 import { type Client, Summary } from "../client.js";
 import { requireConfig } from "../config.js";
 import { withClient } from "../connection.js";
@@ -33,7 +35,7 @@ export function registerResult(program: Command, bind: Bind): void {
     .command("samples <campaign>")
     .description("result records, one a sample; -o jsonl prints them whole")
     .option("--job <id>", "only this job's")
-    .option("--status <status>", "only these, such as ok, parse_error, engine_error")
+    .option("--status <status>", `only these: ${STATUSES.join(", ")}`)
     .option("--limit <n>", "at most so many", "50")
     .action(
       bind<SampleOptions>((context, [id = ""], options) =>
@@ -49,6 +51,7 @@ export function registerResult(program: Command, bind: Bind): void {
       bind<{ as?: string; output?: string }>((context, [id = ""], options) =>
         withClient(context, async (client) => {
           const format = exportFormat(options.as ?? formatByEnding(options.output) ?? "jsonl");
+          await requireFolder(context, options.output);
           if (options.output !== undefined) return saveExport(context, client, id, format, options.output);
           for await (const chunk of client.exportResult(id, format)) await context.io.out(chunk);
         }),
@@ -61,6 +64,7 @@ export function registerResult(program: Command, bind: Bind): void {
     .action(
       bind<{ output?: string }>((context, [id = ""], options) =>
         withClient(context, async (client) => {
+          await requireFolder(context, options.output);
           const path = options.output ?? reportPath(requireConfig(context, false).config.dataDir, id);
           await saveExport(context, client, id, "html", path);
           await context.io.out(`${path}\n`);
@@ -72,6 +76,18 @@ export function registerResult(program: Command, bind: Bind): void {
 /** Where reports lie unless the user says otherwise; relative to the working folder. */
 export const reportPath = (dataDir: string, campaign: string): string =>
   join(dataDir, "reports", `${campaign.replace(/[^A-Za-z0-9._-]/g, "_")}.html`);
+
+/** A folder that is not there is rather misspelt than wished for. */
+async function requireFolder(context: Context, output: string | undefined): Promise<void> {
+  if (output === undefined) return;
+  const folder = dirname(resolve(context.io.cwd, output));
+  const found = await stat(folder).catch(() => undefined);
+  if (!found?.isDirectory()) {
+    throw new SaiError("failed_precondition", `--output: the folder ${folder} is not there`, {
+      hint: "make it, or name another",
+    });
+  }
+}
 
 /** The summary as text, or its JSON. */
 export async function printSummary(context: Context, summary: Summary): Promise<void> {
@@ -96,6 +112,9 @@ async function samples(context: Context, client: Client, id: string, options: Sa
   const limit = Number(options.limit);
   if (!Number.isInteger(limit) || limit < 1)
     throw usageError(`--limit: ${options.limit} is not a positive number`);
+  if (options.status !== undefined && !isStatus(options.status)) {
+    throw usageError(`--status: ${options.status} is not one of ${STATUSES.join(", ")}`);
+  }
   const records: ResultRecord[] = [];
   let pageToken = "";
   do {
@@ -110,7 +129,29 @@ async function samples(context: Context, client: Client, id: string, options: Sa
     pageToken = page.nextPageToken;
   } while (pageToken !== "" && records.length < limit);
   await printRows(context, records, LISTING);
-  if (pageToken !== "") say(context, `there are more; --limit ${limit * 10} shows them`);
+  if (pageToken !== "") {
+    const all = recordsIn(await client.summary(id), options);
+    say(context, `there are more: these are ${records.length} of ${all}; --limit ${all} shows all`);
+  }
+}
+
+/** How many records of a job (else of all) have a status (else any). */
+function recordsIn(summary: Summary, { job, status }: { job?: string; status?: string }): number {
+  const cells = summary.cells.filter((cell) => job === undefined || cell.job === job);
+  return cells.reduce((sum, { counts }) => {
+    if (counts === undefined) return sum;
+    const of: { [status in Status]: number } = {
+      ok: counts.ok,
+      parse_error: counts.parseError,
+      refused: counts.refused,
+      engine_error: counts.engineError,
+      timeout: counts.timeout,
+      oom: counts.oom,
+      poison: counts.poison,
+      cancelled: counts.cancelled,
+    };
+    return sum + STATUSES.filter((s) => status === undefined || s === status).reduce((n, s) => n + of[s], 0);
+  }, 0);
 }
 
 const LISTING: Listing<ResultRecord> = {

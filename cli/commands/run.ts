@@ -6,6 +6,7 @@ import { mkdtemp, readFile, rm, stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import type { Command } from "commander";
+import type { Finding } from "../../shared/benchmark/finding.js";
 import { parseModelTarget } from "../../shared/benchmark/models.js";
 import { ENGINE_KINDS } from "../../shared/benchmark/plan.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -18,6 +19,7 @@ import { type Context, say } from "../context.js";
 import { usageError } from "../exit.js";
 import { finish } from "../finish.js";
 import { nodeReady, quietLogger, startLocal } from "../local.js";
+import { clip } from "../output/width.js";
 import type { Bind } from "../program.js";
 import { type SuiteSource, submit } from "../submit.js";
 import { parseModelMap } from "../suite-source.js";
@@ -189,7 +191,27 @@ async function adhocSource(context: Context, flags: RunFlags): Promise<SuiteSour
   const first = JSON.stringify(adhocSuite(adhoc, ["latency"]));
   const prepared = await prepareSuite({ text: first, files, modelMap });
   const metrics = metricsFor(prepared.datasets.flatMap((dataset) => dataset.items));
-  return { text: JSON.stringify(adhocSuite(adhoc, metrics), null, 2), label: "run", files, modelMap };
+  return {
+    text: JSON.stringify(adhocSuite(adhoc, metrics), null, 2),
+    label: "",
+    files,
+    modelMap,
+    explain: inFlags({ models, prompts, datasets, metrics: flags.metric }),
+  };
+}
+
+/** Findings about the suite that `run` made, which nobody wrote: they name the flag, not a field and a line. */
+function inFlags(given: { [field: string]: readonly string[] }): (finding: Finding) => Finding {
+  return (finding) => {
+    const [, list = "", index = ""] = /^(\w+)\[(\d+)\]/.exec(finding.field) ?? [];
+    const value = given[list]?.[Number(index)];
+    const field = value === undefined ? "" : `--${list.replace(/s$/, "")} ${clip(value, 60)}`;
+    if (list !== "models" || value === undefined || finding.severity !== "error")
+      return { ...finding, field, line: 0 };
+    // A model's own flag takes the engine: no need for a map beside it.
+    const hint = `write ENGINE:MODEL, such as ollama:${value}`;
+    return { ...finding, field, line: 0, message: finding.message.replace(`the model ${value}`, "it"), hint };
+  };
 }
 
 /** `ollama:qwen2.5vl:7b` is shown as `qwen2.5vl:7b`; options after `?` stay out of the id. */

@@ -8,7 +8,7 @@ import { EXIT, usageError } from "../exit.js";
 import { type FinishOptions, finish } from "../finish.js";
 import { painter } from "../output/color.js";
 import { printOne } from "../output/print.js";
-import { formatBytes } from "../output/quantity.js";
+import { count, formatBytes } from "../output/quantity.js";
 import { renderedLines } from "../output/rendered-text.js";
 import type { Bind } from "../program.js";
 import { availableModels, blobsOf, prepareOrRefuse, printFindings, submit } from "../submit.js";
@@ -71,7 +71,9 @@ async function validate(context: Context, _: string[], flags: SuiteFlags & { sho
     json: { ok, findings, jobs, samples, messages },
     name: prepared.suite?.name ?? "",
     text: () => [
-      ok ? `${source.label}: ok, ${jobs} jobs, ${samples} samples` : `${source.label}: not valid`,
+      ok
+        ? `${source.label}: ok, ${count(jobs, "job")}, ${count(samples, "sample")}`
+        : `${source.label}: not valid`,
       ...messages.flatMap((message) => renderedLines(message, paint)),
     ],
   });
@@ -95,7 +97,7 @@ async function apply(context: Context, _: string[], flags: ApplyFlags): Promise<
         json: { dryRun: true, jobs, samples, suiteSha256, uploads: missing.length, uploadBytes: bytes },
         name: prepared.suite?.name ?? "",
         text: () => [
-          `${source.label}: would submit ${jobs} jobs, ${samples} samples; ${missing.length} uploads, ${formatBytes(bytes)}`,
+          `${source.label}: would submit ${count(jobs, "job")}, ${count(samples, "sample")}; ${count(missing.length, "upload")}, ${formatBytes(bytes)}`,
         ],
       });
     }

@@ -12,9 +12,10 @@ import { printSummary, reportPath, saveExport } from "../commands/result.js";
 import { requireConfig } from "../config.js";
 import { openClient } from "../connection.js";
 import { type Context, say } from "../context.js";
+import { asTyped } from "../invocation.js";
 import { nodeReady, quietLogger, startLocal } from "../local.js";
 import { painter } from "../output/color.js";
-import { formatDuration } from "../output/quantity.js";
+import { count, formatDuration } from "../output/quantity.js";
 import { submit } from "../submit.js";
 import { exitCodeForState, waitForEnd } from "../wait.js";
 import { demoImages } from "./images.js";
@@ -36,11 +37,14 @@ export async function runDemo(context: Context, seed: number): Promise<void> {
     const folder = resolve(context.io.cwd, userConfig.dataDir, "demo");
     const images = await demoImages(seed, IMAGES_PER_LEVEL);
     const { suitePath, suiteText } = await writeDemoFiles(folder, images);
-    say(context, `drew ${images.length} pictures into ${relative(context.io.cwd, join(folder, "images"))}`);
+    say(
+      context,
+      `drew ${count(images.length, "picture")} into ${relative(context.io.cwd, join(folder, "images"))}`,
+    );
     const local = await startLocal(context, config, log.logger);
     say(
       context,
-      `started a coordinator on ${local.coordinator.apiAddress} and an agent with ${WORKERS} workers`,
+      `started a coordinator on ${local.coordinator.apiAddress} and an agent with ${count(WORKERS, "worker")}`,
     );
     const client = openClient(context, local.coordinator.apiAddress);
     try {
@@ -108,16 +112,21 @@ async function baseline(
 }
 
 async function closing(context: Context, report: string, suite: string, tookMs: number): Promise<void> {
+  const next: [string, string][] = [
+    ["sai dev", "keep a coordinator and an agent running"],
+    [`sai apply -f ${suite} --wait`, "the same campaign on it"],
+    ["sai init", "a commented suite of your own"],
+    ["sai doctor", "which engines this machine has"],
+  ];
+  const typed = next.map(([command]) => asTyped(context.io.env, command));
+  const width = Math.max(...typed.map((command) => command.length));
   const lines = [
     "",
     `report: ${report}`,
     `took ${formatDuration(tookMs)}`,
     "",
     "what to try next:",
-    "  sai dev                                   keep a coordinator and an agent running",
-    `  sai apply -f ${suite} --wait   the same campaign on it`,
-    "  sai init                                  a commented suite of your own",
-    "  sai doctor                                which engines this machine has",
+    ...next.map(([, what], i) => `  ${(typed[i] ?? "").padEnd(width)}  ${what}`),
   ];
   if (context.flags.output === "table" || context.flags.output === "wide") {
     await context.io.out(`${lines.join("\n")}\n`);

@@ -5,6 +5,7 @@
  */
 import { dump } from "js-yaml";
 import type { Context } from "../context.js";
+import { asTyped } from "../invocation.js";
 import { painter } from "./color.js";
 import { type Column, tableLines } from "./table.js";
 
@@ -32,7 +33,7 @@ export async function printRows<Row>(
     );
   if (output === "yaml") return context.io.out(dump(rows.map(listing.json)));
   if (rows.length === 0) {
-    context.io.err(`${listing.none}\n`);
+    context.io.err(`${asTyped(context.io.env, listing.none)}\n`);
     return;
   }
   const paint = painter(context.flags.color && context.io.outIsTty);

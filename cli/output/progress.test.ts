@@ -91,3 +91,22 @@ test("what a running campaign waits for is said", () => {
   const waiting = { ...campaign(0), waiting: ["no agent has the engine ollama"] };
   expect(progressLines(waiting, 0, 100, painter(false)).at(-1)).toContain("no agent has the engine ollama");
 });
+
+test("on a terminal a note stands above what is redrawn, and is never drawn over", () => {
+  let text = "";
+  const progress = ttyProgress(
+    (part) => {
+      text += part;
+    },
+    () => 0,
+    () => 80,
+    painter(false),
+  );
+  progress.update(campaign(1));
+  const before = text.length;
+  progress.note("waiting: no node");
+  const added = text.slice(before);
+  expect(added.startsWith("\u001b[2A\u001b[0Jwaiting: no node\n")).toBe(true);
+  expect(added.split("\u001b[2A")).toHaveLength(2);
+  expect(added).toContain("running: 1/40 samples");
+});

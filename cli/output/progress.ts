@@ -7,7 +7,7 @@ import type { Context } from "../context.js";
 import { type Paint, painter } from "./color.js";
 import { formatDuration } from "./quantity.js";
 import { clip, pad } from "./width.js";
-import { campaignState } from "./words.js";
+import { campaignState, waitingReasons } from "./words.js";
 
 const PLAIN_INTERVAL_MS = 10_000;
 const REDRAW_INTERVAL_MS = 100;
@@ -16,6 +16,8 @@ const BAR = 24;
 
 export interface Progress {
   update(campaign: Campaign): void;
+  /** Text for the reader, above whatever is redrawn. */
+  note(text: string): void;
   /** Leaves the last state on the screen and stops drawing. */
   end(): void;
 }
@@ -24,7 +26,9 @@ export interface Progress {
 export function createProgress(context: Context): Progress {
   const { flags, io } = context;
   const mode = flags.progress === "auto" ? (io.errIsTty ? "tty" : "plain") : flags.progress;
-  if (mode === "none" || flags.quiet) return { update: () => {}, end: () => {} };
+  if (flags.quiet) return { update: () => {}, note: () => {}, end: () => {} };
+  const note = (text: string) => io.err(`${text}\n`);
+  if (mode === "none") return { update: () => {}, note, end: () => {} };
   const now = () => io.clock.nowMs();
   if (mode === "plain") return plainProgress((line) => io.err(`${line}\n`), now);
   const paint = painter(flags.color && io.errIsTty);
@@ -50,6 +54,7 @@ export function plainProgress(line: (text: string) => void, now: () => number): 
       lastMs = at;
       line(totalsLine(campaign, at - startMs));
     },
+    note: line,
     end() {},
   };
 }
@@ -65,6 +70,7 @@ export function ttyProgress(
   let drawn = 0;
   let lastMs = Number.NEGATIVE_INFINITY;
   let pending: Campaign | undefined;
+  let last: Campaign | undefined;
   const draw = (campaign: Campaign) => {
     const width = Math.max(20, columns() - 1);
     const lines = progressLines(campaign, now() - startMs, width, paint);
@@ -76,8 +82,15 @@ export function ttyProgress(
   };
   return {
     update(campaign) {
+      last = campaign;
       if (now() - lastMs >= REDRAW_INTERVAL_MS) draw(campaign);
       else pending = campaign;
+    },
+    note(text) {
+      const up = drawn === 0 ? "" : `\u001b[${drawn}A\u001b[0J`;
+      write(`${up}${text}\n`);
+      drawn = 0;
+      if (last) draw(last);
     },
     end() {
       if (pending) draw(pending);
@@ -105,7 +118,9 @@ export function progressLines(campaign: Campaign, elapsedMs: number, width: numb
 /** One line such as `running: 42/180 samples, 3 failed, 12 s`. */
 export function totalsLine(campaign: Campaign, elapsedMs: number): string {
   const { samples = 0, samplesDone = 0, samplesFailed = 0 } = campaign.progress ?? {};
-  const parts = [samples > 0 ? `${samplesDone}/${samples} samples` : "planning"];
+  const parts = [
+    samples > 0 ? `${samplesDone}/${samples} ${samples === 1 ? "sample" : "samples"}` : "planning",
+  ];
   if (samplesFailed > 0) parts.push(`${samplesFailed} failed`);
   parts.push(formatDuration(elapsedMs));
   parts.push(...stalled(campaign));
@@ -115,7 +130,7 @@ export function totalsLine(campaign: Campaign, elapsedMs: number): string {
 /** Why nothing happens, while nothing happens; that some shards wait behind others is the ordinary course. */
 function stalled(campaign: Campaign): string[] {
   const running = campaign.progress?.samplesRunning ?? 0;
-  return campaign.state === CampaignState.RUNNING && running === 0 ? campaign.waiting : [];
+  return campaign.state === CampaignState.RUNNING && running === 0 ? waitingReasons(campaign.waiting) : [];
 }
 
 function bar(done: number, all: number, paint: Paint): string {

@@ -8,6 +8,18 @@ export const campaignState = (state: CampaignState): string =>
     .replace(/^CAMPAIGN_STATE_/, "")
     .toLowerCase();
 
+/** Why jobs wait, each reason once: `j0000: no node has ollama`, `no node has ollama (50 jobs)`. */
+export function waitingReasons(waiting: readonly string[]): string[] {
+  const jobs = new Map<string, string[]>();
+  for (const text of waiting) {
+    const reason = text.replace(/^[^:]+: /, "");
+    jobs.set(reason, [...(jobs.get(reason) ?? []), text]);
+  }
+  return [...jobs].map(([reason, all]) =>
+    all.length === 1 ? (all[0] ?? "") : `${reason} (${all.length} jobs)`,
+  );
+}
+
 /** True when nothing will change any more. */
 export const isTerminal = (state: CampaignState): boolean =>
   state === CampaignState.SUCCEEDED ||
