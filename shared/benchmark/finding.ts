@@ -45,7 +45,15 @@ export class FindingList {
       const n = this.dropped[severity];
       return n === 0
         ? []
-        : [{ severity, field: "", line: 0, message: `${n} more ${severity}s like these`, hint: "" }];
+        : [
+            {
+              severity,
+              field: "",
+              line: 0,
+              message: n === 1 ? `1 more ${severity} like these` : `${n} more ${severity}s like these`,
+              hint: "",
+            },
+          ];
     };
     return [...this.kept, ...more("error"), ...more("warning")];
   }

@@ -9,6 +9,8 @@ test.each([
   ["max_token", 'did you mean "max_tokens"?'],
   ["sede", 'did you mean "seed"?'],
   ["topp", 'did you mean "top_p"?'],
+  ["temp", 'did you mean "temperature"?'],
+  ["to", 'did you mean "top_p"?'],
   ["banana", ""],
   ["x", ""],
   ["", ""],

@@ -1,9 +1,9 @@
 /** "Did you mean": the nearest known name, for findings about unknown ones. */
 
-/** `did you mean "temperature"?`, or "" when no candidate is near (a third of the letters may differ, at most 3). */
+/** `did you mean "temperature"?`, or "" when no candidate is near (a third of the letters may differ, at most 3) or begins so. */
 export function suggestion(name: string, candidates: Iterable<string>): string {
   const wanted = name.toLowerCase();
-  let best: { candidate: string; distance: number } | undefined;
+  let best: Near | undefined;
   for (const candidate of candidates) {
     const limit = best?.distance ?? 1 + Math.min(3, Math.max(1, Math.floor(wanted.length / 3)));
     if (Math.abs(candidate.length - wanted.length) >= limit) continue;
@@ -12,7 +12,19 @@ export function suggestion(name: string, candidates: Iterable<string>): string {
       best = { candidate, distance };
     }
   }
+  if (wanted.length >= 2)
+    best ??= shortest([...candidates].filter((c) => c.toLowerCase().startsWith(wanted)));
   return best ? `did you mean ${JSON.stringify(best.candidate)}?` : "";
+}
+
+interface Near {
+  candidate: string;
+  distance: number;
+}
+
+function shortest(candidates: readonly string[]): Near | undefined {
+  const [candidate] = candidates.toSorted((a, b) => a.length - b.length);
+  return candidate === undefined ? undefined : { candidate, distance: candidate.length };
 }
 
 /** Optimal string alignment distance: insert, delete, replace, swap neighbours. Names over 128 letters are far. */

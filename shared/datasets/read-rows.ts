@@ -59,7 +59,7 @@ function lineRows(text: string, shown: string, problem: Problem): Row[] | undefi
       rows.push({ value: parsed.value, ordinal: rows.length, place: `${shown} line ${index + 1}` });
     else if (++bad <= 10) problem(` line ${index + 1}: ${parsed.problem}`);
   });
-  if (bad > 10) problem(`: ${bad - 10} more lines are no JSON`);
+  if (bad > 10) problem(`: ${bad === 11 ? "1 more line is" : `${bad - 10} more lines are`} no JSON`);
   return bad === 0 ? rows : undefined;
 }
 

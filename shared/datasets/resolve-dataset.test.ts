@@ -135,6 +135,8 @@ test("every malformed line is reported, the first ten by number", async () => {
   const lines = told(await resolve({ path: "x.jsonl" }));
   expect(lines).toHaveLength(11);
   expect(lines.at(-1)).toBe("error: x.jsonl: 15 more lines are no JSON");
+  await put("x.jsonl", "{\n".repeat(11));
+  expect(told(await resolve({ path: "x.jsonl" })).at(-1)).toBe("error: x.jsonl: 1 more line is no JSON");
 });
 
 test("SAI rows: groups, sequences, sizes read from the file, missing pictures", async () => {

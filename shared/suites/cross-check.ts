@@ -63,7 +63,8 @@ async function checkRendering(
   }
   const [first] = failures;
   if (first) {
-    const others = failures.length > 1 ? ` (and ${failures.length - 1} more items)` : "";
+    const more = failures.length - 1;
+    const others = more === 0 ? "" : ` (and ${more} more ${more === 1 ? "item" : "items"})`;
     findings.error(
       field,
       `prompt ${prompt.id} cannot be rendered for item ${first.item.id} of dataset ${dataset.id}${others}: ${first.message}`,

@@ -209,7 +209,7 @@ test("a variable that rows lack is an error that names it, the item and how many
   const prepared = await prepare(QA);
   expect(prepared.ok).toBe(false);
   expect(told(prepared)).toEqual([
-    "error prompts[0]:4 prompt ask cannot be rendered for item 1 of dataset qa (and 1 more items): undefined variable: question, line:1, col:4",
+    "error prompts[0]:4 prompt ask cannot be rendered for item 1 of dataset qa (and 1 more item): undefined variable: question, line:1, col:4",
   ]);
   expect(prepared.rendered(5).map(({ item }) => item)).toEqual(["0"]);
 });

@@ -25,7 +25,9 @@ export function readEntries<T extends { id: string }>(
     const fields = typeof value === "string" ? undefined : new Fields(field, value, root.findings);
     const entry = read(fields ?? String(value), field);
     fields?.close();
-    if (!entry || !checkName(field, entry.id, root.findings)) return [];
+    const idField = ["id", "name"].find((name) => fields?.raw(name) === entry?.id);
+    const idAt = idField === undefined ? field : `${field}.${idField}`;
+    if (!entry || !checkName(idAt, entry.id, root.findings)) return [];
     const first = seen.get(entry.id);
     if (first !== undefined) {
       root.findings.error(field, `${JSON.stringify(entry.id)} is already ${first}`);

@@ -175,8 +175,20 @@ export function kindOf(value: Json): string {
   return String(value);
 }
 
+/** Names that objects have a meaning of their own for. */
+const RESERVED = ["__proto__", "constructor", "prototype"];
+
 /** Whether a name has the form every id has; otherwise an error. */
 export function checkName(field: string, name: string, findings: FindingList): boolean {
+  if (RESERVED.includes(name)) {
+    findings.error(field, `${JSON.stringify(name)} cannot be a name`, "choose another one");
+    return false;
+  }
+  if (name.split("/").includes("..")) {
+    const hint = "a name is no path; leave the .. out";
+    findings.error(field, `${JSON.stringify(name.slice(0, 60))} has .. as a part`, hint);
+    return false;
+  }
   if (/^[A-Za-z0-9._:/@-]{1,128}$/.test(name)) return true;
   findings.error(
     field,

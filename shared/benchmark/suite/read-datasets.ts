@@ -34,12 +34,12 @@ export const readDatasets = (root: Fields, schema: Suite["schema"]): DatasetSpec
 function readObject(entry: Fields, field: string, schema: Suite["schema"]): DatasetSpec | undefined {
   const path = entry.text("path", 1_000) ?? entry.text("uri", 1_000);
   const items = entry.list("items", MAX_ITEMS);
-  if (path !== undefined && !checkPath(entry, field, path)) return undefined;
+  if (path !== undefined && !checkPath(entry, field, path)) return refused(entry);
   const id = entry.has("id") || entry.has("name") || path === undefined ? idOf(entry) : idFromPath(path);
   if ((path === undefined) === (items === undefined)) {
     const what = path === undefined ? "neither a path nor items" : "both a path and items";
     if (!entry.has("items") || items) entry.findings.error(field, `the dataset has ${what}`);
-    return undefined;
+    return refused(entry);
   }
   const type = readType(entry, schema);
   const sha256 = readHash(entry);
@@ -67,6 +67,11 @@ function readObject(entry: Fields, field: string, schema: Suite["schema"]): Data
   };
 }
 
+/** Nothing more is read from it, which does not make its keys unknown. */
+function refused(entry: Fields): undefined {
+  entry.accept(...entry.keys());
+}
+
 function checkPath(fields: Fields, field: string, path: string): boolean {
   if (path.trim() === "") {
     fields.findings.error(field, "the path is empty");
@@ -79,8 +84,14 @@ function checkPath(fields: Fields, field: string, path: string): boolean {
   return false;
 }
 
-/** A path as an id: characters no id may have become `_`. */
-const idFromPath = (path: string): string => path.replace(/[^A-Za-z0-9._:/@-]/g, "_").slice(-128);
+/** A path as an id: characters and parts (`..`) no id may have become `_`. */
+const idFromPath = (path: string): string =>
+  path
+    .replace(/[^A-Za-z0-9._:/@-]/g, "_")
+    .slice(-128)
+    .split("/")
+    .map((part) => (part === ".." ? "_" : part))
+    .join("/");
 
 function readType(entry: Fields, schema: Suite["schema"]): DatasetType | undefined {
   const name = entry.text("type");

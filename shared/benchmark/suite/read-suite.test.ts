@@ -25,6 +25,42 @@ const found = (more: Obj) => readSuite({ ...plain, ...more }).findings;
 /** `severity field: message (hint)` of each finding. */
 const told = (more: Obj) => found(more).map((f) => `${f.severity} ${f.field}: ${f.message} (${f.hint})`);
 
+test("names that lead elsewhere are refused where they stand; a path may have them", () => {
+  const none = (name: string) => `${JSON.stringify(name)} cannot be a name (choose another one)`;
+  expect(told({ models: ["__proto__", { id: "constructor" }, { name: "prototype" }] })).toEqual([
+    `error models[0]: ${none("__proto__")}`,
+    `error models[1].id: ${none("constructor")}`,
+    `error models[2].name: ${none("prototype")}`,
+  ]);
+  const up = (id: string) => `${JSON.stringify(id)} has .. as a part (a name is no path; leave the .. out)`;
+  const items = [{ input: "x" }];
+  expect(
+    told({
+      datasets: [
+        { id: "../x", items },
+        { id: "a/..", path: "p" },
+        { id: "a..b/c", items },
+      ],
+    }),
+  ).toEqual([`error datasets[0].id: ${up("../x")}`, `error datasets[1].id: ${up("a/..")}`]);
+  const { datasets } = suiteOf({ datasets: ["../sets/a.json", { path: "b/../../c.csv" }] });
+  expect(datasets.map(({ id, path }) => [id, path])).toEqual([
+    ["_/sets/a.json", "../sets/a.json"],
+    ["b/_/_/c.csv", "b/../../c.csv"],
+  ]);
+});
+
+test("a dataset that is refused has no unknown keys beside", () => {
+  expect(told({ datasets: [{ id: "far", path: "s3://bucket/x", sample: 3 }] })).toEqual([
+    "error datasets[0]: datasets from s3:// are not supported in this version (download it and give the path of the file or folder)",
+  ]);
+  expect(told({ datasets: [{ id: "both", path: "x", items: [{}], target: "t" }] })).toHaveLength(1);
+});
+
+test("the beginning of a metric's name is enough to be told the rest", () => {
+  expect(found({ metrics: ["f1"] })[0]?.hint).toBe('did you mean "f1_score"?');
+});
+
 test("a minimal SAI suite has the defaults", () => {
   expect(readSuite(plain)).toEqual({
     findings: [],
