@@ -30,9 +30,8 @@ export function drawCumulative(curves: readonly Curve[], width: number): Drawing
 
 function drawCurve(curve: Curve, x: Scale, y: Scale): Markup {
   const { look, distribution: d } = curve;
-  const path = points(d)
-    .map(([ms, share], i) => `${i === 0 ? "M" : "L"}${px(x.at(ms))} ${px(y.at(share))}`)
-    .join("");
+  const line = simplify(points(d).map(([ms, share]) => [x.at(ms), y.at(share)]));
+  const path = line.map(([left, top], i) => `${i === 0 ? "M" : "L"}${px(left)} ${px(top)}`).join("");
   const dash = look.dash === "" ? undefined : html` stroke-dasharray="${look.dash}"`;
   const mark = (ms: number, share: number, what: string): Markup | undefined =>
     isNumber(ms)
@@ -44,6 +43,36 @@ function drawCurve(curve: Curve, x: Scale, y: Scale): Markup {
         )
       : undefined;
   return html`<g><path class="line curve m${look.color}" d="${path}"${dash}><title>${curve.label}</title></path>${mark(d.p50, 0.5, "median")}${mark(d.p95, 0.95, "95th percentile")}</g>`;
+}
+
+/** How far a drawn line may run beside the points it leaves out, in pixels; nobody sees that. */
+const TOLERANCE_PX = 0.2;
+
+/**
+ * The line without the points that it passes anyway: a few answers have 101 percentiles too, on straight lines. Each
+ * stretch is as long as its points allow.
+ */
+export function simplify(line: readonly [number, number][]): [number, number][] {
+  const kept: [number, number][] = line.slice(0, 1).map(([x, y]) => [x, y]);
+  for (let from = 0; from < line.length - 1; ) {
+    let to = from + 1;
+    while (to + 1 < line.length && passes(line.slice(from, to + 2))) to += 1;
+    kept.push(...line.slice(to, to + 1));
+    from = to;
+  }
+  return kept;
+}
+
+/** Whether the straight line from the first point to the last passes all between them. */
+function passes(line: readonly [number, number][]): boolean {
+  const [first, last] = [line[0], line.at(-1)];
+  if (first === undefined || last === undefined) return true;
+  const [dx, dy] = [last[0] - first[0], last[1] - first[1]];
+  const length = Math.hypot(dx, dy);
+  return line.every(([x, y]) => {
+    const away = Math.abs(dx * (y - first[1]) - dy * (x - first[0]));
+    return away <= TOLERANCE_PX * length;
+  });
 }
 
 /** [milliseconds, share of answers] in rising order. */
