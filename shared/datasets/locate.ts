@@ -55,17 +55,21 @@ async function locateBelow(
 ): Promise<Located> {
   const fence = await realOrUndefined(dir);
   if (fence === undefined) return absent(place, path);
+  const folders = [fence, ...(near === undefined ? [] : [near.folder])];
+  let ways = 0;
   let escaped = false;
-  for (const folder of [fence, ...(near === undefined ? [] : [near.folder])]) {
+  for (const folder of folders) {
     const target = resolve(folder, path);
-    const real = await realOrUndefined(target);
-    // On a coordinator not even the way may lead through elsewhere: it would tell what is there.
     const direct = isBelow(fence, target) || (place.kind === "local" && isBelow(resolve(dir), target));
-    const inside = real === undefined ? direct : isBelow(fence, real) && (direct || place.kind === "local");
-    if (inside && real !== undefined) return { ok: true, path: real, base: fence, outside: false };
-    escaped ||= !inside;
+    if (direct) ways++;
+    // On a coordinator not even the way may lead through elsewhere: it would tell what is there.
+    else if (place.kind === "within") continue;
+    const real = await realOrUndefined(target);
+    if (real === undefined) continue;
+    if (isBelow(fence, real)) return { ok: true, path: real, base: fence, outside: false };
+    escaped = true;
   }
-  if (!escaped) return absent(place, path);
+  if (!escaped && ways > 0) return absent(place, path);
   const from = place.kind === "within" ? "the datasets folder" : dir;
   return { ok: false, reason: "escapes", message: `${path} leads out of ${from}` };
 }

@@ -377,6 +377,13 @@ test("below --root no path leads out of it, neither by dots, by links nor by its
     ]);
     expect(result.findings[0]?.hint).toContain("--root");
   }
+  await put("inside/sub/pics.json", '[{"images": ["../b.png"]}, {"images": ["../none.png"]}]');
+  await put("inside/b.png", await picture(3, 3));
+  for (const place of [files, { kind: "within", dir } as const]) {
+    const beside = await resolve({ path: "sub/pics.json" }, { files: place });
+    expect(beside.media.size).toBe(1);
+    expect(told(beside)).toEqual(["warning: item 1: picture ../none.png is missing (file not found)"]);
+  }
   const pictures = await resolve({ path: "pics.json" }, { files });
   expect(pictures.media.size).toBe(0);
   expect(told(pictures)).toEqual(
