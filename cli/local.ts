@@ -18,6 +18,12 @@ export interface Local {
   stop(reason: string): Promise<void>;
 }
 
+/**
+ * How long running attempts may take to finish at the stop. Their coordinator and its memory end right after them, so
+ * that a person who pressed Ctrl-C would only wait for results that nobody keeps.
+ */
+const DRAIN_MS = 1000;
+
 /** Starts both; what was started is stopped again when the second fails. */
 export async function startLocal(context: Context, config: Config, logger: Logger): Promise<Local> {
   const { startCoordinator } = await import("../coordinator/coordinator.js");
@@ -32,7 +38,9 @@ export async function startLocal(context: Context, config: Config, logger: Logge
   });
   shutdown.add("coordinator", () => coordinator.stop(), deadlineMs);
   try {
-    const own = { ...config, agent: { ...config.agent, coordinatorAddress: coordinator.agentAddress } };
+    const drainTimeoutMs = Math.min(config.agent.drainTimeoutMs, DRAIN_MS);
+    const coordinatorAddress = coordinator.agentAddress;
+    const own = { ...config, agent: { ...config.agent, coordinatorAddress, drainTimeoutMs } };
     const agent = await startAgent(own, { logger: logger.child({ part: "agent" }), clock, random });
     shutdown.add("agent", () => agent.stop(), deadlineMs);
     return { coordinator, agent, stop: async (reason) => void (await shutdown.run(reason)) };
