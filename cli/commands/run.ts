@@ -185,9 +185,11 @@ async function adhocSource(context: Context, flags: RunFlags): Promise<SuiteSour
     temperature: number("--temperature", flags.temperature),
     maxTokens: wholeNumber("--max-tokens", flags.maxTokens),
   };
-  const root = flags.root === undefined ? cwd : resolve(cwd, flags.root);
   const modelMap = { ...parseModelMap(flags.mapModel), ...engineMap(models) };
-  const files = { kind: "local" as const, root };
+  // Only a --root that was given is a fence; without one a path elsewhere is named in a warning.
+  const place =
+    flags.root === undefined ? { suiteFile: resolve(cwd, "run") } : { root: resolve(cwd, flags.root) };
+  const files = { kind: "local" as const, ...place };
   const first = JSON.stringify(adhocSuite(adhoc, ["latency"]));
   const prepared = await prepareSuite({ text: first, files, modelMap });
   const metrics = metricsFor(prepared.datasets.flatMap((dataset) => dataset.items));

@@ -37,7 +37,7 @@ const UTF8 = new TextDecoder("utf-8", { fatal: true });
 export async function prepareRequest(parts: CampaignParts, request: CampaignRequest): Promise<Prepared> {
   checkFields(request);
   await checkInputSizes(parts, request);
-  const manifests = new Map<string, { items: Item[] }>();
+  const manifests = new Map<string, { items: Item[]; warnings: string[] }>();
   const promptFiles = new Map<string, string>();
   for (const [i, input] of request.inputs.entries()) {
     const bytes = await getCas(parts.artifacts, input.sha256).catch((cause) => {
@@ -46,7 +46,7 @@ export async function prepareRequest(parts: CampaignParts, request: CampaignRequ
     });
     try {
       if (input.kind === "prompt") promptFiles.set(input.id, UTF8.decode(bytes));
-      else manifests.set(input.id, { items: parseManifest(bytes) });
+      else manifests.set(input.id, { items: parseManifest(bytes), warnings: input.warnings });
     } catch (cause) {
       const description = cause instanceof SaiError ? cause.message : "the prompt is not valid UTF-8";
       throw invalid([{ field: `spec.inputs[${i}]`, description }], cause);
@@ -146,9 +146,13 @@ function campaignValue(parts: CampaignParts, request: CampaignRequest, prepared:
     suiteSha256: prepared.suiteSha256,
     request: request as unknown as Json,
     state: { kind: "SUBMITTED", sinceMs: createdMs },
-    warnings: [...new Set([...warnings, ...request.inputs.flatMap((input) => input.warnings)])],
+    // What a client said of its datasets is among the findings already.
+    warnings: [...new Set([...warnings, ...promptWarnings(request)])],
   };
 }
+
+const promptWarnings = ({ inputs }: CampaignRequest): string[] =>
+  inputs.filter(({ kind }) => kind === "prompt").flatMap(({ warnings }) => warnings);
 
 const MAX_INPUTS = 400;
 const MAX_INPUT_BYTES = 256 * 1024 * 1024;
