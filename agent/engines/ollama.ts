@@ -41,7 +41,7 @@ interface Parts {
 
 const SUPPORTED = [
   ...["temperature", "max_tokens", "top_p", "top_k", "seed", "num_ctx", "repeat_penalty", "stop"],
-  ...["base_url", "num_gpu", "num_thread", "keep_alive", "think", "pull"],
+  ...["base_url", "num_gpu", "num_thread", "keep_alive", "think"],
 ];
 
 export function createOllamaEngine(config: OllamaConfig, parts: Parts): Engine {
@@ -86,15 +86,9 @@ export function createOllamaEngine(config: OllamaConfig, parts: Parts): Engine {
     const { url } = baseUrlOf(options, config.baseUrl);
     const where = `Ollama at ${url}, model ${model.model}`;
     const { version } = await ask(url, where, signal, (client) => client.version());
-    const find = async () =>
-      named((await ask(url, where, signal, (client) => client.list())).models, model.model);
-    let found = await find();
-    if (found === undefined && options["pull"] === true) {
-      await pull(url, where, model.model, signal);
-      found = await find();
-    }
+    const found = named((await ask(url, where, signal, (client) => client.list())).models, model.model);
     if (found === undefined) {
-      const hint = `run \`ollama pull ${model.model}\` there, or set pull: true on the model`;
+      const hint = `run \`ollama pull ${model.model}\` there`;
       throw new EngineError(
         "engine",
         "model_missing",
@@ -127,16 +121,6 @@ export function createOllamaEngine(config: OllamaConfig, parts: Parts): Engine {
     const user = `${url} ${model.model}`;
     users.set(user, (users.get(user) ?? 0) + 1);
     return prepared(url, where, version, found, model, options, { loadNs, split }, user);
-  }
-
-  async function pull(url: string, where: string, model: string, signal: AbortSignal): Promise<void> {
-    const call = { ...callOf(where, "ndjson", signal), checkLine: refuseErrorLine(where) };
-    try {
-      const client = new Ollama({ host: url, fetch: fetchFor(call, { tail: "" }) });
-      for await (const _progress of await client.pull({ model, stream: true })) signal.throwIfAborted();
-    } catch (error) {
-      throw asEngineError(error, call);
-    }
   }
 
   function prepared(

@@ -1,6 +1,5 @@
 /**
- * Whether an agent could run a job at all, credits aside. The scheduler decides by it and the applier checks by it
- * again, so that the two cannot disagree.
+ * Whether an agent could run a job at all, credits aside.
  */
 import type { AgentSnapshot, JobSnapshot } from "./snapshot.js";
 
@@ -23,7 +22,7 @@ export function feasible(agent: AgentSnapshot, job: Requirements): Feasible {
   if (!engine) return no(`has no engine ${job.engine}`);
   if (!job.namesServer && engine.unavailable !== undefined)
     return no(`cannot use ${job.engine}: ${engine.unavailable}`);
-  if (!job.namesServer && engine.models.length > 0 && !engine.models.includes(job.model)) {
+  if (!job.namesServer && engine.models.length > 0 && !serves(engine.models, job)) {
     return no(`does not serve ${job.model} with ${job.engine}`);
   }
   const named = job.lanes.filter((lane) => agent.lanes.some((l) => l.lane === lane));
@@ -36,6 +35,10 @@ export function feasible(agent: AgentSnapshot, job: Requirements): Feasible {
   if (lanes.length === 0) return no(`has no device of class ${job.deviceClass}`);
   return { ok: true, lanes };
 }
+
+/** For ollama a name without a tag means `:latest`. */
+const serves = (models: readonly string[], { engine, model }: Requirements): boolean =>
+  models.includes(model) || (engine === "ollama" && models.includes(`${model}:latest`));
 
 /**
  * Whether a shard that failed on some nodes may run on `agent`: on another node if any other is feasible, busy or not;

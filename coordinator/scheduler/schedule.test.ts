@@ -140,6 +140,7 @@ test("feasible names the first thing that is missing", () => {
     "n1 cannot use ollama: connection refused",
   );
   expect(reason({ engines: [{ kind: "ollama", models: ["b"] }] })).toBe("n1 does not serve a with ollama");
+  expect(reason({ engines: [{ kind: "ollama", models: ["a:latest"] }] })).toEqual(["cpu"]);
   expect(reason({ lanes: [{ lane: "gpu", credits: 1, deviceClass: "nvidia-h200" }] })).toBe(
     "n1 has no cpu device",
   );
