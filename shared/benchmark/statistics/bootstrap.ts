@@ -9,7 +9,8 @@ export const BOOTSTRAP_DRAWS = 10_000;
 
 /**
  * 95 % interval of Σ num ÷ Σ den over clusters; index i is one cluster. Draws whose denominator is 0 have no value and
- * are left out; undefined if there is nothing left, or only one cluster, which says nothing about its variation.
+ * are left out; undefined if there is nothing left, or if there is no variation to draw from: one cluster, or clusters
+ * that all agree, for which every draw is the same and an interval without width would claim certainty.
  * The same seed gives the same interval.
  */
 export function clusterBootstrap(
@@ -21,7 +22,7 @@ export function clusterBootstrap(
   if (num.length < 2) return undefined;
   const values = uniform(den) ? meanDraws(num, den[0] ?? 0, seed, draws) : ratioDraws(num, den, seed, draws);
   const defined = values.filter(Number.isFinite).sort();
-  if (defined.length === 0) return undefined;
+  if (defined.length === 0 || defined[0] === defined.at(-1)) return undefined;
   return { lo: percentile(defined, 0.025), hi: percentile(defined, 0.975) };
 }
 

@@ -115,6 +115,10 @@ describe("by hand", () => {
     expect(clusterBootstrap(ones(1), ones(1), 0)).toBeUndefined();
     expect(clusterBootstrap(ones(2), new Float64Array(2), 0)).toBeUndefined();
   });
+  test("clusters that all agree have no interval: one without width would claim certainty", () => {
+    expect(clusterBootstrap(new Float64Array(12), ones(12), 0)).toBeUndefined();
+    expect(clusterBootstrap(Float64Array.of(2, 4, 6), Float64Array.of(4, 8, 12), 0)).toBeUndefined();
+  });
   test("the cluster is the unit: 2 clusters of 50 equal rows are as wide as 2 rows", () => {
     const rows = clusterBootstrap(Float64Array.of(0, 1), ones(2), 3);
     const clusters = clusterBootstrap(Float64Array.of(0, 50), Float64Array.of(50, 50), 3);
