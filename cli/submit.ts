@@ -4,6 +4,7 @@
  */
 import { createReadStream } from "node:fs";
 import { stat } from "node:fs/promises";
+import { count } from "../shared/benchmark/count.js";
 import type { Finding } from "../shared/benchmark/finding.js";
 import { ENGINE_KINDS } from "../shared/benchmark/plan.js";
 import { SaiError } from "../shared/runtime/errors.js";
@@ -19,7 +20,6 @@ import {
 } from "./client.js";
 import { type Context, say } from "./context.js";
 import { painter } from "./output/color.js";
-import { count } from "./output/quantity.js";
 
 export interface SuiteSource {
   text: string;

@@ -1,5 +1,6 @@
 /** `sai validate` (no coordinator needed) and `sai apply`: a suite in a file becomes a campaign. */
 import type { Command } from "commander";
+import { count } from "../../shared/benchmark/count.js";
 import { prepareSuite } from "../../shared/suites/prepare.js";
 import { Campaign } from "../client.js";
 import { withClient } from "../connection.js";
@@ -8,7 +9,7 @@ import { EXIT, usageError } from "../exit.js";
 import { type FinishOptions, finish } from "../finish.js";
 import { painter } from "../output/color.js";
 import { printOne } from "../output/print.js";
-import { count, formatBytes } from "../output/quantity.js";
+import { formatBytes } from "../output/quantity.js";
 import { renderedLines } from "../output/rendered-text.js";
 import type { Bind } from "../program.js";
 import { availableModels, blobsOf, prepareOrRefuse, printFindings, submit } from "../submit.js";

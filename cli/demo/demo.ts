@@ -6,6 +6,7 @@
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join, relative, resolve } from "node:path";
+import { count } from "../../shared/benchmark/count.js";
 import type { Config } from "../../shared/runtime/config.js";
 import { CampaignState, type Client } from "../client.js";
 import { printSummary, reportPath, saveExport } from "../commands/result.js";
@@ -15,7 +16,7 @@ import { type Context, say } from "../context.js";
 import { asTyped } from "../invocation.js";
 import { nodeReady, quietLogger, startLocal } from "../local.js";
 import { painter } from "../output/color.js";
-import { count, formatDuration } from "../output/quantity.js";
+import { formatDuration } from "../output/quantity.js";
 import { submit } from "../submit.js";
 import { exitCodeForState, waitForEnd } from "../wait.js";
 import { demoImages } from "./images.js";

@@ -2,8 +2,10 @@
  * Paired comparisons as sentences: who is better, or an honest tie, with the test and its p value; and where a tie
  * hides a crossover, on which levels each of the two leads.
  */
+
+import { count } from "../../shared/benchmark/count.js";
 import type { Cell, Comparison, Summary } from "../client.js";
-import { count, formatP } from "./quantity.js";
+import { formatP } from "./quantity.js";
 
 /** Levels where the values differ by less than this are a draw. */
 const LEAD = 0.005;

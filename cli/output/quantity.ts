@@ -9,9 +9,6 @@ export function formatValue(value: number, unit: string): string {
   return unit === "" ? formatNumber(value) : `${formatNumber(value)} ${unit}`;
 }
 
-/** `1 sample`, `2 samples`. */
-export const count = (n: number, noun: string): string => `${n} ${noun}${n === 1 ? "" : "s"}`;
-
 /** At least three significant digits, no exponent for everyday sizes. */
 export function formatNumber(value: number): string {
   const size = Math.abs(value);

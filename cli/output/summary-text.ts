@@ -4,10 +4,12 @@
  * except which levels two models lead on; a value that cannot be given is `n/a` with its reason, and numbers of the
  * simulated engine are marked wherever they stand.
  */
+
+import { count } from "../../shared/benchmark/count.js";
 import type { Cell, MetricValue, Summary } from "../client.js";
 import type { Paint } from "./color.js";
 import { comparisonSentences, groupBy } from "./comparison-text.js";
-import { count, formatDuration, formatNumber, formatValue } from "./quantity.js";
+import { formatDuration, formatNumber, formatValue } from "./quantity.js";
 import { type Column, tableLines } from "./table.js";
 
 export interface SummaryStyle {

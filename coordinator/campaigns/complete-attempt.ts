@@ -4,6 +4,7 @@
  */
 
 import { recordsKey } from "../../shared/artifacts/store.js";
+import { count } from "../../shared/benchmark/count.js";
 import { isAnswered, isFailure, isStatus, type Status } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
@@ -243,7 +244,7 @@ function tooManyFailures(job: JobEntry): string | undefined {
     }
   }
   if (maxFailures !== undefined && failed > maxFailures) {
-    return `${failed} samples failed, max_failures allows ${maxFailures}`;
+    return `${count(failed, "sample")} failed, max_failures allows ${maxFailures}`;
   }
   if (failureThreshold !== undefined && done >= THRESHOLD_FROM && failed / done > failureThreshold) {
     return `${failed} of ${done} samples failed, failure_threshold allows ${failureThreshold}`;

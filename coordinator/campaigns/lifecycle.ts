@@ -8,6 +8,7 @@
  */
 
 import { putCas } from "../../shared/artifacts/store.js";
+import { count } from "../../shared/benchmark/count.js";
 import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
 import {
   type CampaignEvent,
@@ -104,7 +105,7 @@ export async function finishJob(
   const outcomes = entry.jobs.flatMap((j) => (isEnded(j.state) ? [j.state.kind as Outcome] : []));
   if (outcomes.length < entry.jobs.length || entry.value.state.kind !== "RUNNING") return;
   const failed = entry.jobs.reduce((sum, j) => sum + tallyJob(j).samplesFailed, 0);
-  const reason = stop?.reason ?? (failed > 0 ? `${failed} samples could not be run` : "");
+  const reason = stop?.reason ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
   await campaignEvent(parts, entry, { kind: "finish", outcome: campaignOutcome(outcomes), reason });
 }
 

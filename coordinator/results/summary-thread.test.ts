@@ -18,8 +18,7 @@ test("summaries asked for at once are answered each with its own", async () => {
   const asked = names.map((name) => thread.summarize({ ...plan, name }, batches([stray]), meta));
   const summaries = await Promise.all(asked);
   expect(summaries.map((summary) => summary.name)).toEqual(names);
-  for (const { warnings } of summaries)
-    expect(warnings).toEqual(["1 records belong to no sample of the plan"]);
+  for (const { warnings } of summaries) expect(warnings).toEqual(["1 record of no sample of the plan"]);
 });
 
 test("records that cannot be read reject that summary and no other", async () => {

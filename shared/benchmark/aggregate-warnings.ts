@@ -1,5 +1,7 @@
 /** What a reader of the numbers should know before trusting them. One line each, in matrix order. */
+
 import type { CellInput } from "./aggregate-cell.js";
+import { count } from "./count.js";
 import type { Cell } from "./summary.js";
 
 const FEW_ITEMS = 30;
@@ -12,10 +14,10 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
     warnings.push(`${where}: ${text}`);
   };
   const { notRun = 0, cancelled = 0, timeout = 0 } = cell.counts ?? {};
-  if (notRun + cancelled > 0) warn(`${notRun + cancelled} of ${job.samples} samples were not run`);
-  if (timeout > 0) warn(`${timeout} samples timed out; the latency percentiles are censored`);
+  if (notRun + cancelled > 0) warn(`${notRun + cancelled} of ${count(job.samples, "sample")} not run`);
+  if (timeout > 0) warn(`${count(timeout, "sample")} timed out; the latency percentiles are censored`);
   const truncated = cell.flags["truncated"] ?? 0;
-  if (truncated > 0) warn(`${truncated} answers were cut off at max_tokens`);
+  if (truncated > 0) warn(`${count(truncated, "answer")} cut off at max_tokens`);
   const prefix = cachedShare(samples);
   if (prefix > PREFIX_CACHE_SHARE) {
     warn(`${Math.round(prefix * 100)} % of the input tokens came from the server's prefix cache`);
@@ -23,7 +25,7 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
   const unscored = samples.filter((s) => s.failed && Object.keys(s.scores).length === 0).length;
   const scored = samples.some((s) => Object.keys(s.scores).length > 0);
   if (unscored > 0 && scored) {
-    warn(`${unscored} failed samples carry no scores and could not be counted as wrong`);
+    warn(`${count(unscored, "failed sample")} without scores could not be counted as wrong`);
   }
   return warnings;
 }
@@ -35,10 +37,9 @@ export function fewItemsWarning(inputs: readonly CellInput[]): string[] {
     .filter((items) => items > 0 && items < FEW_ITEMS);
   if (few.length === 0) return [];
   const [least, most] = [Math.min(...few), Math.max(...few)];
-  const which = few.length === inputs.length ? "all" : `${few.length} of ${inputs.length}`;
-  return [
-    `${which} jobs have only ${least === most ? least : `${least} to ${most}`} items; the intervals are wide`,
-  ];
+  const items = least === most ? count(least, "item") : `${least} to ${most} items`;
+  const where = few.length === inputs.length ? "" : ` in ${few.length} of ${count(inputs.length, "job")}`;
+  return [`only ${items}${where}; the intervals are wide`];
 }
 
 function cachedShare(samples: CellInput["samples"]): number {

@@ -514,7 +514,7 @@ describe("records in any order, any number of times", () => {
     });
     const summary = summarize(plan, [...records, ...odd]);
     expect(summary.cells[0]?.counts).toMatchObject({ ok: 60, notRun: 0 });
-    expect(summary.warnings).toContain("3 records belong to no sample of the plan");
+    expect(summary.warnings).toContain("3 records of no sample of the plan");
   });
 });
 
@@ -561,11 +561,11 @@ test("flags, not-applied keys, nodes, engine, simulation and warnings", () => {
     flags: { truncated: 1 },
   });
   expect(summary.warnings).toEqual([
-    "m × p × d: 1 samples timed out; the latency percentiles are censored",
-    "m × p × d: 1 answers were cut off at max_tokens",
+    "m × p × d: 1 sample timed out; the latency percentiles are censored",
+    "m × p × d: 1 answer cut off at max_tokens",
     "m × p × d: 11 % of the input tokens came from the server's prefix cache",
-    "m × p × d: 1 failed samples carry no scores and could not be counted as wrong",
-    "all jobs have only 2 items; the intervals are wide",
+    "m × p × d: 1 failed sample without scores could not be counted as wrong",
+    "only 2 items; the intervals are wide",
   ]);
 });
 

@@ -6,9 +6,11 @@
  * 2. Failed samples stay in the denominators as wrong ones; cancelled and missing ones leave them and are counted.
  * 3. Every random number is seeded by the names of what it is for: the same records give the same summary.
  */
+
 import { type CellInput, summarizeCell } from "./aggregate-cell.js";
 import { compareModels } from "./aggregate-comparisons.js";
 import { cellWarnings, fewItemsWarning } from "./aggregate-warnings.js";
+import { count } from "./count.js";
 import { groupBy } from "./metrics/group-by.js";
 import { compareWithinGroups } from "./metrics/readings.js";
 import { type Sample, sampleOf } from "./metrics/sample.js";
@@ -67,7 +69,7 @@ export function createAggregate(plan: Plan): Aggregate {
         warnings: [
           ...meta.warnings,
           ...computed.warnings,
-          ...(unknown > 0 ? [`${unknown} records belong to no sample of the plan`] : []),
+          ...(unknown > 0 ? [`${count(unknown, "record")} of no sample of the plan`] : []),
         ],
         nodes: computed.nodes,
       };

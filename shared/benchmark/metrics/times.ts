@@ -8,6 +8,7 @@
  * `sent` is of the last try, so failed tries and waiting are not in them. Without streaming ttft and tpot are absent,
  * never 0.
  */
+import { count } from "../count.js";
 import type { ResultRecord } from "../record.js";
 import { NEEDED_FOR, percentile } from "../statistics/percentiles.js";
 import type { Distribution } from "../summary.js";
@@ -43,7 +44,7 @@ export function distribution(values: readonly number[], censored: number): Distr
   const n = sorted.length;
   const flags: string[] = [];
   for (const [name, needed] of Object.entries(NEEDED_FOR)) {
-    if (n < needed) flags.push(`${name}: ${n} values, ${needed} needed`);
+    if (n < needed) flags.push(`${name}: ${count(n, "value")}, ${needed} needed`);
   }
   if (censored > 0) flags.push(`censored: ${censored} timed out and are not in it`);
   return {
