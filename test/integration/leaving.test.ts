@@ -4,6 +4,7 @@ import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
 import { isReady, startFleet, type TestFleet } from "../support/fleet.js";
 import { type Relay, startRelay } from "../support/relay.js";
+import { refusedUrl } from "../support/scripted-server.js";
 import { suiteOf } from "../support/suites.js";
 import { until } from "../support/until.js";
 
@@ -109,17 +110,22 @@ test("an attempt that fails while the stream is away is not forgotten", async ()
   await fleet.agent("n1", (config) => {
     config.agent.coordinatorAddress = relay.address;
   });
-  const url = "http://127.0.0.1:9/v1";
+  const url = `${await refusedUrl()}/v1`;
   const { id } = await fleet.api.create({
     suite: suiteOf({
       items: 1,
       model: { engine: "openai" },
-      engineConfig: { base_url: url, max_retries: 2, retry_delay: 0.2 },
+      engineConfig: { base_url: url, max_retries: 3, retry_delay: 1 },
       run: { retry: { max: 1 } },
     }),
   });
   await running("n1");
-  relay.cut();
+  relay.block(true);
+  await until("it fails unheard", () =>
+    fleet.logs.some((line) => line.msg === "attempt failed" && line.node === "n1"),
+  );
+  expect((await fleet.api.get(id)).state).toBe(CampaignState.RUNNING);
+  relay.block(false);
   const campaign = await fleet.api.ended(id);
   expect(campaign.state).toBe(CampaignState.FAILED);
 });
