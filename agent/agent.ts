@@ -11,6 +11,7 @@ import { sha256 } from "../shared/runtime/hash.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { version } from "../shared/runtime/version.js";
+import { attemptText } from "./attempt/assignment.js";
 import { Attempts } from "./attempt/attempts.js";
 import { Inputs } from "./attempt/inputs.js";
 import { readJournals, removeJournal } from "./attempt/journal.js";
@@ -146,9 +147,10 @@ const enginesConfig = ({ engines, agent }: Config) => ({
 async function takeBack(attempts: Attempts, journalDir: string, log: Logger): Promise<void> {
   const found = await readJournals(journalDir);
   for (const { result, assignment } of found.uploaded) attempts.restore(result, assignment);
+  for (const name of found.damaged) log.error({ name }, "a journal cannot be read and was moved aside");
   for (const { assignment, begun } of found.unfinished) {
     log.warn(
-      { attempt: assignment.fence, begun },
+      { attempt: attemptText(assignment), begun },
       "an attempt was cut short by the end of this agent; dropped",
     );
     await removeJournal(journalDir, assignment.fence);

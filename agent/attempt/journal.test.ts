@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
@@ -74,4 +74,24 @@ test("a journal that cannot be written says so at the next begin and at flush, n
   journal.record(record(32));
   await expect(journal.begin(33)).rejects.toThrow(/cannot write the journal .*3\.7\.jsonl/);
   await expect(journal.flush()).rejects.toThrow(/cannot write the journal/);
+});
+
+test("a file that is no journal is moved aside and named, a torn first line goes, and the others are read", async () => {
+  const journal = await create();
+  await journal.begin(32);
+  await journal.close();
+  writeFileSync(join(dir, "1.1.jsonl"), '{"k":"attempt","assignment":"{\\"fence"}\n');
+  writeFileSync(join(dir, "1.2.jsonl"), '{"k":"attempt","assignment":"{\\"fence\\":\\"x\\"}"}\n');
+  writeFileSync(join(dir, "1.3.jsonl"), '{"k":"begin","ordinal":1}\n');
+  writeFileSync(join(dir, "1.4.jsonl"), '{"k":"atte');
+  const found = await readJournals(dir);
+  expect(found.damaged).toEqual(["1.1.jsonl", "1.2.jsonl", "1.3.jsonl"]);
+  expect(found.unfinished).toHaveLength(1);
+  expect(readdirSync(dir).sort()).toEqual([
+    "1.1.jsonl.damaged",
+    "1.2.jsonl.damaged",
+    "1.3.jsonl.damaged",
+    "3.7.jsonl",
+  ]);
+  expect((await readJournals(dir)).damaged).toEqual([]);
 });

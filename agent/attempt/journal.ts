@@ -7,7 +7,7 @@
  * 3. With a result in it, it is removed only after the coordinator has said what became of that, or has had the attempt
  *    stopped. An attempt that fails or is stopped before (while its records are being stored, too) removes its own.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText, parseFence } from "../../shared/domain/fence.js";
@@ -143,35 +143,47 @@ export interface JournalsFound {
   uploaded: { result: ShardResult; assignment: Assignment }[];
   /** Not finished; `begun` are samples that were in flight. */
   unfinished: { assignment: Assignment; begun: number[] }[];
+  /** Files that say nothing any more, moved aside as `<name>.damaged`. */
+  damaged: string[];
 }
 
 /** Reads every journal in `dir`. A torn last line is what a crash leaves and is ignored. */
 export async function readJournals(dir: string): Promise<JournalsFound> {
-  const found: JournalsFound = { uploaded: [], unfinished: [] };
+  const found: JournalsFound = { uploaded: [], unfinished: [], damaged: [] };
   const names = await readdir(dir).catch(() => []);
   for (const name of names.filter((n) => n.endsWith(".jsonl")).sort()) {
     const lines = parseLines(await readFile(join(dir, name), "utf8"));
-    const head = lines[0];
-    if (head?.k !== "attempt") {
+    // The crash came with the first line: nothing had begun.
+    if (lines.length === 0) {
       await rm(join(dir, name), { force: true });
       continue;
     }
-    const last = lines.at(-1);
-    if (last?.k === "uploaded") {
-      found.uploaded.push({
-        result: decode<ShardResult>(last.result),
-        assignment: decode<Assignment>(head.assignment),
-      });
-      continue;
+    try {
+      readInto(found, lines);
+    } catch {
+      await rename(join(dir, name), join(dir, `${name}.damaged`));
+      found.damaged.push(name);
     }
-    const begun = new Set<number>();
-    for (const line of lines) {
-      if (line.k === "begin") begun.add(line.ordinal);
-      if (line.k === "record") begun.delete(line.record.ordinal);
-    }
-    found.unfinished.push({ assignment: decode<Assignment>(head.assignment), begun: [...begun] });
   }
   return found;
+}
+
+/** Throws when the lines are no journal. */
+function readInto(found: JournalsFound, lines: readonly Line[]): void {
+  const [head] = lines;
+  if (head?.k !== "attempt") throw new Error("it does not begin with its attempt");
+  const assignment = decode<Assignment>(head.assignment);
+  const last = lines.at(-1);
+  if (last?.k === "uploaded") {
+    found.uploaded.push({ result: decode<ShardResult>(last.result), assignment });
+    return;
+  }
+  const begun = new Set<number>();
+  for (const line of lines) {
+    if (line.k === "begin") begun.add(line.ordinal);
+    if (line.k === "record") begun.delete(line.record.ordinal);
+  }
+  found.unfinished.push({ assignment, begun: [...begun] });
 }
 
 /** Removes the journal of an attempt whose fate is known. */
@@ -198,10 +210,12 @@ function encode(value: Assignment | ShardResult): string {
 }
 
 function decode<T extends Assignment | ShardResult>(text: string): T {
-  return JSON.parse(text, (key, v) => {
+  const value: T = JSON.parse(text, (key, v) => {
     if (key === "fence") return parseFence(v);
     if (key === "gate") return BigInt(v);
     if (key === "inline") return Buffer.from(v, "base64");
     return v;
   });
+  if (value.fence === undefined || value.shard === undefined) throw new Error("it names no attempt");
+  return value;
 }

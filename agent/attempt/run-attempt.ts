@@ -66,7 +66,7 @@ export const attemptRunner =
       let records: ResultRecord[];
       try {
         const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
-        const ctx = contextOf(parts, assignment, job, items, model, device.uuid, readBlob);
+        const ctx = contextOf(parts, assignment, job, items, model, device.lane, readBlob);
         await warmUp(ctx, model, assignment, both);
         hooks.started();
         records = await runSamples(parts, ctx, assignment, journal, hooks.progressed, both);
@@ -113,7 +113,7 @@ function contextOf(
   job: JobSpec,
   items: Item[],
   { prepared }: Borrowed,
-  device: string,
+  deviceClass: string,
   readBlob: SampleContext["readBlob"],
 ): SampleContext {
   return sampleContext({
@@ -123,7 +123,7 @@ function contextOf(
     prepared,
     shard: shard.index,
     attempt: fenceText(fence),
-    node: { id: parts.nodeId, device_class: device, gpu_uuids: [] },
+    node: { id: parts.nodeId, device_class: deviceClass, gpu_uuids: [] },
     clock: parts.clock,
     random: parts.random,
     sha256,
