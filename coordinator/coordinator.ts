@@ -109,7 +109,15 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   const open = new Set<GrpcPeer>();
   addAgentService(
     agents,
-    { campaigns, board, fleet, artifacts, heartbeatIntervalMs: options.heartbeatIntervalMs, log },
+    {
+      campaigns,
+      board,
+      fleet,
+      artifacts,
+      heartbeatIntervalMs: options.heartbeatIntervalMs,
+      lostAfterMs: silenceTimers(config).lostAfterMs,
+      log,
+    },
     () => ({ clusterId, epoch: store.epoch }),
     { maxMessages: options.outboxMaxMessages, drainMs: options.slowPeerTimeoutMs },
     clock,

@@ -152,6 +152,7 @@ export class Scheduling {
       lane: a.lane,
       model,
       deadlineMs: deadlineMs(job.spec, range.count),
+      suspects: [],
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };
   }

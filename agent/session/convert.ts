@@ -48,6 +48,7 @@ export const failureMessage = (failure: ShardFailure): ShardFailed => ({
   class: failure.class,
   cause: failure.cause,
   message: failure.message,
+  items: [],
 });
 
 export const heldMessage = (held: { assignment: Assignment; state: HeldState }): HeldAttempt => ({

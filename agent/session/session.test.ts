@@ -115,6 +115,7 @@ function agent() {
         const value = {
           heartbeatIntervalMs: 20,
           needInventory: false,
+          lostAfterMs: 60_000,
           verdicts: verdicts.map(([n, verdict]) => ({ fence: fence(n), verdict })),
         };
         link.answer({ $case: "welcome", value });

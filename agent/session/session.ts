@@ -73,6 +73,7 @@ export class Session {
           inventoryHash: this.parts.inventory().hash,
           held: attempts.list().map(heldMessage),
           begun: [],
+          more: false,
           probe: await this.parts.probe(),
         },
       });
@@ -230,6 +231,7 @@ export class Session {
         loads: this.parts.takeLoads(),
         unacknowledged: waiting.length,
         unacknowledgedBytes: waiting.reduce((sum, result) => sum + result.sizeBytes, 0),
+        notOffering: "",
       },
     });
   }

@@ -17,6 +17,8 @@ export interface AttemptOrder {
   deadlineMs: number;
   /** Attempts of the shard counted before. */
   attempt: number;
+  /** Ordinals that were in flight at a death before. */
+  suspects: number[];
 }
 
 /** Sends orders as one batch. */

@@ -29,6 +29,8 @@ export interface SessionParts {
   fleet: Fleet;
   artifacts: ArtifactStore;
   heartbeatIntervalMs: number;
+  /** Silence after which an agent counts as lost, ms. */
+  lostAfterMs: number;
   log: Logger;
 }
 
@@ -113,7 +115,7 @@ export class AgentSession {
         return;
       case "hello":
         throw new SaiError("failed_precondition", "a second Hello came on one stream");
-      case "released":
+      case "heldMore":
       case undefined:
         return;
     }
@@ -162,6 +164,7 @@ export class AgentSession {
       value: {
         heartbeatIntervalMs: this.parts.heartbeatIntervalMs,
         needInventory: known === undefined,
+        lostAfterMs: this.parts.lostAfterMs,
         verdicts: await this.verdicts(node, hello),
       },
     });

@@ -42,7 +42,15 @@ const hello = (more: object = {}) =>
   ({
     $case: "hello",
     value: {
-      ...{ protocol: 1, version: "raw", inventoryHash: "x", held: [], begun: [], probe: undefined },
+      ...{
+        protocol: 1,
+        version: "raw",
+        inventoryHash: "x",
+        held: [],
+        begun: [],
+        more: false,
+        probe: undefined,
+      },
       ...more,
     },
   }) as const;
@@ -77,7 +85,7 @@ test("a held attempt without a fence, a fence missing later, a second Hello: the
   await later.join();
   later.send({
     $case: "failed",
-    value: { fence: undefined, shard: undefined, class: "infra", cause: "", message: "" },
+    value: { fence: undefined, shard: undefined, class: "infra", cause: "", message: "", items: [] },
   });
   expect((await later.refused()).message).toContain("without fence");
   const twice = raw("twice");
@@ -227,7 +235,10 @@ test("nobody fails another agent's attempt", async () => {
   await thief.join();
   const { id } = await fleet.api.create({ suite: suiteOf({ items: 1 }) });
   const { fence, shard } = await owner.take();
-  thief.send({ $case: "failed", value: { fence, shard, class: "config", cause: "", message: "mine now" } });
+  thief.send({
+    $case: "failed",
+    value: { fence, shard, class: "config", cause: "", message: "mine now", items: [] },
+  });
   thief.send({ $case: "heartbeat", value: { ...heartbeat, seq: 1n } });
   await thief.answer("heartbeatAck");
   expect((await fleet.api.job(id, "j0000")).shards[0]).toMatchObject({ state: "assigned", node: "owner" });
@@ -238,7 +249,7 @@ test("nobody fails another agent's attempt", async () => {
 
 const heartbeat = {
   ...{ seq: 0n, loopLagMs: 0, loadedModels: [], running: 0 },
-  ...{ loads: [], unacknowledged: 0, unacknowledgedBytes: 0 },
+  ...{ loads: [], unacknowledged: 0, unacknowledgedBytes: 0, notOffering: "" },
 };
 
 test("an agent that never reads is closed, and the others do not notice", async () => {

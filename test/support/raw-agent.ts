@@ -70,7 +70,15 @@ export class RawAgent {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, this.id);
     const probe = { key, sha256: sha256(this.id) };
-    const hello = { protocol: 1, version: "raw", inventoryHash: this.id, held: [], begun: [], probe };
+    const hello = {
+      protocol: 1,
+      version: "raw",
+      inventoryHash: this.id,
+      held: [],
+      begun: [],
+      more: false,
+      probe,
+    };
     this.send({ $case: "hello", value: { ...hello, ...more } });
     await this.answer("welcome");
     const device = { uuid: "cpu", kind: "cpu", name: "cpu", slots: 1, memoryBytes: 0, used: 0 };

@@ -91,11 +91,11 @@ export interface AgentMessage {
     /** Unstarted attempts given back. */
     { $case: "retracted"; value: Retracted }
     | //
-    /** Devices that are free again. */
-    { $case: "released"; value: Released }
-    | //
     /** The agent leaves on purpose. */
     { $case: "bye"; value: Bye }
+    | //
+    /** What did not fit into Hello; Welcome answers the last one. */
+    { $case: "heldMore"; value: HeldMore }
     | undefined;
 }
 
@@ -112,7 +112,21 @@ export interface Hello {
   /** Samples begun and not finished when the agent or its engine died. */
   begun: BegunItem[];
   /** Name and SHA-256 of a nonce blob the agent has written to the artifact store. */
-  probe: StoreProbe | undefined;
+  probe:
+    | StoreProbe
+    | undefined;
+  /** HeldMore messages follow, because what the agent holds does not fit into one message. */
+  more: boolean;
+}
+
+/** The continuation of a Hello. */
+export interface HeldMore {
+  /** Further attempts the agent holds. */
+  held: HeldAttempt[];
+  /** Further samples begun and not finished. */
+  begun: BegunItem[];
+  /** Another HeldMore follows. */
+  more: boolean;
 }
 
 /** An attempt an agent holds when it says Hello. */
@@ -141,6 +155,8 @@ export interface BegunItem {
     | undefined;
   /** The sample's ordinal. */
   ordinal: number;
+  /** The start of the agent that died with it; with the agent's id it names the death, so that one report counts once. */
+  incarnation: bigint;
 }
 
 /** Proof that both sides see the same artifact store. */
@@ -175,6 +191,8 @@ export interface Heartbeat {
   unacknowledged: number;
   /** Their size in bytes. */
   unacknowledgedBytes: number;
+  /** Why the agent offers no credits though it is not drained, such as a full spool; empty if it does. */
+  notOffering: string;
 }
 
 /** One load of a model. */
@@ -205,7 +223,7 @@ export interface Accepted {
 export interface Rejected {
   /** The attempts. */
   fences: Fence[];
-  /** Why: draining, stale, no_device, no_engine, closed. */
+  /** Why: draining, stale, no_device, no_engine, closed, spool_full, disk_full. */
   reason: string;
 }
 
@@ -276,23 +294,19 @@ export interface ShardFailed {
   shard:
     | ShardRef
     | undefined;
-  /** infra, resource or config; decides about retries. */
+  /** infra, resource, config or poison; decides about retries. */
   class: string;
   /** What happened, with what to do. */
   message: string;
   /** A short class for tables, such as model_missing; may be empty. */
   cause: string;
+  /** For poison: ordinals of the samples in flight when the engine's process died. */
+  items: number[];
 }
 
 /** Unstarted attempts given back on request. */
 export interface Retracted {
   /** The attempts. */
-  fences: Fence[];
-}
-
-/** Devices free again. */
-export interface Released {
-  /** The attempts that held them. */
   fences: Fence[];
 }
 
@@ -351,6 +365,8 @@ export interface Welcome {
   needInventory: boolean;
   /** One verdict for each held attempt. */
   verdicts: HeldVerdict[];
+  /** The agent counts as lost after so long without a message, in ms; it hangs up when it hears nothing for as long. */
+  lostAfterMs: number;
 }
 
 /** What to do with an attempt the agent held. */
@@ -401,6 +417,8 @@ export interface Assignment {
   deadlineMs: number;
   /** How many attempts of this shard were counted before. */
   attempt: number;
+  /** Ordinals that were in flight at a death before: each is run while nothing else runs on the agent. */
+  suspects: number[];
 }
 
 /** Unstarted work wanted back. */
@@ -425,19 +443,19 @@ export interface Throttle {
   retryAfterMs: number;
 }
 
-/** What became of results. */
+/** What became of results and failures. */
 export interface CommitAck {
-  /** One verdict a result. */
+  /** One verdict a result or failure. */
   verdicts: CommitVerdict[];
 }
 
-/** One result's fate. Each of the three lets the agent drop its journal. */
+/** One attempt's fate. Each verdict lets the agent drop what it keeps of the attempt. */
 export interface CommitVerdict {
   /** The attempt. */
   fence:
     | Fence
     | undefined;
-  /** COMMITTED, SUPERSEDED or CLOSED. */
+  /** For a result COMMITTED, SUPERSEDED or CLOSED; for a failure NOTED. */
   verdict: string;
 }
 
@@ -736,11 +754,11 @@ export const AgentMessage: MessageFns<AgentMessage> = {
       case "retracted":
         Retracted.encode(message.body.value, writer.uint32(122).fork()).join();
         break;
-      case "released":
-        Released.encode(message.body.value, writer.uint32(130).fork()).join();
-        break;
       case "bye":
         Bye.encode(message.body.value, writer.uint32(138).fork()).join();
+        break;
+      case "heldMore":
+        HeldMore.encode(message.body.value, writer.uint32(146).fork()).join();
         break;
     }
     return writer;
@@ -879,20 +897,20 @@ export const AgentMessage: MessageFns<AgentMessage> = {
             message.body = { $case: "retracted", value: Retracted.decode(reader, reader.uint32()) };
             continue;
           }
-          case 16: {
-            if (tag !== 130) {
-              break;
-            }
-
-            message.body = { $case: "released", value: Released.decode(reader, reader.uint32()) };
-            continue;
-          }
           case 17: {
             if (tag !== 138) {
               break;
             }
 
             message.body = { $case: "bye", value: Bye.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.body = { $case: "heldMore", value: HeldMore.decode(reader, reader.uint32()) };
             continue;
           }
         }
@@ -943,10 +961,12 @@ export const AgentMessage: MessageFns<AgentMessage> = {
         ? { $case: "failed", value: ShardFailed.fromJSON(object.failed) }
         : isSet(object.retracted)
         ? { $case: "retracted", value: Retracted.fromJSON(object.retracted) }
-        : isSet(object.released)
-        ? { $case: "released", value: Released.fromJSON(object.released) }
         : isSet(object.bye)
         ? { $case: "bye", value: Bye.fromJSON(object.bye) }
+        : isSet(object.heldMore)
+        ? { $case: "heldMore", value: HeldMore.fromJSON(object.heldMore) }
+        : isSet(object.held_more)
+        ? { $case: "heldMore", value: HeldMore.fromJSON(object.held_more) }
         : undefined,
     };
   },
@@ -987,10 +1007,10 @@ export const AgentMessage: MessageFns<AgentMessage> = {
       obj.failed = ShardFailed.toJSON(message.body.value);
     } else if (message.body?.$case === "retracted") {
       obj.retracted = Retracted.toJSON(message.body.value);
-    } else if (message.body?.$case === "released") {
-      obj.released = Released.toJSON(message.body.value);
     } else if (message.body?.$case === "bye") {
       obj.bye = Bye.toJSON(message.body.value);
+    } else if (message.body?.$case === "heldMore") {
+      obj.heldMore = HeldMore.toJSON(message.body.value);
     }
     return obj;
   },
@@ -1073,15 +1093,15 @@ export const AgentMessage: MessageFns<AgentMessage> = {
         }
         break;
       }
-      case "released": {
-        if (object.body?.value !== undefined && object.body?.value !== null) {
-          message.body = { $case: "released", value: Released.fromPartial(object.body.value) };
-        }
-        break;
-      }
       case "bye": {
         if (object.body?.value !== undefined && object.body?.value !== null) {
           message.body = { $case: "bye", value: Bye.fromPartial(object.body.value) };
+        }
+        break;
+      }
+      case "heldMore": {
+        if (object.body?.value !== undefined && object.body?.value !== null) {
+          message.body = { $case: "heldMore", value: HeldMore.fromPartial(object.body.value) };
         }
         break;
       }
@@ -1091,7 +1111,7 @@ export const AgentMessage: MessageFns<AgentMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, version: "", inventoryHash: "", held: [], begun: [], probe: undefined };
+  return { protocol: 0, version: "", inventoryHash: "", held: [], begun: [], probe: undefined, more: false };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -1113,6 +1133,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.probe !== undefined) {
       StoreProbe.encode(message.probe, writer.uint32(50).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(56).bool(message.more);
     }
     return writer;
   },
@@ -1178,6 +1201,14 @@ export const Hello: MessageFns<Hello> = {
             message.probe = StoreProbe.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1202,6 +1233,7 @@ export const Hello: MessageFns<Hello> = {
       held: globalThis.Array.isArray(object?.held) ? object.held.map((e: any) => HeldAttempt.fromJSON(e)) : [],
       begun: globalThis.Array.isArray(object?.begun) ? object.begun.map((e: any) => BegunItem.fromJSON(e)) : [],
       probe: isSet(object.probe) ? StoreProbe.fromJSON(object.probe) : undefined,
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
     };
   },
 
@@ -1225,6 +1257,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.probe !== undefined) {
       obj.probe = StoreProbe.toJSON(message.probe);
     }
+    if (message.more !== false) {
+      obj.more = message.more;
+    }
     return obj;
   },
 
@@ -1241,6 +1276,108 @@ export const Hello: MessageFns<Hello> = {
     message.probe = (object.probe !== undefined && object.probe !== null)
       ? StoreProbe.fromPartial(object.probe)
       : undefined;
+    message.more = object.more ?? false;
+    return message;
+  },
+};
+
+function createBaseHeldMore(): HeldMore {
+  return { held: [], begun: [], more: false };
+}
+
+export const HeldMore: MessageFns<HeldMore> = {
+  encode(message: HeldMore, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.held) {
+      HeldAttempt.encode(v!, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.begun) {
+      BegunItem.encode(v!, writer.uint32(18).fork()).join();
+    }
+    if (message.more !== false) {
+      writer.uint32(24).bool(message.more);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): HeldMore {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseHeldMore();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.held.push(HeldAttempt.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.begun.push(BegunItem.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): HeldMore {
+    return {
+      held: globalThis.Array.isArray(object?.held) ? object.held.map((e: any) => HeldAttempt.fromJSON(e)) : [],
+      begun: globalThis.Array.isArray(object?.begun) ? object.begun.map((e: any) => BegunItem.fromJSON(e)) : [],
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+    };
+  },
+
+  toJSON(message: HeldMore): unknown {
+    const obj: any = {};
+    if (message.held?.length) {
+      obj.held = message.held.map((e) => HeldAttempt.toJSON(e));
+    }
+    if (message.begun?.length) {
+      obj.begun = message.begun.map((e) => BegunItem.toJSON(e));
+    }
+    if (message.more !== false) {
+      obj.more = message.more;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<HeldMore>): HeldMore {
+    return HeldMore.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<HeldMore>): HeldMore {
+    const message = createBaseHeldMore();
+    message.held = object.held?.map((e) => HeldAttempt.fromPartial(e)) || [];
+    message.begun = object.begun?.map((e) => BegunItem.fromPartial(e)) || [];
+    message.more = object.more ?? false;
     return message;
   },
 };
@@ -1349,7 +1486,7 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
 };
 
 function createBaseBegunItem(): BegunItem {
-  return { fence: undefined, shard: undefined, ordinal: 0 };
+  return { fence: undefined, shard: undefined, ordinal: 0, incarnation: 0n };
 }
 
 export const BegunItem: MessageFns<BegunItem> = {
@@ -1362,6 +1499,12 @@ export const BegunItem: MessageFns<BegunItem> = {
     }
     if (message.ordinal !== 0) {
       writer.uint32(24).uint32(message.ordinal);
+    }
+    if (message.incarnation !== 0n) {
+      if (BigInt.asUintN(64, message.incarnation) !== message.incarnation) {
+        throw new globalThis.Error("value provided for field message.incarnation of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.incarnation);
     }
     return writer;
   },
@@ -1403,6 +1546,14 @@ export const BegunItem: MessageFns<BegunItem> = {
             message.ordinal = reader.uint32();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.incarnation = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1420,6 +1571,7 @@ export const BegunItem: MessageFns<BegunItem> = {
       fence: isSet(object.fence) ? Fence.fromJSON(object.fence) : undefined,
       shard: isSet(object.shard) ? ShardRef.fromJSON(object.shard) : undefined,
       ordinal: isSet(object.ordinal) ? globalThis.Number(object.ordinal) : 0,
+      incarnation: isSet(object.incarnation) ? BigInt(object.incarnation) : 0n,
     };
   },
 
@@ -1434,6 +1586,9 @@ export const BegunItem: MessageFns<BegunItem> = {
     if (message.ordinal !== 0) {
       obj.ordinal = Math.round(message.ordinal);
     }
+    if (message.incarnation !== 0n) {
+      obj.incarnation = message.incarnation.toString();
+    }
     return obj;
   },
 
@@ -1447,6 +1602,9 @@ export const BegunItem: MessageFns<BegunItem> = {
       ? ShardRef.fromPartial(object.shard)
       : undefined;
     message.ordinal = object.ordinal ?? 0;
+    message.incarnation = (object.incarnation !== undefined && object.incarnation !== null)
+      ? BigInt(object.incarnation)
+      : 0n;
     return message;
   },
 };
@@ -1624,7 +1782,16 @@ export const InventoryReport: MessageFns<InventoryReport> = {
 };
 
 function createBaseHeartbeat(): Heartbeat {
-  return { seq: 0n, loopLagMs: 0, loadedModels: [], running: 0, loads: [], unacknowledged: 0, unacknowledgedBytes: 0 };
+  return {
+    seq: 0n,
+    loopLagMs: 0,
+    loadedModels: [],
+    running: 0,
+    loads: [],
+    unacknowledged: 0,
+    unacknowledgedBytes: 0,
+    notOffering: "",
+  };
 }
 
 export const Heartbeat: MessageFns<Heartbeat> = {
@@ -1657,6 +1824,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
         );
       }
       writer.uint32(56).uint64(BigInt(message.unacknowledgedBytes));
+    }
+    if (message.notOffering !== "") {
+      writer.uint32(66).string(message.notOffering);
     }
     return writer;
   },
@@ -1730,6 +1900,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             message.unacknowledgedBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.notOffering = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1763,6 +1941,11 @@ export const Heartbeat: MessageFns<Heartbeat> = {
         : isSet(object.unacknowledged_bytes)
         ? globalThis.Number(object.unacknowledged_bytes)
         : 0,
+      notOffering: isSet(object.notOffering)
+        ? globalThis.String(object.notOffering)
+        : isSet(object.not_offering)
+        ? globalThis.String(object.not_offering)
+        : "",
     };
   },
 
@@ -1789,6 +1972,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     if (message.unacknowledgedBytes !== 0) {
       obj.unacknowledgedBytes = globalThis.Number(message.unacknowledgedBytes);
     }
+    if (message.notOffering !== "") {
+      obj.notOffering = message.notOffering;
+    }
     return obj;
   },
 
@@ -1804,6 +1990,7 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     message.loads = object.loads?.map((e) => ModelLoad.fromPartial(e)) || [];
     message.unacknowledged = object.unacknowledged ?? 0;
     message.unacknowledgedBytes = object.unacknowledgedBytes ?? 0;
+    message.notOffering = object.notOffering ?? "";
     return message;
   },
 };
@@ -2759,7 +2946,7 @@ export const ShardResult_CountsEntry: MessageFns<ShardResult_CountsEntry> = {
 };
 
 function createBaseShardFailed(): ShardFailed {
-  return { fence: undefined, shard: undefined, class: "", message: "", cause: "" };
+  return { fence: undefined, shard: undefined, class: "", message: "", cause: "", items: [] };
 }
 
 export const ShardFailed: MessageFns<ShardFailed> = {
@@ -2778,6 +2965,13 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     }
     if (message.cause !== "") {
       writer.uint32(42).string(message.cause);
+    }
+    if (message.items.length !== 0) {
+      writer.uint32(50).fork();
+      for (const v of message.items) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -2835,6 +3029,24 @@ export const ShardFailed: MessageFns<ShardFailed> = {
             message.cause = reader.string();
             continue;
           }
+          case 6: {
+            if (tag === 48) {
+              message.items.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 50) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.items.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2854,6 +3066,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
       class: isSet(object.class) ? globalThis.String(object.class) : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
       cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => globalThis.Number(e)) : [],
     };
   },
 
@@ -2874,6 +3087,9 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     if (message.cause !== "") {
       obj.cause = message.cause;
     }
+    if (message.items?.length) {
+      obj.items = message.items.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -2889,6 +3105,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     message.class = object.class ?? "";
     message.message = object.message ?? "";
     message.cause = object.cause ?? "";
+    message.items = object.items?.map((e) => e) || [];
     return message;
   },
 };
@@ -2955,73 +3172,6 @@ export const Retracted: MessageFns<Retracted> = {
   },
   fromPartial(object: DeepPartial<Retracted>): Retracted {
     const message = createBaseRetracted();
-    message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
-    return message;
-  },
-};
-
-function createBaseReleased(): Released {
-  return { fences: [] };
-}
-
-export const Released: MessageFns<Released> = {
-  encode(message: Released, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.fences) {
-      Fence.encode(v!, writer.uint32(10).fork()).join();
-    }
-    return writer;
-  },
-
-  decode(input: BinaryReader | Uint8Array, length?: number): Released {
-    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
-    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
-    if (previousRecursionDepth >= 100) {
-      throw new globalThis.Error("protobuf decode recursion limit exceeded");
-    }
-    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
-    try {
-      const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseReleased();
-      while (reader.pos < end) {
-        const tag = reader.uint32();
-        switch (tag >>> 3) {
-          case 1: {
-            if (tag !== 10) {
-              break;
-            }
-
-            message.fences.push(Fence.decode(reader, reader.uint32()));
-            continue;
-          }
-        }
-        if ((tag & 7) === 4 || tag === 0) {
-          break;
-        }
-        reader.skip(tag & 7);
-      }
-      return message;
-    } finally {
-      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
-    }
-  },
-
-  fromJSON(object: any): Released {
-    return { fences: globalThis.Array.isArray(object?.fences) ? object.fences.map((e: any) => Fence.fromJSON(e)) : [] };
-  },
-
-  toJSON(message: Released): unknown {
-    const obj: any = {};
-    if (message.fences?.length) {
-      obj.fences = message.fences.map((e) => Fence.toJSON(e));
-    }
-    return obj;
-  },
-
-  create(base?: DeepPartial<Released>): Released {
-    return Released.fromPartial(base ?? {});
-  },
-  fromPartial(object: DeepPartial<Released>): Released {
-    const message = createBaseReleased();
     message.fences = object.fences?.map((e) => Fence.fromPartial(e)) || [];
     return message;
   },
@@ -3407,7 +3557,7 @@ export const CoordinatorMessage: MessageFns<CoordinatorMessage> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { heartbeatIntervalMs: 0, needInventory: false, verdicts: [] };
+  return { heartbeatIntervalMs: 0, needInventory: false, verdicts: [], lostAfterMs: 0 };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -3420,6 +3570,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     for (const v of message.verdicts) {
       HeldVerdict.encode(v!, writer.uint32(26).fork()).join();
+    }
+    if (message.lostAfterMs !== 0) {
+      writer.uint32(32).uint32(message.lostAfterMs);
     }
     return writer;
   },
@@ -3461,6 +3614,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.verdicts.push(HeldVerdict.decode(reader, reader.uint32()));
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.lostAfterMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3488,6 +3649,11 @@ export const Welcome: MessageFns<Welcome> = {
       verdicts: globalThis.Array.isArray(object?.verdicts)
         ? object.verdicts.map((e: any) => HeldVerdict.fromJSON(e))
         : [],
+      lostAfterMs: isSet(object.lostAfterMs)
+        ? globalThis.Number(object.lostAfterMs)
+        : isSet(object.lost_after_ms)
+        ? globalThis.Number(object.lost_after_ms)
+        : 0,
     };
   },
 
@@ -3502,6 +3668,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.verdicts?.length) {
       obj.verdicts = message.verdicts.map((e) => HeldVerdict.toJSON(e));
     }
+    if (message.lostAfterMs !== 0) {
+      obj.lostAfterMs = Math.round(message.lostAfterMs);
+    }
     return obj;
   },
 
@@ -3513,6 +3682,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.heartbeatIntervalMs = object.heartbeatIntervalMs ?? 0;
     message.needInventory = object.needInventory ?? false;
     message.verdicts = object.verdicts?.map((e) => HeldVerdict.fromPartial(e)) || [];
+    message.lostAfterMs = object.lostAfterMs ?? 0;
     return message;
   },
 };
@@ -3805,6 +3975,7 @@ function createBaseAssignment(): Assignment {
     model: "",
     deadlineMs: 0,
     attempt: 0,
+    suspects: [],
   };
 }
 
@@ -3839,6 +4010,13 @@ export const Assignment: MessageFns<Assignment> = {
     }
     if (message.attempt !== 0) {
       writer.uint32(64).uint32(message.attempt);
+    }
+    if (message.suspects.length !== 0) {
+      writer.uint32(74).fork();
+      for (const v of message.suspects) {
+        writer.uint32(v);
+      }
+      writer.join();
     }
     return writer;
   },
@@ -3920,6 +4098,24 @@ export const Assignment: MessageFns<Assignment> = {
             message.attempt = reader.uint32();
             continue;
           }
+          case 9: {
+            if (tag === 72) {
+              message.suspects.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 74) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.suspects.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3950,6 +4146,9 @@ export const Assignment: MessageFns<Assignment> = {
         ? globalThis.Number(object.deadline_ms)
         : 0,
       attempt: isSet(object.attempt) ? globalThis.Number(object.attempt) : 0,
+      suspects: globalThis.Array.isArray(object?.suspects)
+        ? object.suspects.map((e: any) => globalThis.Number(e))
+        : [],
     };
   },
 
@@ -3979,6 +4178,9 @@ export const Assignment: MessageFns<Assignment> = {
     if (message.attempt !== 0) {
       obj.attempt = Math.round(message.attempt);
     }
+    if (message.suspects?.length) {
+      obj.suspects = message.suspects.map((e) => Math.round(e));
+    }
     return obj;
   },
 
@@ -3997,6 +4199,7 @@ export const Assignment: MessageFns<Assignment> = {
     message.model = object.model ?? "";
     message.deadlineMs = object.deadlineMs ?? 0;
     message.attempt = object.attempt ?? 0;
+    message.suspects = object.suspects?.map((e) => e) || [];
     return message;
   },
 };
