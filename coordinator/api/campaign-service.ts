@@ -5,6 +5,7 @@ import { campaignEvent } from "../campaigns/lifecycle.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { prepareRequest, submitCampaign } from "../campaigns/submit.js";
 import { noCampaign } from "../results/streamed-results.js";
+import { priorityField, reasonField, refuseAll } from "./check.js";
 import { campaignMessage, requestOf } from "./convert.js";
 import { pageOf, refuse } from "./page.js";
 
@@ -12,8 +13,19 @@ const MAX_SHOWN = 20;
 /** How often a watched campaign's progress is looked at; a change of its state is shown at once. */
 const WATCH_MS = 200;
 
+/** What people may ask of a campaign once it exists. */
+export interface CampaignUses {
+  pause(entry: CampaignEntry, reason: string): Promise<void>;
+  resume(entry: CampaignEntry): Promise<void>;
+  retry(entry: CampaignEntry, options: { idempotencyKey: string; priority?: number }): Promise<CampaignEntry>;
+}
+
 /** sai.v1.CampaignService over the use cases. */
-export function campaignService(parts: CampaignParts, calls: CallObserver): CampaignServiceServer {
+export function campaignService(
+  parts: CampaignParts,
+  uses: CampaignUses,
+  calls: CallObserver,
+): CampaignServiceServer {
   const found = (id: string): CampaignEntry => {
     const entry = parts.board.campaign(id);
     if (entry === undefined) throw noCampaign(id);
@@ -42,6 +54,29 @@ export function campaignService(parts: CampaignParts, calls: CallObserver): Camp
       }
       return { campaign: campaignMessage(entry, true) };
     }),
+    pauseCampaign: unary(calls, async ({ id, reason }) => {
+      refuseAll([reasonField(reason)]);
+      const entry = found(id);
+      await uses.pause(entry, reason);
+      return { campaign: campaignMessage(entry, true) };
+    }),
+    resumeCampaign: unary(calls, async ({ id }) => {
+      const entry = found(id);
+      await uses.resume(entry);
+      return { campaign: campaignMessage(entry, true) };
+    }),
+    retryCampaign: unary(calls, async ({ id, idempotencyKey, priority }) => {
+      refuseAll([priorityField(priority)]);
+      const retried = await uses.retry(found(id), {
+        idempotencyKey,
+        ...(priority === undefined ? {} : { priority }),
+      });
+      return { campaign: campaignMessage(retried, true) };
+    }),
+    explainCampaign: unary(calls, ({ id }) => {
+      const entry = found(id);
+      return { campaign: campaignMessage(entry, true), reasons: [], jobs: [] };
+    }),
     watchCampaign: streaming(calls, async function* ({ id }, signal) {
       const entry = found(id);
       let shown = "";
@@ -66,7 +101,8 @@ async function nextLook(parts: CampaignParts, entry: CampaignEntry, signal: Abor
     .sleep(WATCH_MS, either)
     .catch(() => {})
     .finally(() => over.abort());
-  while (!either.aborted && entry.value.state.kind === kind) await parts.events.changed(either);
+  while (!either.aborted && entry.value.state.kind === kind)
+    await parts.events.changed(either, { campaign: entry.value.id, node: "" });
   over.abort();
   await paused;
 }

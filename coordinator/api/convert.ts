@@ -66,6 +66,8 @@ export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campai
     planSha256: ("planSha256" in state && state.planSha256) || "",
     simulated: entry.jobs.some((job) => job.spec.model.engine === "simulated"),
     waiting: state.kind === "RUNNING" ? entry.waiting : [],
+    retryOf: "",
+    retriedBy: [],
   };
 }
 
@@ -78,6 +80,7 @@ export function jobProgressMessage(job: JobEntry): JobProgress {
     dataset: dataset.id,
     state: job.state.kind.toLowerCase(),
     progress: progressMessage(tallyJob(job)),
+    held: false,
   };
 }
 
@@ -103,5 +106,10 @@ export function nodeMessage(node: NodeEntry): Node {
     attempts: held.length,
     loadedModels: node.loadedModels,
     loopLagMs: node.loopLagMs,
+    cordoned: false,
+    cordonReason: "",
+    labels: {},
+    spoolResults: 0,
+    spoolBytes: 0,
   };
 }

@@ -20,7 +20,7 @@ import {
   CampaignSpec,
   CampaignState,
 } from "../../shared/gen/sai/v1/campaign.js";
-import { type Event, EventServiceClient } from "../../shared/gen/sai/v1/event.js";
+import { type Event, EventServiceClient, StreamEventsRequest } from "../../shared/gen/sai/v1/event.js";
 import { GpuServiceClient } from "../../shared/gen/sai/v1/gpu.js";
 import { type Job, JobServiceClient } from "../../shared/gen/sai/v1/job.js";
 import { type Node, NodeServiceClient } from "../../shared/gen/sai/v1/node.js";
@@ -155,7 +155,7 @@ export function connectApi(address: string) {
     },
     /** Every event so far of a campaign, or of all. */
     async eventsOf(campaignId: string, enough: (seen: Event[]) => boolean): Promise<Event[]> {
-      const seen = await listen(events.streamEvents({ since: 0, campaignId }), (all) =>
+      const seen = await listen(events.streamEvents(StreamEventsRequest.fromPartial({ campaignId })), (all) =>
         enough(all.flatMap(({ event }) => (event ? [event] : []))),
       );
       return seen.flatMap(({ event }) => (event ? [event] : []));

@@ -52,6 +52,61 @@ export interface GetStatusResponse {
   shardsPending: number;
   /** Shards on agents. */
   shardsRunning: number;
+  /** Where the leader is, host:port of this API. */
+  leader: string;
+  /** How long this coordinator has been running. */
+  uptimeS: number;
+  /** Bytes the state store uses. */
+  storeUsedBytes: number;
+  /** Bytes it may use; above 70 % new campaigns are refused. 0: no limit. */
+  storeQuotaBytes: number;
+  /** The mass-loss brake. */
+  brake:
+    | Brake
+    | undefined;
+  /** Campaigns with jobs held back after the last start, until the nodes known then have reported. */
+  campaignsHeld: number;
+  /** Results that wait to be committed. */
+  commitQueue: number;
+  /** Results that nodes hold unacknowledged, as their last heartbeats said. */
+  spoolResults: number;
+  /** Their size in bytes. */
+  spoolBytes: number;
+  /** Why new campaigns are refused; empty if they are not. */
+  refusesCampaigns: string;
+}
+
+/**
+ * What keeps a coordinator from taking work away from many nodes at once when the fault may be its own. While it is
+ * engaged nothing expires and nothing is given to others.
+ */
+export interface Brake {
+  /** True while nothing expires. */
+  engaged: boolean;
+  /** mass_loss, loop_lag or store_unreachable; empty unless engaged. */
+  cause: string;
+  /** One sentence: what was seen. */
+  message: string;
+  /** When it engaged; absent unless engaged. */
+  since:
+    | Date
+    | undefined;
+  /** One sentence: what ends it. */
+  ends: string;
+}
+
+/** Input of ReleaseBrake. */
+export interface ReleaseBrakeRequest {
+  /** Why, for the event log; at most 500 characters, may be empty. */
+  reason: string;
+}
+
+/** Output of ReleaseBrake. */
+export interface ReleaseBrakeResponse {
+  /** True if it was engaged. */
+  released: boolean;
+  /** The brake now. */
+  brake: Brake | undefined;
 }
 
 function createBaseGetStatusRequest(): GetStatusRequest {
@@ -118,6 +173,16 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     campaignsActive: 0,
     shardsPending: 0,
     shardsRunning: 0,
+    leader: "",
+    uptimeS: 0,
+    storeUsedBytes: 0,
+    storeQuotaBytes: 0,
+    brake: undefined,
+    campaignsHeld: 0,
+    commitQueue: 0,
+    spoolResults: 0,
+    spoolBytes: 0,
+    refusesCampaigns: "",
   };
 }
 
@@ -152,6 +217,45 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.shardsRunning !== 0) {
       writer.uint32(80).uint32(message.shardsRunning);
+    }
+    if (message.leader !== "") {
+      writer.uint32(90).string(message.leader);
+    }
+    if (message.uptimeS !== 0) {
+      writer.uint32(97).double(message.uptimeS);
+    }
+    if (message.storeUsedBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.storeUsedBytes)) !== BigInt(message.storeUsedBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.storeUsedBytes) of type uint64 too large");
+      }
+      writer.uint32(104).uint64(BigInt(message.storeUsedBytes));
+    }
+    if (message.storeQuotaBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.storeQuotaBytes)) !== BigInt(message.storeQuotaBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.storeQuotaBytes) of type uint64 too large");
+      }
+      writer.uint32(112).uint64(BigInt(message.storeQuotaBytes));
+    }
+    if (message.brake !== undefined) {
+      Brake.encode(message.brake, writer.uint32(122).fork()).join();
+    }
+    if (message.campaignsHeld !== 0) {
+      writer.uint32(128).uint32(message.campaignsHeld);
+    }
+    if (message.commitQueue !== 0) {
+      writer.uint32(136).uint32(message.commitQueue);
+    }
+    if (message.spoolResults !== 0) {
+      writer.uint32(144).uint32(message.spoolResults);
+    }
+    if (message.spoolBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.spoolBytes)) !== BigInt(message.spoolBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.spoolBytes) of type uint64 too large");
+      }
+      writer.uint32(152).uint64(BigInt(message.spoolBytes));
+    }
+    if (message.refusesCampaigns !== "") {
+      writer.uint32(162).string(message.refusesCampaigns);
     }
     return writer;
   },
@@ -249,6 +353,86 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.shardsRunning = reader.uint32();
             continue;
           }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.uptimeS = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 104) {
+              break;
+            }
+
+            message.storeUsedBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.storeQuotaBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.brake = Brake.decode(reader, reader.uint32());
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.campaignsHeld = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.commitQueue = reader.uint32();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.spoolResults = reader.uint32();
+            continue;
+          }
+          case 19: {
+            if (tag !== 152) {
+              break;
+            }
+
+            message.spoolBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.refusesCampaigns = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -297,6 +481,48 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.shards_running)
         ? globalThis.Number(object.shards_running)
         : 0,
+      leader: isSet(object.leader) ? globalThis.String(object.leader) : "",
+      uptimeS: isSet(object.uptimeS)
+        ? globalThis.Number(object.uptimeS)
+        : isSet(object.uptime_s)
+        ? globalThis.Number(object.uptime_s)
+        : 0,
+      storeUsedBytes: isSet(object.storeUsedBytes)
+        ? globalThis.Number(object.storeUsedBytes)
+        : isSet(object.store_used_bytes)
+        ? globalThis.Number(object.store_used_bytes)
+        : 0,
+      storeQuotaBytes: isSet(object.storeQuotaBytes)
+        ? globalThis.Number(object.storeQuotaBytes)
+        : isSet(object.store_quota_bytes)
+        ? globalThis.Number(object.store_quota_bytes)
+        : 0,
+      brake: isSet(object.brake) ? Brake.fromJSON(object.brake) : undefined,
+      campaignsHeld: isSet(object.campaignsHeld)
+        ? globalThis.Number(object.campaignsHeld)
+        : isSet(object.campaigns_held)
+        ? globalThis.Number(object.campaigns_held)
+        : 0,
+      commitQueue: isSet(object.commitQueue)
+        ? globalThis.Number(object.commitQueue)
+        : isSet(object.commit_queue)
+        ? globalThis.Number(object.commit_queue)
+        : 0,
+      spoolResults: isSet(object.spoolResults)
+        ? globalThis.Number(object.spoolResults)
+        : isSet(object.spool_results)
+        ? globalThis.Number(object.spool_results)
+        : 0,
+      spoolBytes: isSet(object.spoolBytes)
+        ? globalThis.Number(object.spoolBytes)
+        : isSet(object.spool_bytes)
+        ? globalThis.Number(object.spool_bytes)
+        : 0,
+      refusesCampaigns: isSet(object.refusesCampaigns)
+        ? globalThis.String(object.refusesCampaigns)
+        : isSet(object.refuses_campaigns)
+        ? globalThis.String(object.refuses_campaigns)
+        : "",
     };
   },
 
@@ -332,6 +558,36 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.shardsRunning !== 0) {
       obj.shardsRunning = Math.round(message.shardsRunning);
     }
+    if (message.leader !== "") {
+      obj.leader = message.leader;
+    }
+    if (message.uptimeS !== 0) {
+      obj.uptimeS = floatToJson(message.uptimeS);
+    }
+    if (message.storeUsedBytes !== 0) {
+      obj.storeUsedBytes = globalThis.Number(message.storeUsedBytes);
+    }
+    if (message.storeQuotaBytes !== 0) {
+      obj.storeQuotaBytes = globalThis.Number(message.storeQuotaBytes);
+    }
+    if (message.brake !== undefined) {
+      obj.brake = Brake.toJSON(message.brake);
+    }
+    if (message.campaignsHeld !== 0) {
+      obj.campaignsHeld = Math.round(message.campaignsHeld);
+    }
+    if (message.commitQueue !== 0) {
+      obj.commitQueue = Math.round(message.commitQueue);
+    }
+    if (message.spoolResults !== 0) {
+      obj.spoolResults = Math.round(message.spoolResults);
+    }
+    if (message.spoolBytes !== 0) {
+      obj.spoolBytes = globalThis.Number(message.spoolBytes);
+    }
+    if (message.refusesCampaigns !== "") {
+      obj.refusesCampaigns = message.refusesCampaigns;
+    }
     return obj;
   },
 
@@ -350,6 +606,301 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.campaignsActive = object.campaignsActive ?? 0;
     message.shardsPending = object.shardsPending ?? 0;
     message.shardsRunning = object.shardsRunning ?? 0;
+    message.leader = object.leader ?? "";
+    message.uptimeS = object.uptimeS ?? 0;
+    message.storeUsedBytes = object.storeUsedBytes ?? 0;
+    message.storeQuotaBytes = object.storeQuotaBytes ?? 0;
+    message.brake = (object.brake !== undefined && object.brake !== null) ? Brake.fromPartial(object.brake) : undefined;
+    message.campaignsHeld = object.campaignsHeld ?? 0;
+    message.commitQueue = object.commitQueue ?? 0;
+    message.spoolResults = object.spoolResults ?? 0;
+    message.spoolBytes = object.spoolBytes ?? 0;
+    message.refusesCampaigns = object.refusesCampaigns ?? "";
+    return message;
+  },
+};
+
+function createBaseBrake(): Brake {
+  return { engaged: false, cause: "", message: "", since: undefined, ends: "" };
+}
+
+export const Brake: MessageFns<Brake> = {
+  encode(message: Brake, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.engaged !== false) {
+      writer.uint32(8).bool(message.engaged);
+    }
+    if (message.cause !== "") {
+      writer.uint32(18).string(message.cause);
+    }
+    if (message.message !== "") {
+      writer.uint32(26).string(message.message);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(34).fork()).join();
+    }
+    if (message.ends !== "") {
+      writer.uint32(42).string(message.ends);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Brake {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBrake();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.engaged = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.cause = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.ends = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Brake {
+    return {
+      engaged: isSet(object.engaged) ? globalThis.Boolean(object.engaged) : false,
+      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
+      ends: isSet(object.ends) ? globalThis.String(object.ends) : "",
+    };
+  },
+
+  toJSON(message: Brake): unknown {
+    const obj: any = {};
+    if (message.engaged !== false) {
+      obj.engaged = message.engaged;
+    }
+    if (message.cause !== "") {
+      obj.cause = message.cause;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since.toISOString();
+    }
+    if (message.ends !== "") {
+      obj.ends = message.ends;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Brake>): Brake {
+    return Brake.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Brake>): Brake {
+    const message = createBaseBrake();
+    message.engaged = object.engaged ?? false;
+    message.cause = object.cause ?? "";
+    message.message = object.message ?? "";
+    message.since = object.since ?? undefined;
+    message.ends = object.ends ?? "";
+    return message;
+  },
+};
+
+function createBaseReleaseBrakeRequest(): ReleaseBrakeRequest {
+  return { reason: "" };
+}
+
+export const ReleaseBrakeRequest: MessageFns<ReleaseBrakeRequest> = {
+  encode(message: ReleaseBrakeRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reason !== "") {
+      writer.uint32(10).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseBrakeRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseBrakeRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReleaseBrakeRequest {
+    return { reason: isSet(object.reason) ? globalThis.String(object.reason) : "" };
+  },
+
+  toJSON(message: ReleaseBrakeRequest): unknown {
+    const obj: any = {};
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReleaseBrakeRequest>): ReleaseBrakeRequest {
+    return ReleaseBrakeRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseBrakeRequest>): ReleaseBrakeRequest {
+    const message = createBaseReleaseBrakeRequest();
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBaseReleaseBrakeResponse(): ReleaseBrakeResponse {
+  return { released: false, brake: undefined };
+}
+
+export const ReleaseBrakeResponse: MessageFns<ReleaseBrakeResponse> = {
+  encode(message: ReleaseBrakeResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.released !== false) {
+      writer.uint32(8).bool(message.released);
+    }
+    if (message.brake !== undefined) {
+      Brake.encode(message.brake, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReleaseBrakeResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReleaseBrakeResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.released = reader.bool();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.brake = Brake.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReleaseBrakeResponse {
+    return {
+      released: isSet(object.released) ? globalThis.Boolean(object.released) : false,
+      brake: isSet(object.brake) ? Brake.fromJSON(object.brake) : undefined,
+    };
+  },
+
+  toJSON(message: ReleaseBrakeResponse): unknown {
+    const obj: any = {};
+    if (message.released !== false) {
+      obj.released = message.released;
+    }
+    if (message.brake !== undefined) {
+      obj.brake = Brake.toJSON(message.brake);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReleaseBrakeResponse>): ReleaseBrakeResponse {
+    return ReleaseBrakeResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReleaseBrakeResponse>): ReleaseBrakeResponse {
+    const message = createBaseReleaseBrakeResponse();
+    message.released = object.released ?? false;
+    message.brake = (object.brake !== undefined && object.brake !== null) ? Brake.fromPartial(object.brake) : undefined;
     return message;
   },
 };
@@ -367,11 +918,30 @@ export const AdminServiceService = {
     responseSerialize: (value: GetStatusResponse): Buffer => Buffer.from(GetStatusResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatusResponse => GetStatusResponse.decode(value),
   },
+  /**
+   * Lets lost nodes' work be given to others at once although the brake would wait. Its cause may engage it again.
+   * Harmless when it is not engaged.
+   */
+  releaseBrake: {
+    path: "/sai.v1.AdminService/ReleaseBrake" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReleaseBrakeRequest): Buffer => Buffer.from(ReleaseBrakeRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReleaseBrakeRequest => ReleaseBrakeRequest.decode(value),
+    responseSerialize: (value: ReleaseBrakeResponse): Buffer =>
+      Buffer.from(ReleaseBrakeResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReleaseBrakeResponse => ReleaseBrakeResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
   /** Version, leadership, store and fleet in one answer. */
   getStatus: handleUnaryCall<GetStatusRequest, GetStatusResponse>;
+  /**
+   * Lets lost nodes' work be given to others at once although the brake would wait. Its cause may engage it again.
+   * Harmless when it is not engaged.
+   */
+  releaseBrake: handleUnaryCall<ReleaseBrakeRequest, ReleaseBrakeResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -391,6 +961,25 @@ export interface AdminServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatusResponse) => void,
   ): ClientUnaryCall;
+  /**
+   * Lets lost nodes' work be given to others at once although the brake would wait. Its cause may engage it again.
+   * Harmless when it is not engaged.
+   */
+  releaseBrake(
+    request: ReleaseBrakeRequest,
+    callback: (error: ServiceError | null, response: ReleaseBrakeResponse) => void,
+  ): ClientUnaryCall;
+  releaseBrake(
+    request: ReleaseBrakeRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReleaseBrakeResponse) => void,
+  ): ClientUnaryCall;
+  releaseBrake(
+    request: ReleaseBrakeRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReleaseBrakeResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const AdminServiceClient = makeGenericClientConstructor(
@@ -401,6 +990,10 @@ export const AdminServiceClient = makeGenericClientConstructor(
   service: typeof AdminServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 
@@ -431,6 +1024,17 @@ function fromJsonTimestamp(o: any): Date {
   } else {
     return fromTimestamp(Timestamp.fromJSON(o));
   }
+}
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
 }
 
 function isSet(value: any): boolean {

@@ -128,7 +128,7 @@ export interface Campaign {
   description: string;
   /** Where it stands. */
   state: CampaignState;
-  /** Why it is in that state, for FAILED and PARTIAL. */
+  /** Why it is in that state, for PAUSED, FAILED, PARTIAL and CANCELLED; may be empty. */
   reason: string;
   /** When the coordinator acknowledged it. */
   createTime:
@@ -156,6 +156,10 @@ export interface Campaign {
   simulated: boolean;
   /** Why shards wait, when some do: no agent, no engine, no credit. */
   waiting: string[];
+  /** The campaign this one runs again what was left of; empty if it is no retry. */
+  retryOf: string;
+  /** Campaigns that retry this one, oldest first. */
+  retriedBy: string[];
 }
 
 /** How many samples there are and how they ended. */
@@ -187,7 +191,14 @@ export interface JobProgress {
   /** The job's state, in lower case. */
   state: string;
   /** Its samples and shards. */
-  progress: Progress | undefined;
+  progress:
+    | Progress
+    | undefined;
+  /**
+   * Planned before the coordinator's last start, and held back until the nodes known then have reported or the time for
+   * it is over.
+   */
+  held: boolean;
 }
 
 /** A file the suite names that was resolved and uploaded by the client. */
@@ -388,6 +399,106 @@ export interface WatchCampaignResponse {
   campaign: Campaign | undefined;
 }
 
+/** Input of PauseCampaign. */
+export interface PauseCampaignRequest {
+  /** The campaign's id. */
+  id: string;
+  /** Why, for those who look at it; at most 500 characters, may be empty. */
+  reason: string;
+}
+
+/** Output of PauseCampaign. */
+export interface PauseCampaignResponse {
+  /** The campaign, paused. */
+  campaign: Campaign | undefined;
+}
+
+/** Input of ResumeCampaign. */
+export interface ResumeCampaignRequest {
+  /** The campaign's id. */
+  id: string;
+}
+
+/** Output of ResumeCampaign. */
+export interface ResumeCampaignResponse {
+  /** The campaign, running. */
+  campaign: Campaign | undefined;
+}
+
+/** Input of RetryCampaign. */
+export interface RetryCampaignRequest {
+  /** The ended campaign's id. */
+  id: string;
+  /** The same key for the same campaign returns the same retry for 7 days. Empty: a new campaign every time. */
+  idempotencyKey: string;
+  /** Priority of the new campaign, -1000 to 1000; absent: that of the old one. */
+  priority?: number | undefined;
+}
+
+/** Output of RetryCampaign. */
+export interface RetryCampaignResponse {
+  /** The new campaign; `retry_of` names the old one. */
+  campaign: Campaign | undefined;
+}
+
+/** Input of ExplainCampaign. */
+export interface ExplainCampaignRequest {
+  /** The campaign's id. */
+  id: string;
+}
+
+/** Output of ExplainCampaign. */
+export interface ExplainCampaignResponse {
+  /** The campaign with its jobs. */
+  campaign:
+    | Campaign
+    | undefined;
+  /** What holds the campaign as a whole: paused, ended, planning, the brake, a full store; empty if nothing does. */
+  reasons: Reason[];
+  /** Jobs with shards that are not done, in matrix order; empty once the campaign has ended. */
+  jobs: JobExplanation[];
+}
+
+/** Why something is so: a word for programs and a sentence for people. */
+export interface Reason {
+  /** Stable, in lower case with underscores, such as `no_engine`. */
+  code: string;
+  /** One sentence. */
+  message: string;
+}
+
+/** Where the shards of one job are and why those that wait do. */
+export interface JobExplanation {
+  /** The job's id within the campaign. */
+  jobId: string;
+  /** Shards that could be given out now. */
+  shardsReady: number;
+  /** Shards that failed and wait a little before they are tried again. */
+  shardsBackingOff: number;
+  /** Shards on agents. */
+  shardsRunning: number;
+  /** Shards that have ended. */
+  shardsDone: number;
+  /** Why shards wait; empty if none does. */
+  reasons: Reason[];
+  /** Every node, and whether it could take a shard of this job. */
+  nodes: NodeVerdict[];
+}
+
+/** Whether a node could take a shard of a job. */
+export interface NodeVerdict {
+  /** The node's id. */
+  node: string;
+  /** True if it could, credits aside. */
+  able: boolean;
+  /** Why not; of an able node, why none goes there now (no credit, other work first) or empty. */
+  reason:
+    | Reason
+    | undefined;
+  /** Attempts of this job on it now. */
+  running: number;
+}
+
 function createBaseCampaign(): Campaign {
   return {
     id: "",
@@ -405,6 +516,8 @@ function createBaseCampaign(): Campaign {
     planSha256: "",
     simulated: false,
     waiting: [],
+    retryOf: "",
+    retriedBy: [],
   };
 }
 
@@ -454,6 +567,12 @@ export const Campaign: MessageFns<Campaign> = {
     }
     for (const v of message.waiting) {
       writer.uint32(122).string(v!);
+    }
+    if (message.retryOf !== "") {
+      writer.uint32(130).string(message.retryOf);
+    }
+    for (const v of message.retriedBy) {
+      writer.uint32(138).string(v!);
     }
     return writer;
   },
@@ -591,6 +710,22 @@ export const Campaign: MessageFns<Campaign> = {
             message.waiting.push(reader.string());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.retryOf = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 138) {
+              break;
+            }
+
+            message.retriedBy.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -637,6 +772,16 @@ export const Campaign: MessageFns<Campaign> = {
       simulated: isSet(object.simulated) ? globalThis.Boolean(object.simulated) : false,
       waiting: globalThis.Array.isArray(object?.waiting)
         ? object.waiting.map((e: any) => globalThis.String(e))
+        : [],
+      retryOf: isSet(object.retryOf)
+        ? globalThis.String(object.retryOf)
+        : isSet(object.retry_of)
+        ? globalThis.String(object.retry_of)
+        : "",
+      retriedBy: globalThis.Array.isArray(object?.retriedBy)
+        ? object.retriedBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.retried_by)
+        ? object.retried_by.map((e: any) => globalThis.String(e))
         : [],
     };
   },
@@ -688,6 +833,12 @@ export const Campaign: MessageFns<Campaign> = {
     if (message.waiting?.length) {
       obj.waiting = message.waiting;
     }
+    if (message.retryOf !== "") {
+      obj.retryOf = message.retryOf;
+    }
+    if (message.retriedBy?.length) {
+      obj.retriedBy = message.retriedBy;
+    }
     return obj;
   },
 
@@ -713,6 +864,8 @@ export const Campaign: MessageFns<Campaign> = {
     message.planSha256 = object.planSha256 ?? "";
     message.simulated = object.simulated ?? false;
     message.waiting = object.waiting?.map((e) => e) || [];
+    message.retryOf = object.retryOf ?? "";
+    message.retriedBy = object.retriedBy?.map((e) => e) || [];
     return message;
   },
 };
@@ -883,7 +1036,7 @@ export const Progress: MessageFns<Progress> = {
 };
 
 function createBaseJobProgress(): JobProgress {
-  return { id: "", model: "", prompt: "", dataset: "", state: "", progress: undefined };
+  return { id: "", model: "", prompt: "", dataset: "", state: "", progress: undefined, held: false };
 }
 
 export const JobProgress: MessageFns<JobProgress> = {
@@ -905,6 +1058,9 @@ export const JobProgress: MessageFns<JobProgress> = {
     }
     if (message.progress !== undefined) {
       Progress.encode(message.progress, writer.uint32(50).fork()).join();
+    }
+    if (message.held !== false) {
+      writer.uint32(56).bool(message.held);
     }
     return writer;
   },
@@ -970,6 +1126,14 @@ export const JobProgress: MessageFns<JobProgress> = {
             message.progress = Progress.decode(reader, reader.uint32());
             continue;
           }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.held = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -990,6 +1154,7 @@ export const JobProgress: MessageFns<JobProgress> = {
       dataset: isSet(object.dataset) ? globalThis.String(object.dataset) : "",
       state: isSet(object.state) ? globalThis.String(object.state) : "",
       progress: isSet(object.progress) ? Progress.fromJSON(object.progress) : undefined,
+      held: isSet(object.held) ? globalThis.Boolean(object.held) : false,
     };
   },
 
@@ -1013,6 +1178,9 @@ export const JobProgress: MessageFns<JobProgress> = {
     if (message.progress !== undefined) {
       obj.progress = Progress.toJSON(message.progress);
     }
+    if (message.held !== false) {
+      obj.held = message.held;
+    }
     return obj;
   },
 
@@ -1029,6 +1197,7 @@ export const JobProgress: MessageFns<JobProgress> = {
     message.progress = (object.progress !== undefined && object.progress !== null)
       ? Progress.fromPartial(object.progress)
       : undefined;
+    message.held = object.held ?? false;
     return message;
   },
 };
@@ -2683,6 +2852,1033 @@ export const WatchCampaignResponse: MessageFns<WatchCampaignResponse> = {
   },
 };
 
+function createBasePauseCampaignRequest(): PauseCampaignRequest {
+  return { id: "", reason: "" };
+}
+
+export const PauseCampaignRequest: MessageFns<PauseCampaignRequest> = {
+  encode(message: PauseCampaignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.reason !== "") {
+      writer.uint32(18).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseCampaignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseCampaignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PauseCampaignRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: PauseCampaignRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PauseCampaignRequest>): PauseCampaignRequest {
+    return PauseCampaignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PauseCampaignRequest>): PauseCampaignRequest {
+    const message = createBasePauseCampaignRequest();
+    message.id = object.id ?? "";
+    message.reason = object.reason ?? "";
+    return message;
+  },
+};
+
+function createBasePauseCampaignResponse(): PauseCampaignResponse {
+  return { campaign: undefined };
+}
+
+export const PauseCampaignResponse: MessageFns<PauseCampaignResponse> = {
+  encode(message: PauseCampaignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaign !== undefined) {
+      Campaign.encode(message.campaign, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PauseCampaignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePauseCampaignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaign = Campaign.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PauseCampaignResponse {
+    return { campaign: isSet(object.campaign) ? Campaign.fromJSON(object.campaign) : undefined };
+  },
+
+  toJSON(message: PauseCampaignResponse): unknown {
+    const obj: any = {};
+    if (message.campaign !== undefined) {
+      obj.campaign = Campaign.toJSON(message.campaign);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PauseCampaignResponse>): PauseCampaignResponse {
+    return PauseCampaignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PauseCampaignResponse>): PauseCampaignResponse {
+    const message = createBasePauseCampaignResponse();
+    message.campaign = (object.campaign !== undefined && object.campaign !== null)
+      ? Campaign.fromPartial(object.campaign)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseResumeCampaignRequest(): ResumeCampaignRequest {
+  return { id: "" };
+}
+
+export const ResumeCampaignRequest: MessageFns<ResumeCampaignRequest> = {
+  encode(message: ResumeCampaignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeCampaignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeCampaignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeCampaignRequest {
+    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+  },
+
+  toJSON(message: ResumeCampaignRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResumeCampaignRequest>): ResumeCampaignRequest {
+    return ResumeCampaignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeCampaignRequest>): ResumeCampaignRequest {
+    const message = createBaseResumeCampaignRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseResumeCampaignResponse(): ResumeCampaignResponse {
+  return { campaign: undefined };
+}
+
+export const ResumeCampaignResponse: MessageFns<ResumeCampaignResponse> = {
+  encode(message: ResumeCampaignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaign !== undefined) {
+      Campaign.encode(message.campaign, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ResumeCampaignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseResumeCampaignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaign = Campaign.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ResumeCampaignResponse {
+    return { campaign: isSet(object.campaign) ? Campaign.fromJSON(object.campaign) : undefined };
+  },
+
+  toJSON(message: ResumeCampaignResponse): unknown {
+    const obj: any = {};
+    if (message.campaign !== undefined) {
+      obj.campaign = Campaign.toJSON(message.campaign);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ResumeCampaignResponse>): ResumeCampaignResponse {
+    return ResumeCampaignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ResumeCampaignResponse>): ResumeCampaignResponse {
+    const message = createBaseResumeCampaignResponse();
+    message.campaign = (object.campaign !== undefined && object.campaign !== null)
+      ? Campaign.fromPartial(object.campaign)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRetryCampaignRequest(): RetryCampaignRequest {
+  return { id: "", idempotencyKey: "", priority: undefined };
+}
+
+export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
+  encode(message: RetryCampaignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.idempotencyKey !== "") {
+      writer.uint32(18).string(message.idempotencyKey);
+    }
+    if (message.priority !== undefined) {
+      writer.uint32(24).int32(message.priority);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryCampaignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryCampaignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.idempotencyKey = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.priority = reader.int32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetryCampaignRequest {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      idempotencyKey: isSet(object.idempotencyKey)
+        ? globalThis.String(object.idempotencyKey)
+        : isSet(object.idempotency_key)
+        ? globalThis.String(object.idempotency_key)
+        : "",
+      priority: isSet(object.priority) ? globalThis.Number(object.priority) : undefined,
+    };
+  },
+
+  toJSON(message: RetryCampaignRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.idempotencyKey !== "") {
+      obj.idempotencyKey = message.idempotencyKey;
+    }
+    if (message.priority !== undefined) {
+      obj.priority = Math.round(message.priority);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetryCampaignRequest>): RetryCampaignRequest {
+    return RetryCampaignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryCampaignRequest>): RetryCampaignRequest {
+    const message = createBaseRetryCampaignRequest();
+    message.id = object.id ?? "";
+    message.idempotencyKey = object.idempotencyKey ?? "";
+    message.priority = object.priority ?? undefined;
+    return message;
+  },
+};
+
+function createBaseRetryCampaignResponse(): RetryCampaignResponse {
+  return { campaign: undefined };
+}
+
+export const RetryCampaignResponse: MessageFns<RetryCampaignResponse> = {
+  encode(message: RetryCampaignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaign !== undefined) {
+      Campaign.encode(message.campaign, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RetryCampaignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRetryCampaignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaign = Campaign.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RetryCampaignResponse {
+    return { campaign: isSet(object.campaign) ? Campaign.fromJSON(object.campaign) : undefined };
+  },
+
+  toJSON(message: RetryCampaignResponse): unknown {
+    const obj: any = {};
+    if (message.campaign !== undefined) {
+      obj.campaign = Campaign.toJSON(message.campaign);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RetryCampaignResponse>): RetryCampaignResponse {
+    return RetryCampaignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RetryCampaignResponse>): RetryCampaignResponse {
+    const message = createBaseRetryCampaignResponse();
+    message.campaign = (object.campaign !== undefined && object.campaign !== null)
+      ? Campaign.fromPartial(object.campaign)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseExplainCampaignRequest(): ExplainCampaignRequest {
+  return { id: "" };
+}
+
+export const ExplainCampaignRequest: MessageFns<ExplainCampaignRequest> = {
+  encode(message: ExplainCampaignRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainCampaignRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainCampaignRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainCampaignRequest {
+    return { id: isSet(object.id) ? globalThis.String(object.id) : "" };
+  },
+
+  toJSON(message: ExplainCampaignRequest): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainCampaignRequest>): ExplainCampaignRequest {
+    return ExplainCampaignRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainCampaignRequest>): ExplainCampaignRequest {
+    const message = createBaseExplainCampaignRequest();
+    message.id = object.id ?? "";
+    return message;
+  },
+};
+
+function createBaseExplainCampaignResponse(): ExplainCampaignResponse {
+  return { campaign: undefined, reasons: [], jobs: [] };
+}
+
+export const ExplainCampaignResponse: MessageFns<ExplainCampaignResponse> = {
+  encode(message: ExplainCampaignResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaign !== undefined) {
+      Campaign.encode(message.campaign, writer.uint32(10).fork()).join();
+    }
+    for (const v of message.reasons) {
+      Reason.encode(v!, writer.uint32(18).fork()).join();
+    }
+    for (const v of message.jobs) {
+      JobExplanation.encode(v!, writer.uint32(26).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ExplainCampaignResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseExplainCampaignResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaign = Campaign.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reasons.push(Reason.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.jobs.push(JobExplanation.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ExplainCampaignResponse {
+    return {
+      campaign: isSet(object.campaign) ? Campaign.fromJSON(object.campaign) : undefined,
+      reasons: globalThis.Array.isArray(object?.reasons) ? object.reasons.map((e: any) => Reason.fromJSON(e)) : [],
+      jobs: globalThis.Array.isArray(object?.jobs) ? object.jobs.map((e: any) => JobExplanation.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: ExplainCampaignResponse): unknown {
+    const obj: any = {};
+    if (message.campaign !== undefined) {
+      obj.campaign = Campaign.toJSON(message.campaign);
+    }
+    if (message.reasons?.length) {
+      obj.reasons = message.reasons.map((e) => Reason.toJSON(e));
+    }
+    if (message.jobs?.length) {
+      obj.jobs = message.jobs.map((e) => JobExplanation.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ExplainCampaignResponse>): ExplainCampaignResponse {
+    return ExplainCampaignResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ExplainCampaignResponse>): ExplainCampaignResponse {
+    const message = createBaseExplainCampaignResponse();
+    message.campaign = (object.campaign !== undefined && object.campaign !== null)
+      ? Campaign.fromPartial(object.campaign)
+      : undefined;
+    message.reasons = object.reasons?.map((e) => Reason.fromPartial(e)) || [];
+    message.jobs = object.jobs?.map((e) => JobExplanation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseReason(): Reason {
+  return { code: "", message: "" };
+}
+
+export const Reason: MessageFns<Reason> = {
+  encode(message: Reason, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.code !== "") {
+      writer.uint32(10).string(message.code);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Reason {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReason();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.code = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Reason {
+    return {
+      code: isSet(object.code) ? globalThis.String(object.code) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+    };
+  },
+
+  toJSON(message: Reason): unknown {
+    const obj: any = {};
+    if (message.code !== "") {
+      obj.code = message.code;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Reason>): Reason {
+    return Reason.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Reason>): Reason {
+    const message = createBaseReason();
+    message.code = object.code ?? "";
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseJobExplanation(): JobExplanation {
+  return { jobId: "", shardsReady: 0, shardsBackingOff: 0, shardsRunning: 0, shardsDone: 0, reasons: [], nodes: [] };
+}
+
+export const JobExplanation: MessageFns<JobExplanation> = {
+  encode(message: JobExplanation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.jobId !== "") {
+      writer.uint32(10).string(message.jobId);
+    }
+    if (message.shardsReady !== 0) {
+      writer.uint32(16).uint32(message.shardsReady);
+    }
+    if (message.shardsBackingOff !== 0) {
+      writer.uint32(24).uint32(message.shardsBackingOff);
+    }
+    if (message.shardsRunning !== 0) {
+      writer.uint32(32).uint32(message.shardsRunning);
+    }
+    if (message.shardsDone !== 0) {
+      writer.uint32(40).uint32(message.shardsDone);
+    }
+    for (const v of message.reasons) {
+      Reason.encode(v!, writer.uint32(50).fork()).join();
+    }
+    for (const v of message.nodes) {
+      NodeVerdict.encode(v!, writer.uint32(58).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): JobExplanation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseJobExplanation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.jobId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.shardsReady = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.shardsBackingOff = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.shardsRunning = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.shardsDone = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reasons.push(Reason.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.nodes.push(NodeVerdict.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): JobExplanation {
+    return {
+      jobId: isSet(object.jobId)
+        ? globalThis.String(object.jobId)
+        : isSet(object.job_id)
+        ? globalThis.String(object.job_id)
+        : "",
+      shardsReady: isSet(object.shardsReady)
+        ? globalThis.Number(object.shardsReady)
+        : isSet(object.shards_ready)
+        ? globalThis.Number(object.shards_ready)
+        : 0,
+      shardsBackingOff: isSet(object.shardsBackingOff)
+        ? globalThis.Number(object.shardsBackingOff)
+        : isSet(object.shards_backing_off)
+        ? globalThis.Number(object.shards_backing_off)
+        : 0,
+      shardsRunning: isSet(object.shardsRunning)
+        ? globalThis.Number(object.shardsRunning)
+        : isSet(object.shards_running)
+        ? globalThis.Number(object.shards_running)
+        : 0,
+      shardsDone: isSet(object.shardsDone)
+        ? globalThis.Number(object.shardsDone)
+        : isSet(object.shards_done)
+        ? globalThis.Number(object.shards_done)
+        : 0,
+      reasons: globalThis.Array.isArray(object?.reasons)
+        ? object.reasons.map((e: any) => Reason.fromJSON(e))
+        : [],
+      nodes: globalThis.Array.isArray(object?.nodes)
+        ? object.nodes.map((e: any) => NodeVerdict.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: JobExplanation): unknown {
+    const obj: any = {};
+    if (message.jobId !== "") {
+      obj.jobId = message.jobId;
+    }
+    if (message.shardsReady !== 0) {
+      obj.shardsReady = Math.round(message.shardsReady);
+    }
+    if (message.shardsBackingOff !== 0) {
+      obj.shardsBackingOff = Math.round(message.shardsBackingOff);
+    }
+    if (message.shardsRunning !== 0) {
+      obj.shardsRunning = Math.round(message.shardsRunning);
+    }
+    if (message.shardsDone !== 0) {
+      obj.shardsDone = Math.round(message.shardsDone);
+    }
+    if (message.reasons?.length) {
+      obj.reasons = message.reasons.map((e) => Reason.toJSON(e));
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes.map((e) => NodeVerdict.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<JobExplanation>): JobExplanation {
+    return JobExplanation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<JobExplanation>): JobExplanation {
+    const message = createBaseJobExplanation();
+    message.jobId = object.jobId ?? "";
+    message.shardsReady = object.shardsReady ?? 0;
+    message.shardsBackingOff = object.shardsBackingOff ?? 0;
+    message.shardsRunning = object.shardsRunning ?? 0;
+    message.shardsDone = object.shardsDone ?? 0;
+    message.reasons = object.reasons?.map((e) => Reason.fromPartial(e)) || [];
+    message.nodes = object.nodes?.map((e) => NodeVerdict.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseNodeVerdict(): NodeVerdict {
+  return { node: "", able: false, reason: undefined, running: 0 };
+}
+
+export const NodeVerdict: MessageFns<NodeVerdict> = {
+  encode(message: NodeVerdict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.able !== false) {
+      writer.uint32(16).bool(message.able);
+    }
+    if (message.reason !== undefined) {
+      Reason.encode(message.reason, writer.uint32(26).fork()).join();
+    }
+    if (message.running !== 0) {
+      writer.uint32(32).uint32(message.running);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): NodeVerdict {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseNodeVerdict();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.node = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.able = reader.bool();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reason = Reason.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.running = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodeVerdict {
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      able: isSet(object.able) ? globalThis.Boolean(object.able) : false,
+      reason: isSet(object.reason) ? Reason.fromJSON(object.reason) : undefined,
+      running: isSet(object.running) ? globalThis.Number(object.running) : 0,
+    };
+  },
+
+  toJSON(message: NodeVerdict): unknown {
+    const obj: any = {};
+    if (message.node !== "") {
+      obj.node = message.node;
+    }
+    if (message.able !== false) {
+      obj.able = message.able;
+    }
+    if (message.reason !== undefined) {
+      obj.reason = Reason.toJSON(message.reason);
+    }
+    if (message.running !== 0) {
+      obj.running = Math.round(message.running);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodeVerdict>): NodeVerdict {
+    return NodeVerdict.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodeVerdict>): NodeVerdict {
+    const message = createBaseNodeVerdict();
+    message.node = object.node ?? "";
+    message.able = object.able ?? false;
+    message.reason = (object.reason !== undefined && object.reason !== null)
+      ? Reason.fromPartial(object.reason)
+      : undefined;
+    message.running = object.running ?? 0;
+    return message;
+  },
+};
+
 /** Campaigns: what a user submits. A suite (prompts x models x datasets) plus run settings. */
 export type CampaignServiceService = typeof CampaignServiceService;
 export const CampaignServiceService = {
@@ -2746,6 +3942,59 @@ export const CampaignServiceService = {
       Buffer.from(CancelCampaignResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CancelCampaignResponse => CancelCampaignResponse.decode(value),
   },
+  /**
+   * No new dispatch; running shards finish and commit. Repeating it is harmless. FAILED_PRECONDITION when the campaign
+   * is not running.
+   */
+  pauseCampaign: {
+    path: "/sai.v1.CampaignService/PauseCampaign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PauseCampaignRequest): Buffer => Buffer.from(PauseCampaignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PauseCampaignRequest => PauseCampaignRequest.decode(value),
+    responseSerialize: (value: PauseCampaignResponse): Buffer =>
+      Buffer.from(PauseCampaignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PauseCampaignResponse => PauseCampaignResponse.decode(value),
+  },
+  /** Dispatch goes on. Repeating it is harmless. FAILED_PRECONDITION when the campaign is not paused. */
+  resumeCampaign: {
+    path: "/sai.v1.CampaignService/ResumeCampaign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ResumeCampaignRequest): Buffer =>
+      Buffer.from(ResumeCampaignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ResumeCampaignRequest => ResumeCampaignRequest.decode(value),
+    responseSerialize: (value: ResumeCampaignResponse): Buffer =>
+      Buffer.from(ResumeCampaignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ResumeCampaignResponse => ResumeCampaignResponse.decode(value),
+  },
+  /**
+   * A new campaign that runs what an ended one left without a usable record: engine errors, timeouts, out of memory,
+   * cancelled, never run. FAILED_PRECONDITION when it has not ended or left nothing; ALREADY_EXISTS when the idempotency
+   * key names another request.
+   */
+  retryCampaign: {
+    path: "/sai.v1.CampaignService/RetryCampaign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RetryCampaignRequest): Buffer => Buffer.from(RetryCampaignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RetryCampaignRequest => RetryCampaignRequest.decode(value),
+    responseSerialize: (value: RetryCampaignResponse): Buffer =>
+      Buffer.from(RetryCampaignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RetryCampaignResponse => RetryCampaignResponse.decode(value),
+  },
+  /** Why a campaign is where it is: what holds it back, per job why shards wait, per node why it takes none of them. */
+  explainCampaign: {
+    path: "/sai.v1.CampaignService/ExplainCampaign" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ExplainCampaignRequest): Buffer =>
+      Buffer.from(ExplainCampaignRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExplainCampaignRequest => ExplainCampaignRequest.decode(value),
+    responseSerialize: (value: ExplainCampaignResponse): Buffer =>
+      Buffer.from(ExplainCampaignResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExplainCampaignResponse => ExplainCampaignResponse.decode(value),
+  },
   /** The campaign at once and again after each change, until it is terminal. */
   watchCampaign: {
     path: "/sai.v1.CampaignService/WatchCampaign" as const,
@@ -2773,6 +4022,21 @@ export interface CampaignServiceServer extends UntypedServiceImplementation {
   listCampaigns: handleUnaryCall<ListCampaignsRequest, ListCampaignsResponse>;
   /** Closes the campaign's gates; nothing commits afterwards. Repeating it is harmless. */
   cancelCampaign: handleUnaryCall<CancelCampaignRequest, CancelCampaignResponse>;
+  /**
+   * No new dispatch; running shards finish and commit. Repeating it is harmless. FAILED_PRECONDITION when the campaign
+   * is not running.
+   */
+  pauseCampaign: handleUnaryCall<PauseCampaignRequest, PauseCampaignResponse>;
+  /** Dispatch goes on. Repeating it is harmless. FAILED_PRECONDITION when the campaign is not paused. */
+  resumeCampaign: handleUnaryCall<ResumeCampaignRequest, ResumeCampaignResponse>;
+  /**
+   * A new campaign that runs what an ended one left without a usable record: engine errors, timeouts, out of memory,
+   * cancelled, never run. FAILED_PRECONDITION when it has not ended or left nothing; ALREADY_EXISTS when the idempotency
+   * key names another request.
+   */
+  retryCampaign: handleUnaryCall<RetryCampaignRequest, RetryCampaignResponse>;
+  /** Why a campaign is where it is: what holds it back, per job why shards wait, per node why it takes none of them. */
+  explainCampaign: handleUnaryCall<ExplainCampaignRequest, ExplainCampaignResponse>;
   /** The campaign at once and again after each change, until it is terminal. */
   watchCampaign: handleServerStreamingCall<WatchCampaignRequest, WatchCampaignResponse>;
 }
@@ -2860,6 +4124,77 @@ export interface CampaignServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CancelCampaignResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * No new dispatch; running shards finish and commit. Repeating it is harmless. FAILED_PRECONDITION when the campaign
+   * is not running.
+   */
+  pauseCampaign(
+    request: PauseCampaignRequest,
+    callback: (error: ServiceError | null, response: PauseCampaignResponse) => void,
+  ): ClientUnaryCall;
+  pauseCampaign(
+    request: PauseCampaignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PauseCampaignResponse) => void,
+  ): ClientUnaryCall;
+  pauseCampaign(
+    request: PauseCampaignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PauseCampaignResponse) => void,
+  ): ClientUnaryCall;
+  /** Dispatch goes on. Repeating it is harmless. FAILED_PRECONDITION when the campaign is not paused. */
+  resumeCampaign(
+    request: ResumeCampaignRequest,
+    callback: (error: ServiceError | null, response: ResumeCampaignResponse) => void,
+  ): ClientUnaryCall;
+  resumeCampaign(
+    request: ResumeCampaignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ResumeCampaignResponse) => void,
+  ): ClientUnaryCall;
+  resumeCampaign(
+    request: ResumeCampaignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ResumeCampaignResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * A new campaign that runs what an ended one left without a usable record: engine errors, timeouts, out of memory,
+   * cancelled, never run. FAILED_PRECONDITION when it has not ended or left nothing; ALREADY_EXISTS when the idempotency
+   * key names another request.
+   */
+  retryCampaign(
+    request: RetryCampaignRequest,
+    callback: (error: ServiceError | null, response: RetryCampaignResponse) => void,
+  ): ClientUnaryCall;
+  retryCampaign(
+    request: RetryCampaignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RetryCampaignResponse) => void,
+  ): ClientUnaryCall;
+  retryCampaign(
+    request: RetryCampaignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RetryCampaignResponse) => void,
+  ): ClientUnaryCall;
+  /** Why a campaign is where it is: what holds it back, per job why shards wait, per node why it takes none of them. */
+  explainCampaign(
+    request: ExplainCampaignRequest,
+    callback: (error: ServiceError | null, response: ExplainCampaignResponse) => void,
+  ): ClientUnaryCall;
+  explainCampaign(
+    request: ExplainCampaignRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ExplainCampaignResponse) => void,
+  ): ClientUnaryCall;
+  explainCampaign(
+    request: ExplainCampaignRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ExplainCampaignResponse) => void,
   ): ClientUnaryCall;
   /** The campaign at once and again after each change, until it is terminal. */
   watchCampaign(

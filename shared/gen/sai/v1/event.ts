@@ -25,7 +25,7 @@ export const protobufFileName = "sai/v1/event.proto";
 
 /** One transition of a campaign, job, shard or node. */
 export interface Event {
-  /** Rises by one with each event of this coordinator. */
+  /** Rises by one with each event of its epoch. */
   seq: number;
   /** When the coordinator recorded it. */
   time:
@@ -41,6 +41,8 @@ export interface Event {
   nodeId: string;
   /** One sentence for people. */
   message: string;
+  /** The coordinator's epoch that numbered it, decimal; a new one begins again at seq 1. */
+  epoch: string;
 }
 
 /** Input of StreamEvents. */
@@ -49,6 +51,12 @@ export interface StreamEventsRequest {
   since: number;
   /** Only this campaign's; empty for all. */
   campaignId: string;
+  /** The epoch `since` belongs to, as an event said it; empty: the present one. */
+  epoch: string;
+  /** End after the newest event there is, instead of waiting for more. */
+  untilNow: boolean;
+  /** Only this node's; empty for all. */
+  nodeId: string;
 }
 
 /** One event of the stream. */
@@ -58,7 +66,7 @@ export interface StreamEventsResponse {
 }
 
 function createBaseEvent(): Event {
-  return { seq: 0, time: undefined, kind: "", campaignId: "", jobId: "", nodeId: "", message: "" };
+  return { seq: 0, time: undefined, kind: "", campaignId: "", jobId: "", nodeId: "", message: "", epoch: "" };
 }
 
 export const Event: MessageFns<Event> = {
@@ -86,6 +94,9 @@ export const Event: MessageFns<Event> = {
     }
     if (message.message !== "") {
       writer.uint32(58).string(message.message);
+    }
+    if (message.epoch !== "") {
+      writer.uint32(66).string(message.epoch);
     }
     return writer;
   },
@@ -159,6 +170,14 @@ export const Event: MessageFns<Event> = {
             message.message = reader.string();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.epoch = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -192,6 +211,7 @@ export const Event: MessageFns<Event> = {
         ? globalThis.String(object.node_id)
         : "",
       message: isSet(object.message) ? globalThis.String(object.message) : "",
+      epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "",
     };
   },
 
@@ -218,6 +238,9 @@ export const Event: MessageFns<Event> = {
     if (message.message !== "") {
       obj.message = message.message;
     }
+    if (message.epoch !== "") {
+      obj.epoch = message.epoch;
+    }
     return obj;
   },
 
@@ -233,12 +256,13 @@ export const Event: MessageFns<Event> = {
     message.jobId = object.jobId ?? "";
     message.nodeId = object.nodeId ?? "";
     message.message = object.message ?? "";
+    message.epoch = object.epoch ?? "";
     return message;
   },
 };
 
 function createBaseStreamEventsRequest(): StreamEventsRequest {
-  return { since: 0, campaignId: "" };
+  return { since: 0, campaignId: "", epoch: "", untilNow: false, nodeId: "" };
 }
 
 export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
@@ -251,6 +275,15 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
     }
     if (message.campaignId !== "") {
       writer.uint32(18).string(message.campaignId);
+    }
+    if (message.epoch !== "") {
+      writer.uint32(26).string(message.epoch);
+    }
+    if (message.untilNow !== false) {
+      writer.uint32(32).bool(message.untilNow);
+    }
+    if (message.nodeId !== "") {
+      writer.uint32(42).string(message.nodeId);
     }
     return writer;
   },
@@ -284,6 +317,30 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
             message.campaignId = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.epoch = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.untilNow = reader.bool();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.nodeId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -304,6 +361,17 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
         : isSet(object.campaign_id)
         ? globalThis.String(object.campaign_id)
         : "",
+      epoch: isSet(object.epoch) ? globalThis.String(object.epoch) : "",
+      untilNow: isSet(object.untilNow)
+        ? globalThis.Boolean(object.untilNow)
+        : isSet(object.until_now)
+        ? globalThis.Boolean(object.until_now)
+        : false,
+      nodeId: isSet(object.nodeId)
+        ? globalThis.String(object.nodeId)
+        : isSet(object.node_id)
+        ? globalThis.String(object.node_id)
+        : "",
     };
   },
 
@@ -315,6 +383,15 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
     if (message.campaignId !== "") {
       obj.campaignId = message.campaignId;
     }
+    if (message.epoch !== "") {
+      obj.epoch = message.epoch;
+    }
+    if (message.untilNow !== false) {
+      obj.untilNow = message.untilNow;
+    }
+    if (message.nodeId !== "") {
+      obj.nodeId = message.nodeId;
+    }
     return obj;
   },
 
@@ -325,6 +402,9 @@ export const StreamEventsRequest: MessageFns<StreamEventsRequest> = {
     const message = createBaseStreamEventsRequest();
     message.since = object.since ?? 0;
     message.campaignId = object.campaignId ?? "";
+    message.epoch = object.epoch ?? "";
+    message.untilNow = object.untilNow ?? false;
+    message.nodeId = object.nodeId ?? "";
     return message;
   },
 };
@@ -399,7 +479,11 @@ export const StreamEventsResponse: MessageFns<StreamEventsResponse> = {
 /** What happens in the fleet, as it happens. */
 export type EventServiceService = typeof EventServiceService;
 export const EventServiceService = {
-  /** Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept. */
+  /**
+   * Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept.
+   * Numbers belong to an epoch: a request for the numbers of an earlier one gets everything kept of the present one.
+   * A client that reads nothing for 30 s is ended with RESOURCE_EXHAUSTED and may ask again from where it was.
+   */
   streamEvents: {
     path: "/sai.v1.EventService/StreamEvents" as const,
     requestStream: false as const,
@@ -413,12 +497,20 @@ export const EventServiceService = {
 } as const;
 
 export interface EventServiceServer extends UntypedServiceImplementation {
-  /** Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept. */
+  /**
+   * Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept.
+   * Numbers belong to an epoch: a request for the numbers of an earlier one gets everything kept of the present one.
+   * A client that reads nothing for 30 s is ended with RESOURCE_EXHAUSTED and may ask again from where it was.
+   */
   streamEvents: handleServerStreamingCall<StreamEventsRequest, StreamEventsResponse>;
 }
 
 export interface EventServiceClient extends Client {
-  /** Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept. */
+  /**
+   * Events after `since`, then new ones until the client leaves. OUT_OF_RANGE when `since` is older than what is kept.
+   * Numbers belong to an epoch: a request for the numbers of an earlier one gets everything kept of the present one.
+   * A client that reads nothing for 30 s is ended with RESOURCE_EXHAUSTED and may ask again from where it was.
+   */
   streamEvents(
     request: StreamEventsRequest,
     options?: Partial<CallOptions>,
