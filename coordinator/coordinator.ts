@@ -1,34 +1,29 @@
 /**
- * The coordinator: composition root. It claims leadership in the state store, opens the artifact store, and serves
- * people (sai.v1), agents (sai.agent.v1) and operators (HTTP) until it is stopped.
+ * The coordinator: composition root. It opens the stores, leads, and serves people (sai.v1), agents (sai.agent.v1) and
+ * operators (HTTP) until it is stopped. Whoever loses the leadership without being stopped ends that term, servers
+ * included, and tries to lead again at the same addresses with nothing but what the stores hold.
  */
 import { randomUUID } from "node:crypto";
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
-import type { AvailableModels } from "../shared/benchmark/models.js";
-import type { EngineKind } from "../shared/benchmark/plan.js";
+import type { ArtifactStore } from "../shared/artifacts/store.js";
 import { type CallObserver, listen, newServer } from "../shared/rpc/serve.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Config } from "../shared/runtime/config.js";
-import { SaiError } from "../shared/runtime/errors.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { version } from "../shared/runtime/version.js";
 import { startOpsServer } from "./api/http.js";
 import { addApi } from "./api/services.js";
-import { Board, isEnded } from "./campaigns/board.js";
-import { CommitQueue } from "./campaigns/commit-queue.js";
-import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
-import { type AgentsPort, type CampaignParts, write } from "./campaigns/parts.js";
-import { EventLog } from "./events.js";
+import { isEnded } from "./campaigns/board.js";
+import { type Core, type CoreOptions, startCore } from "./core.js";
+import { clusterIdOf, lead } from "./leading.js";
 import { Metrics } from "./metrics.js";
 import { StreamedResults } from "./results/streamed-results.js";
-import { Scheduling } from "./scheduling.js";
 import { addAgentService } from "./sessions/agent-service.js";
-import { Fleet, type NodeEntry } from "./sessions/fleet.js";
 import type { GrpcPeer } from "./sessions/peer.js";
-import { FencedStore, put } from "./store/fenced-store.js";
-import { decode, keys } from "./store/keys.js";
-import { type MemoryStore, openMemoryStore } from "./store/memory-store.js";
+import { keys } from "./store/keys.js";
+import { openMemoryStore } from "./store/memory-store.js";
+import type { StateStore } from "./store/store.js";
 
 export interface RunningCoordinator {
   /** host:port of sai.v1. */
@@ -48,89 +43,115 @@ export interface CoordinatorParts {
   random: Random;
 }
 
-const LEADER_TTL_MS = 6000;
-/** About four loads of a middling model. */
-const MAX_WAIT_MS = 120_000;
+/** Time open streams get to end by themselves. */
 const GRACE_MS = 1000;
 
 /** Starts a coordinator. Throws SaiError `config` when a port or folder cannot be had. */
 export async function startCoordinator(config: Config, parts: CoordinatorParts): Promise<RunningCoordinator> {
   const { clock, random, logger: log } = parts;
-  const options = config.coordinator;
   const artifacts = await openFolderStore(config.artifacts.dir, random);
   const state = openMemoryStore({ clock });
-  const store = await lead(state, options.host, clock, random);
-  const clusterId = await cluster(state, store, clock);
-  const events = new EventLog(clock);
-  const metrics = new Metrics({ clock });
-  const board = new Board();
-  const results = new StreamedResults(board, artifacts);
+  const ending = new AbortController();
+  let term: Term;
+  try {
+    term = await startTerm(config, { ...parts, artifacts, state, signal: ending.signal });
+  } catch (error) {
+    await state.close();
+    throw error;
+  }
+  const { apiAddress, agentAddress, httpAddress, clusterId } = term;
+  const ports = fixedPorts(config, term);
 
-  const fleet: Fleet = new Fleet(clock, events, log, silenceTimers(config), {
-    lost: (node) => {
-      metrics.forgetNode(node.id);
-      for (const { shard, fence } of [...node.attempts.values()]) {
-        // What has not begun costs no attempt; what is uploaded is being committed.
-        const unstarted = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
-        if (shardEvent(campaigns, shard, unstarted) !== undefined) continue;
-        if (board.shard(shard)?.kind === "UPLOADED") continue;
-        expireAttempt(campaigns, shard, node.id, fence).catch(logError);
-      }
-    },
-    wake: () => scheduling.wake(),
+  const led = (async () => {
+    for (;;) {
+      await aborted(term.core.lost, ending.signal);
+      await term.stop();
+      if (ending.signal.aborted) return;
+      log.error({ epoch: String(term.core.epoch) }, "leadership is lost; this term ends");
+      term = await again(
+        () => startTerm(ports, { ...parts, artifacts, state, signal: ending.signal }),
+        parts,
+        ending.signal,
+      );
+    }
+  })().catch((err: unknown) => {
+    if (!ending.signal.aborted) log.error({ err }, "the coordinator cannot go on");
   });
-  const campaigns: CampaignParts = {
-    ...{ board, store, state, artifacts, results, events, metrics, clock, random, log },
-    commits: new CommitQueue(store, clock, options.commitIntervalMs, metrics, log),
-    datasetsDir: config.storage.datasetsDir,
-    idempotencyTtlMs: options.idempotencyTtlMs,
-    agents: agentsPort(fleet),
-    wake: () => scheduling.wake(),
+  return {
+    ...{ apiAddress, agentAddress, httpAddress, clusterId },
+    async stop() {
+      ending.abort(new Error("the coordinator stops"));
+      await led;
+      await state.close();
+      log.info("coordinator stopped");
+    },
   };
-  const scheduling: Scheduling = new Scheduling({
-    ...{ board, fleet, clock, log, metrics },
-    epoch: store.epoch,
-    acceptDeadlineMs: options.acceptDeadlineMs,
-    maxWaitMs: MAX_WAIT_MS,
-    giveBack: (shard, fence) => {
-      shardEvent(campaigns, shard, { kind: "give_back", fence, reason: "not accepted in time" });
-    },
-  });
+}
 
-  const calls: CallObserver = {
-    failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
-    ended: (method, status, seconds) => metrics.observeRpc({ method, status }, seconds),
-  };
-  const logError = (err: unknown) => log.error({ err }, "unexpected");
-  const api = newServer();
-  const about = { version, clusterId, epoch: store.epoch, store: config.store.kind, startMs: clock.wallMs() };
-  addApi(api, { campaigns, fleet, artifacts, about, serving: () => !store.lost.aborted, calls });
-  const agents = newServer();
-  const open = new Set<GrpcPeer>();
-  addAgentService(
-    agents,
-    {
-      campaigns,
-      board,
-      fleet,
-      artifacts,
-      heartbeatIntervalMs: options.heartbeatIntervalMs,
-      lostAfterMs: silenceTimers(config).lostAfterMs,
-      log,
-    },
-    () => ({ clusterId, epoch: store.epoch }),
-    { maxMessages: options.outboxMaxMessages, drainMs: options.slowPeerTimeoutMs },
-    clock,
-    open,
+interface TermParts extends CoordinatorParts {
+  artifacts: ArtifactStore;
+  state: StateStore;
+  signal: AbortSignal;
+}
+
+interface Term {
+  core: Core;
+  apiAddress: string;
+  agentAddress: string;
+  httpAddress: string;
+  clusterId: string;
+  stop(): Promise<void>;
+}
+
+async function startTerm(config: Config, parts: TermParts): Promise<Term> {
+  const { artifacts, state, clock, random, logger: log } = parts;
+  const options = config.coordinator;
+  const store = await lead(
+    state,
+    { replica: options.host, address: options.host },
+    { clock, random, log },
+    parts.signal,
   );
-
   // What is open when a later step fails must not keep the process or its ports.
-  const undo: (() => unknown)[] = [() => metrics.close(), () => state.close(), () => store.resign()];
+  const undo: (() => unknown)[] = [() => store.resign()];
   const begun = <T>(step: Promise<T>): Promise<T> =>
     step.catch(async (error: unknown) => {
       for (const close of undo.reverse()) await close();
       throw error;
     });
+  const metrics = new Metrics({ clock });
+  undo.push(() => metrics.close());
+  const clusterId = await begun(clusterIdOf(state, store, clock, randomUUID));
+  let results: StreamedResults | undefined;
+  const core = await begun(
+    startCore({
+      ...{ store, state, clusterId, artifacts, metrics, clock, random, log },
+      results: (board) => {
+        results = new StreamedResults(board, artifacts);
+        return results;
+      },
+      options: coreOptions(config),
+    }),
+  );
+  undo.push(() => core.stop());
+
+  const calls: CallObserver = {
+    failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
+    ended: (method, status, seconds) => metrics.observeRpc({ method, status }, seconds),
+  };
+  const { campaigns, fleet, board } = core;
+  const api = newServer();
+  const about = { version, clusterId, epoch: core.epoch, store: config.store.kind, startMs: clock.wallMs() };
+  addApi(api, { campaigns, fleet, artifacts, about, serving: () => !core.lost.aborted, calls });
+  const agents = newServer();
+  const open = new Set<GrpcPeer>();
+  addAgentService(
+    agents,
+    core,
+    { maxMessages: options.outboxMaxMessages, drainMs: options.slowPeerTimeoutMs },
+    clock,
+    open,
+  );
   const apiServer = await begun(listen(api, options.host, options.grpcPort, "coordinator.grpc_port"));
   undo.push(() => apiServer.stop(0));
   const agentServer = await begun(listen(agents, options.host, options.agentPort, "coordinator.agent_port"));
@@ -149,27 +170,24 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
           if (store.remainingMs(clock.nowMs()) <= 0) throw new Error("another coordinator leads");
         },
       },
-      summary: () => fleetSummary(board, fleet),
+      summary: () => ({
+        nodes: fleet.list().length,
+        nodesReady: fleet.list().filter((node) => node.state.kind === "READY").length,
+        campaignsActive: board.list().filter((entry) => !isEnded(entry.value.state)).length,
+      }),
     }),
   );
-  const stopTicking = every(clock, options.heartbeatIntervalMs / 4, () => {
-    fleet.lookForSilence();
-    scheduling.sweep();
-    showGauges(metrics, board, fleet);
-  });
   const addresses = {
     apiAddress: apiServer.address,
     agentAddress: agentServer.address,
     httpAddress: ops.address,
   };
-  log.info({ ...addresses, clusterId, epoch: String(store.epoch) }, "coordinator started");
-
+  log.info({ ...addresses, clusterId, epoch: String(core.epoch) }, "coordinator started");
   return {
+    core,
     ...addresses,
     clusterId,
     async stop() {
-      stopTicking();
-      scheduling.stop();
       for (const peer of open) {
         peer.send({
           $case: "goodbye",
@@ -177,96 +195,66 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
         });
       }
       await Promise.all([agentServer.stop(GRACE_MS), apiServer.stop(GRACE_MS), ops.close()]);
-      await campaigns.commits.drained();
-      await results.close();
-      await store.resign();
-      await state.close();
+      await core.stop();
+      await results?.close();
+      await store.resign().catch((err: unknown) => log.debug({ err }, "leadership could not be given back"));
       metrics.close();
-      log.info("coordinator stopped");
     },
   };
 }
 
-/** Claims leadership; with a store of our own nobody else can hold it. */
-async function lead(state: MemoryStore, host: string, clock: Clock, random: Random): Promise<FencedStore> {
-  const self = { replica: host, nonce: random.id(20), address: host };
-  const answer = await FencedStore.acquire(state, self, { ttlMs: LEADER_TTL_MS, clock });
-  if (answer.kind === "acquired") return answer.store;
-  throw new SaiError(
-    "failed_precondition",
-    `another coordinator leads at ${answer.leader?.address ?? "an unknown place"}`,
-  );
-}
-
-/** The cluster's id, made with the store's first write. */
-async function cluster(state: MemoryStore, store: FencedStore, clock: Clock): Promise<string> {
-  const { kv } = await state.get(keys.cluster.key);
-  if (kv) return decode(keys.cluster.codec, kv).id;
-  const id = randomUUID();
-  await write({ store, clock }, { ops: [put(keys.cluster, { id, createdMs: clock.wallMs() })] });
-  return id;
-}
-
-const silenceTimers = ({ coordinator: c }: Config) => ({
-  suspectAfterMs: c.heartbeatIntervalMs * c.suspectAfterIntervals,
-  lostAfterMs: c.heartbeatIntervalMs * c.lostAfterIntervals,
-});
-
-const agentsPort = (fleet: Fleet): AgentsPort => ({
-  stop(agent, fence, reason) {
-    const value = { fences: [fence], graceMs: GRACE_MS, reason };
-    fleet.node(agent)?.peer?.send({ $case: "cancel", value });
-  },
-  ended: (agent, fence) => fleet.ended(agent, fence),
-  available() {
-    const nodes = fleet.list().filter((node) => node.inventory !== undefined && node.state.kind === "READY");
-    return nodes.length === 0 ? undefined : availableModels(nodes);
-  },
-});
-
-function availableModels(nodes: NodeEntry[]): AvailableModels[] {
-  const models = new Map<EngineKind, Set<string>>();
-  for (const engine of nodes.flatMap((node) => node.inventory?.engines ?? [])) {
-    if (engine.unavailable !== "") continue;
-    const kind = engine.kind as EngineKind;
-    models.set(kind, new Set([...(models.get(kind) ?? []), ...engine.models]));
-  }
-  return [...models].map(([engine, names]) => ({ engine, models: [...names].sort() }));
-}
-
-function fleetSummary(board: Board, fleet: Fleet) {
-  const nodes = fleet.list();
+const coreOptions = (config: Config): CoreOptions => {
+  const { heartbeatIntervalMs, suspectAfterIntervals, lostAfterIntervals, ...c } = config.coordinator;
   return {
-    nodes: nodes.length,
-    nodesReady: nodes.filter((node) => node.state.kind === "READY").length,
-    campaignsActive: board.list().filter((entry) => !isEnded(entry.value.state)).length,
+    heartbeatIntervalMs,
+    suspectAfterMs: heartbeatIntervalMs * suspectAfterIntervals,
+    lostAfterMs: heartbeatIntervalMs * lostAfterIntervals,
+    acceptDeadlineMs: c.acceptDeadlineMs,
+    commitIntervalMs: c.commitIntervalMs,
+    idempotencyTtlMs: c.idempotencyTtlMs,
+    datasetsDir: config.storage.datasetsDir,
   };
-}
+};
 
-function showGauges(metrics: Metrics, board: Board, fleet: Fleet): void {
-  const campaigns = board.list();
-  const open = campaigns.filter((entry) => !isEnded(entry.value.state));
-  metrics.setNodes(count(fleet.list().map((node) => node.state.kind)));
-  metrics.setCampaigns(count(campaigns.map((entry) => entry.value.state.kind)));
-  metrics.setShards(
-    count(open.flatMap((entry) => entry.jobs.flatMap((job) => job.shards.map((s) => s.kind)))),
-  );
-}
-
-function count(kinds: string[]): { [kind: string]: number } {
-  const counts: { [kind: string]: number } = {};
-  for (const kind of kinds) counts[kind.toLowerCase()] = (counts[kind.toLowerCase()] ?? 0) + 1;
-  return counts;
-}
-
-function every(clock: Clock, ms: number, run: () => void): () => void {
-  let cancel = () => {};
-  const again = () => {
-    cancel = clock.after(ms, () => {
-      run();
-      again();
-    });
+/** The configuration with the ports that were found free, so that a later term is where the first one was. */
+function fixedPorts(config: Config, { apiAddress, agentAddress, httpAddress }: Term): Config {
+  const port = (address: string) => ({
+    value: Number(address.slice(address.lastIndexOf(":") + 1)),
+    explicit: true,
+  });
+  const coordinator = {
+    ...config.coordinator,
+    grpcPort: port(apiAddress),
+    agentPort: port(agentAddress),
+    httpPort: port(httpAddress),
   };
-  again();
-  return () => cancel();
+  return { ...config, coordinator };
+}
+
+const TERM_RETRY_MS = 1000;
+
+/** Starts the next term, however often that fails: a port may still be in use for a moment. */
+async function again<T>(
+  start: () => Promise<T>,
+  { clock, logger }: CoordinatorParts,
+  signal: AbortSignal,
+): Promise<T> {
+  for (;;) {
+    try {
+      return await start();
+    } catch (err) {
+      signal.throwIfAborted();
+      logger.error({ err }, "the next term cannot begin, trying again");
+      await clock.sleep(TERM_RETRY_MS, signal);
+    }
+  }
+}
+
+/** Resolves when any of the signals aborts. */
+function aborted(...signals: AbortSignal[]): Promise<void> {
+  return new Promise((resolve) => {
+    const either = AbortSignal.any(signals);
+    if (either.aborted) resolve();
+    else either.addEventListener("abort", () => resolve(), { once: true });
+  });
 }

@@ -17,6 +17,9 @@ export interface JobLabels {
   jobKind: string;
 }
 
+/** What the leader measures of its work; a simulation hands in one that measures nothing. */
+export type Meter = Omit<Pick<Metrics, keyof Metrics>, "registry" | "close" | "observeHttp" | "observeRpc">;
+
 export class Metrics {
   readonly registry = new Registry();
   private readonly window: FailureWindow;

@@ -9,7 +9,7 @@ import { shardRange } from "../shared/domain/sharding.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
-import type { Metrics } from "./metrics.js";
+import type { Meter } from "./metrics.js";
 import { schedule } from "./scheduler/schedule.js";
 import {
   type AgentSnapshot,
@@ -26,7 +26,7 @@ export interface SchedulingParts {
   fleet: Fleet;
   clock: Clock;
   log: Logger;
-  metrics: Metrics;
+  metrics: Meter;
   epoch: bigint;
   acceptDeadlineMs: number;
   /** A model that waited this long may push another off a lane. */

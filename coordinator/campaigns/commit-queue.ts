@@ -9,7 +9,7 @@
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
-import type { Metrics } from "../metrics.js";
+import type { Meter } from "../metrics.js";
 import { absent, type Conflict, createdAt, type FencedStore, put } from "../store/fenced-store.js";
 import { decode, keys } from "../store/keys.js";
 import type { DoneValue } from "../store/values.js";
@@ -38,7 +38,7 @@ export class CommitQueue {
     private readonly store: FencedStore,
     private readonly clock: Clock,
     private readonly intervalMs: number,
-    private readonly metrics: Metrics,
+    private readonly metrics: Meter,
     private readonly log: Logger,
   ) {}
 

@@ -6,7 +6,7 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import type { EventLog } from "../events.js";
-import type { Metrics } from "../metrics.js";
+import type { Meter } from "../metrics.js";
 import type { ResultsIndex } from "../results/results-index.js";
 import type { FencedStore, Write } from "../store/fenced-store.js";
 import type { Rev, StateStore } from "../store/store.js";
@@ -23,7 +23,7 @@ export interface CampaignParts {
   artifacts: ArtifactStore;
   results: ResultsIndex;
   events: EventLog;
-  metrics: Metrics;
+  metrics: Meter;
   clock: Clock;
   random: Random;
   log: Logger;
@@ -49,7 +49,7 @@ const RETRY_MS = 200;
 
 /** Writes under our epoch until answered. Throws unavailable when this coordinator no longer leads. */
 export async function write(
-  parts: Pick<CampaignParts, "store" | "clock"> & { metrics?: Metrics },
+  parts: Pick<CampaignParts, "store" | "clock"> & { metrics?: Meter },
   w: Write,
 ): Promise<Rev> {
   for (;;) {

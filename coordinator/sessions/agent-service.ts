@@ -1,7 +1,4 @@
-/**
- * sai.agent.v1 on a gRPC server. Messages of one stream are handled in the order they came; only waiting for commits
- * does not hold up those behind.
- */
+/** sai.agent.v1 on a gRPC server: every stream is a peer for the core, and what arrives on it goes to its session. */
 import type { Server, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import {
   type AgentMessage,
@@ -10,55 +7,40 @@ import {
   type CoordinatorMessage,
 } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Clock } from "../../shared/runtime/clock.js";
-import { errorText, SaiError } from "../../shared/runtime/errors.js";
-import { GrpcPeer, type PeerLimits } from "./peer.js";
-import { AgentSession, type SessionParts } from "./session.js";
+import { GrpcPeer, type Peer, type PeerLimits } from "./peer.js";
+import type { AgentSession } from "./session.js";
+
+/** Who takes the streams: the core of this term. */
+export interface SessionHost {
+  readonly epoch: bigint;
+  readonly clusterId: string;
+  open(peer: Peer): AgentSession;
+}
 
 /** Adds the service; every open session is in `open`, so that a stop can say goodbye. */
 export function addAgentService(
   server: Server,
-  parts: SessionParts,
-  envelope: () => { clusterId: string; epoch: bigint },
+  host: SessionHost,
   limits: PeerLimits,
   clock: Clock,
   open: Set<GrpcPeer>,
 ): void {
   const service: AgentServiceServer = {
     session(stream: ServerDuplexStream<AgentMessage, CoordinatorMessage>) {
-      const peer = new GrpcPeer(stream, envelope, limits, clock);
-      const session = new AgentSession(parts, peer);
+      const peer = new GrpcPeer(stream, host, limits, clock);
+      const session = host.open(peer);
       open.add(peer);
-      let turn: Promise<unknown> = Promise.resolve();
-      let over = false;
-      stream.on("data", (message: AgentMessage) => {
-        const handle = async () => {
-          if (!over) await session.receive(message);
-        };
-        // Commits wait for the disk; credits and heartbeats behind them must not.
-        const done =
-          message.body?.$case === "results" ? turn.then(() => void handle().catch(fail)) : turn.then(handle);
-        turn = done.catch(fail);
-      });
-      const fail = (error: unknown) => {
-        over = true;
-        parts.log.warn({ err: errorText(error) }, "session ends with an error");
-        peer.close(
-          error instanceof SaiError ? error : new SaiError("internal", "internal error in the session"),
-        );
-      };
-      const end = () => {
+      const end = (reason?: string) => {
         open.delete(peer);
-        session.ended();
+        session.ended(reason);
       };
+      stream.on("data", (message: AgentMessage) => session.receive(message));
       stream.on("end", () => {
         peer.close();
         end();
       });
-      stream.on("error", (error: Partial<ServiceError>) => {
-        parts.log.warn({ node: session.id, reason: error.details ?? error.message }, "session broken");
-        end();
-      });
-      stream.on("cancelled", end);
+      stream.on("error", (error: Partial<ServiceError>) => end(error.details ?? error.message));
+      stream.on("cancelled", () => end());
     },
   };
   server.addService(AgentServiceService, service);

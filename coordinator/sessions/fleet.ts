@@ -7,6 +7,7 @@
  */
 import { type AgentEvent, type AgentState, silence, transitionAgent } from "../../shared/domain/agent.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import type { Heartbeat } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -136,6 +137,12 @@ export class Fleet {
         new SaiError("unavailable", `${node.id} was silent too long`, { hint: "it may dial again" }),
       );
     }
+  }
+
+  /** Notes what a heartbeat says of the node. */
+  heartbeat(node: NodeEntry, { loadedModels, loopLagMs }: Heartbeat): void {
+    node.loadedModels = loadedModels;
+    node.loopLagMs = loopLagMs;
   }
 
   knowsInventory(hash: string): Inventory | undefined {

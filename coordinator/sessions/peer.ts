@@ -28,7 +28,7 @@ export class GrpcPeer implements Peer {
 
   constructor(
     private readonly stream: ServerDuplexStream<AgentMessage, CoordinatorMessage>,
-    private readonly envelope: () => { clusterId: string; epoch: bigint },
+    private readonly from: { readonly clusterId: string; readonly epoch: bigint },
     private readonly limits: PeerLimits,
     private readonly clock: Clock,
   ) {
@@ -38,7 +38,7 @@ export class GrpcPeer implements Peer {
 
   send(body: CoordinatorBody): void {
     if (!this.open) return;
-    const message = { ...this.envelope(), body };
+    const message = { clusterId: this.from.clusterId, epoch: this.from.epoch, body };
     if (this.cancelTimer === undefined) {
       if (!this.stream.write(message)) this.wait();
       return;

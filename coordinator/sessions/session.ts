@@ -1,27 +1,37 @@
 /**
- * One agent's session, seen from the coordinator: Hello, verdicts on what it held, the store probe, Ready; then news of
- * attempts until the stream ends.
+ * One agent's session, seen from the coordinator: Hello (hello.ts), then news of attempts until the stream ends.
+ * Messages are handled in the order they came, at once; only Hello is waited for, and commits answer when they are
+ * durable without holding up what comes behind them.
  *
- * 1. The first message is Hello; nothing else is looked at before.
+ * 1. The first message is Hello; nothing else is looked at before it is answered.
  * 2. READY needs the verdicts given, the inventory known and the probe read back.
- * 3. A newer stream of the same agent displaces the older one; an older incarnation is refused.
+ * 3. A newer stream of the same agent displaces the older one: what still arrives on that does not count.
  */
-import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
-import { fenceText, sameFence } from "../../shared/domain/fence.js";
-import { nameProblem } from "../../shared/domain/ids.js";
-import type { AgentMessage, Heartbeat, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
+import type { ArtifactStore } from "../../shared/artifacts/store.js";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import type {
+  AgentMessage,
+  Heartbeat,
+  HeldMore,
+  Hello,
+  ShardFailed,
+} from "../../shared/gen/sai/agent/v1/session.js";
+import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
-import { completeAttempt, expireAttempt, failAttempt, shardEvent } from "../campaigns/complete-attempt.js";
+import { completeAttempt, failAttempt, shardEvent } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
-import type { Metrics } from "../metrics.js";
-import { failureClassOf, fenceOf, resultOf, shardOf } from "./convert.js";
+import type { Meter } from "../metrics.js";
+import { BatchingPeer } from "./batching-peer.js";
+import { failureClassOf, fenceOf, resultOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
+import { greet, joinHello, storeProblem, verdictsFor } from "./hello.js";
 import type { Peer } from "./peer.js";
 
-const PROTOCOL = 1;
 const PROBE_RETRY_MS = 10_000;
+/** What an agent may send while its Hello is being answered. */
+const MAX_EARLY = 1000;
 
 export interface SessionParts {
   campaigns: CampaignParts;
@@ -31,47 +41,148 @@ export interface SessionParts {
   heartbeatIntervalMs: number;
   /** Silence after which an agent counts as lost, ms. */
   lostAfterMs: number;
+  /** 0, or the ms after which this agent's turn to say Hello has come. */
+  admit(): number;
+  clock: Clock;
   log: Logger;
 }
 
+type Stage =
+  | { kind: "new" }
+  /** Its Hello is not complete, or not answered yet. */
+  | { kind: "greeting"; hello: Hello; early: AgentMessage[] }
+  | { kind: "open"; node: NodeEntry; probed: boolean }
+  | { kind: "over" };
+
 export class AgentSession {
+  private stage: Stage = { kind: "new" };
   private node: NodeEntry | undefined;
-  private probed = false;
+  private readonly peer: Peer;
 
   constructor(
     private readonly parts: SessionParts,
-    private readonly peer: Peer,
-  ) {}
-
-  /** The agent's id; undefined before a good Hello. */
-  get id(): string | undefined {
-    return this.node?.id;
+    peer: Peer,
+  ) {
+    this.peer = new BatchingPeer(peer, parts.clock);
   }
 
-  /** Handles one message; throws SaiError when the session must end with it. */
-  async receive(message: AgentMessage): Promise<void> {
+  /** Takes the next message of the stream; a message that must not be ends the session with an error to the agent. */
+  receive(message: AgentMessage): void {
+    const { stage } = this;
     const body = message.body;
     this.parts.campaigns.metrics.countSessionMessages("in", body?.$case ?? "unknown");
-    if (this.node === undefined) {
-      if (body?.$case !== "hello")
-        throw new SaiError("failed_precondition", "the first message must be Hello");
-      return this.hello(message, body.value);
+    try {
+      if (stage.kind === "open") this.handle(stage.node, body);
+      else if (stage.kind === "greeting" && body?.$case === "heldMore")
+        this.continueHello(stage, message, body.value);
+      else if (stage.kind === "greeting") this.keepEarly(stage, message);
+      else if (stage.kind === "new") this.begin(message);
+    } catch (error) {
+      this.fail(error);
     }
-    const node = this.node;
+  }
+
+  /** The stream ended; `reason` if it broke. */
+  ended(reason?: string): void {
+    const { node } = this;
+    this.stage = { kind: "over" };
+    if (reason !== undefined) this.parts.log.warn({ node: node?.id, reason }, "session broken");
+    if (node === undefined || node.peer !== this.peer) return;
+    node.peer = undefined;
+    this.parts.fleet.event(node, { kind: "disconnect" });
+  }
+
+  private begin(message: AgentMessage): void {
+    const body = message.body;
+    if (body?.$case !== "hello") throw new SaiError("failed_precondition", "the first message must be Hello");
+    const waitMs = this.parts.admit();
+    if (waitMs > 0) {
+      this.goodbye(waitMs, "many agents come at once, this is your turn");
+      this.stage = { kind: "over" };
+      return;
+    }
+    this.node = greet(this.parts.fleet, message, body.value, this.peer);
+    this.stage = { kind: "greeting", hello: body.value, early: [] };
+    if (!body.value.more) this.answerHello(this.stage);
+  }
+
+  private continueHello(stage: Stage & { kind: "greeting" }, message: AgentMessage, more: HeldMore): void {
+    if (!stage.hello.more) this.keepEarly(stage, message);
+    else {
+      stage.hello = joinHello(stage.hello, more);
+      if (!more.more) this.answerHello(stage);
+    }
+  }
+
+  private keepEarly(stage: Stage & { kind: "greeting" }, message: AgentMessage): void {
+    if (stage.early.push(message) > MAX_EARLY) {
+      throw new SaiError("resource_exhausted", "the agent does not wait for the answer to its Hello");
+    }
+  }
+
+  private answerHello(stage: Stage & { kind: "greeting" }): void {
+    const { node } = this;
+    if (node === undefined) return;
+    this.welcome(node, stage.hello).then(
+      () => {
+        if (this.stage !== stage) return;
+        this.stage = { kind: "open", node, probed: false };
+        for (const early of stage.early) this.receive(early);
+        void this.probe(node, stage.hello);
+      },
+      (error) => this.fail(error),
+    );
+  }
+
+  private async welcome(node: NodeEntry, hello: Hello): Promise<void> {
+    const { fleet, heartbeatIntervalMs, lostAfterMs } = this.parts;
+    const known = fleet.knowsInventory(hello.inventoryHash);
+    if (known) fleet.setInventory(node, hello.inventoryHash, known);
+    const verdicts = await verdictsFor(this.parts, node, hello);
+    if (node.peer !== this.peer) return;
+    const value = { heartbeatIntervalMs, needInventory: known === undefined, verdicts, lostAfterMs };
+    this.peer.send({ $case: "welcome", value });
+  }
+
+  private async probe(node: NodeEntry, hello: Hello): Promise<void> {
+    const { artifacts, log } = this.parts;
+    const problem = await storeProblem(artifacts, node.id, hello.probe);
+    if (this.stage.kind !== "open" || node.peer !== this.peer) return;
+    if (problem === undefined) {
+      node.reason = "";
+      this.stage.probed = true;
+      this.readyIfReconciled(node);
+      return;
+    }
+    node.reason = `its artifact store is not ours (${artifacts.location}): ${problem}`;
+    log.warn({ node: node.id, reason: node.reason }, "store probe failed");
+    this.goodbye(PROBE_RETRY_MS, `${node.reason}; set artifacts.dir alike`);
+  }
+
+  private readyIfReconciled(node: NodeEntry): void {
+    const probed = this.stage.kind === "open" && this.stage.probed;
+    if (!probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
+    this.peer.send({ $case: "ready", value: {} });
+    this.parts.fleet.event(node, { kind: "reconciled" });
+  }
+
+  private handle(node: NodeEntry, body: AgentMessage["body"]): void {
+    if (node.peer !== this.peer) return; // invariant 3
     const { fleet, campaigns } = this.parts;
-    if (node.peer !== this.peer) return; // displaced: what comes late does not count
     fleet.heard(node);
     switch (body?.$case) {
       case "heartbeat":
-        node.loadedModels = body.value.loadedModels;
-        node.loopLagMs = body.value.loopLagMs;
+        fleet.heartbeat(node, body.value);
         showHeartbeat(campaigns.metrics, node.id, body.value);
-        return this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
+        this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
+        return;
       case "inventory":
         if (body.value.inventory) fleet.setInventory(node, body.value.hash, body.value.inventory);
-        return this.readyIfReconciled(node);
+        this.readyIfReconciled(node);
+        return;
       case "credit":
-        return fleet.offer(node, body.value.lane, body.value.total);
+        fleet.offer(node, body.value.lane, body.value.total);
+        return;
       case "accepted":
         for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "accept");
         return;
@@ -85,167 +196,97 @@ export class AgentSession {
         }
         return;
       case "rejected":
-      case "retracted": {
-        const reason = body.$case === "rejected" ? body.value.reason : "given back";
-        for (const wire of body.value.fences) {
-          const fence = fenceOf(wire);
-          const held = node.attempts.get(fenceText(fence));
-          if (held) shardEvent(campaigns, held.shard, { kind: "give_back", fence, reason });
-        }
+        this.givenBack(node, body.value.fences, body.value.reason);
         return;
-      }
+      case "retracted":
+        this.givenBack(node, body.value.fences, "given back");
+        return;
       case "results":
-        await Promise.all(body.value.results.map((result) => this.commit(node, resultOf(node.id, result))));
+        for (const result of body.value.results) this.commit(node, resultOf(node.id, result));
         return;
-      case "failed": {
-        const { message, class: failureClass, cause } = body.value;
-        const failure = {
-          agent: node.id,
-          fence: fenceOf(body.value.fence),
-          class: failureClassOf(failureClass),
-          message,
-          cause: cause.slice(0, 40),
-        };
-        const held = node.attempts.get(fenceText(failure.fence));
-        if (held) return failAttempt(campaigns, held.shard, failure);
-        return; // not its own, or over already
-      }
+      case "failed":
+        this.failed(node, body.value);
+        return;
       case "bye":
         fleet.event(node, { kind: "bye", reason: body.value.reason });
         return;
       case "hello":
         throw new SaiError("failed_precondition", "a second Hello came on one stream");
       case "heldMore":
+        throw new SaiError("failed_precondition", "the Hello on this stream was complete");
       case undefined:
         return;
     }
   }
 
-  /** The stream ended. */
-  ended(): void {
-    const node = this.node;
-    if (node === undefined || node.peer !== this.peer) return;
-    node.peer = undefined;
-    this.parts.fleet.event(node, { kind: "disconnect" });
-  }
-
-  private async hello(message: AgentMessage, hello: Hello): Promise<void> {
-    const { fleet } = this.parts;
-    const problem = nameProblem(message.agentId);
-    if (problem)
-      throw new SaiError("invalid_argument", `the agent's id ${problem}`, { hint: "set agent.id" });
-    if (hello.protocol !== PROTOCOL) {
-      throw new SaiError(
-        "failed_precondition",
-        `protocol ${hello.protocol} is not spoken here, ${PROTOCOL} is`,
-        {
-          hint: `install the coordinator's version on ${message.agentId}`,
-        },
-      );
-    }
-    const node = fleet.meet(message.agentId);
-    if (message.incarnation < node.incarnation && node.state.kind !== "LOST") {
-      throw new SaiError("already_exists", `a newer start of agent ${node.id} is connected`, {
-        hint: "give every agent its own agent.id and agent.data_dir",
-      });
-    }
-    this.node = node;
-    const before = node.peer;
-    node.peer = this.peer;
-    before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
-    node.version = hello.version;
-    node.incarnation = message.incarnation;
-    fleet.resetCredits(node);
-    fleet.event(node, { kind: "hello", incarnation: message.incarnation });
-    const known = fleet.knowsInventory(hello.inventoryHash);
-    if (known) fleet.setInventory(node, hello.inventoryHash, known);
-    this.peer.send({
-      $case: "welcome",
-      value: {
-        heartbeatIntervalMs: this.parts.heartbeatIntervalMs,
-        needInventory: known === undefined,
-        lostAfterMs: this.parts.lostAfterMs,
-        verdicts: await this.verdicts(node, hello),
-      },
-    });
-    await this.probe(node, hello.probe);
-    this.readyIfReconciled(node);
-  }
-
-  /** What to do with what it held; what we thought it held and it does not is over. */
-  private async verdicts(node: NodeEntry, hello: Hello) {
-    const { board, campaigns } = this.parts;
-    const verdicts = hello.held.map((held) => {
-      const fence = fenceOf(held.fence);
-      const shard = board.shard(shardOf(held.shard));
-      const current =
-        shard !== undefined && "fence" in shard && sameFence(shard.fence, fence) ? shard.kind : undefined;
-      // A finished result is resent and gets its own answer.
-      if (held.state === "uploaded") return { fence, verdict: "KEEP" };
-      if (current === "DONE") return { fence, verdict: "COMMITTED" };
-      if (current === undefined) return { fence, verdict: "STOP" };
-      // Its own news of these may have been lost with the last stream.
-      shardEvent(campaigns, shardOf(held.shard), { kind: "accept", fence });
-      if (held.state === "running") shardEvent(campaigns, shardOf(held.shard), { kind: "start", fence });
-      return { fence, verdict: "KEEP" };
-    });
-    const held = new Set(hello.held.map((h) => fenceText(fenceOf(h.fence))));
-    for (const attempt of [...node.attempts.values()]) {
-      if (held.has(fenceText(attempt.fence))) continue;
-      const { shard, fence } = attempt;
-      const gone = shardEvent(campaigns, shard, {
-        kind: "give_back",
-        fence,
-        reason: `${node.id} does not have it`,
-      });
-      if (gone === undefined) await expireAttempt(campaigns, shard, node.id, fence);
-    }
-    return verdicts;
-  }
-
-  private async probe(node: NodeEntry, probe: StoreProbe | undefined): Promise<void> {
-    try {
-      if (probe === undefined) throw new Error("the agent sent no probe");
-      // Read, and then removed: it must be the agent's own.
-      if (!probe.key.startsWith(`probe/${node.id}/`)) throw new Error("the agent's probe is not its own");
-      await getVerified(this.parts.artifacts, probe.key, probe.sha256);
-      await this.parts.artifacts.remove(probe.key);
-      this.probed = true;
-      node.reason = "";
-    } catch (error) {
-      node.reason = `its artifact store is not ours (${this.parts.artifacts.location}): ${errorText(error)}`;
-      this.parts.log.warn({ node: node.id, reason: node.reason }, "store probe failed");
-      const value = {
-        address: "",
-        retryAfterMs: PROBE_RETRY_MS,
-        reason: `${node.reason}; set artifacts.dir alike`,
-      };
-      this.peer.send({ $case: "goodbye", value });
-    }
-  }
-
-  private readyIfReconciled(node: NodeEntry): void {
-    if (node.peer !== this.peer) return; // it left, or another took over, while the probe was read
-    if (!this.probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
-    this.peer.send({ $case: "ready", value: {} });
-    this.parts.fleet.event(node, { kind: "reconciled" });
-  }
-
-  private shardEventOf(node: NodeEntry, fence: ReturnType<typeof fenceOf>, kind: "accept" | "start"): void {
+  private shardEventOf(node: NodeEntry, fence: Fence, kind: "accept" | "start"): void {
     const held = node.attempts.get(fenceText(fence));
     if (held) shardEvent(this.parts.campaigns, held.shard, { kind, fence });
   }
 
-  private async commit(node: NodeEntry, result: ReturnType<typeof resultOf>): Promise<void> {
-    const verdict = await completeAttempt(this.parts.campaigns, result);
-    if (verdict !== "COMMITTED")
-      this.parts.campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
-    this.parts.fleet.ended(node.id, result.fence);
-    this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence: result.fence, verdict }] } });
+  private givenBack(node: NodeEntry, fences: Parameters<typeof fenceOf>[0][], reason: string): void {
+    for (const wire of fences) {
+      const fence = fenceOf(wire);
+      const held = node.attempts.get(fenceText(fence));
+      if (held) shardEvent(this.parts.campaigns, held.shard, { kind: "give_back", fence, reason });
+    }
+  }
+
+  private commit(node: NodeEntry, result: ReturnType<typeof resultOf>): void {
+    const { campaigns, fleet } = this.parts;
+    completeAttempt(campaigns, result).then(
+      (verdict) => {
+        if (verdict !== "COMMITTED") {
+          campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
+        }
+        fleet.ended(node.id, result.fence);
+        this.acknowledge(result.fence, verdict);
+      },
+      (error) => this.fail(error),
+    );
+  }
+
+  /** What is not its own or is over already is answered all the same: the agent keeps it until it is. */
+  private failed(node: NodeEntry, wire: ShardFailed): void {
+    const fence = fenceOf(wire.fence);
+    const held = node.attempts.get(fenceText(fence));
+    if (held === undefined) {
+      this.acknowledge(fence, "NOTED");
+      return;
+    }
+    const failure = {
+      agent: node.id,
+      fence,
+      class: failureClassOf(wire.class),
+      message: wire.message,
+      cause: wire.cause.slice(0, 40),
+    };
+    failAttempt(this.parts.campaigns, held.shard, failure).then(
+      () => this.acknowledge(fence, "NOTED"),
+      (error) => this.fail(error),
+    );
+  }
+
+  private acknowledge(fence: Fence, verdict: string): void {
+    this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence, verdict }] } });
+  }
+
+  private goodbye(retryAfterMs: number, reason: string): void {
+    this.peer.send({ $case: "goodbye", value: { address: "", retryAfterMs, reason } });
+  }
+
+  /** Ends the session; the agent keeps what it has, dials again and says it once more. */
+  private fail(error: unknown): void {
+    if (this.stage.kind === "over") return;
+    this.stage = { kind: "over" };
+    this.parts.log.warn({ node: this.node?.id, err: errorText(error) }, "session ends with an error");
+    this.peer.close(
+      error instanceof SaiError ? error : new SaiError("internal", "internal error in the session"),
+    );
   }
 }
 
-function showHeartbeat(metrics: Metrics, node: string, heartbeat: Heartbeat): void {
+function showHeartbeat(metrics: Meter, node: string, heartbeat: Heartbeat): void {
   metrics.setLoadedModels(node, heartbeat.loadedModels.length);
   metrics.setSpool(node, { bytes: heartbeat.unacknowledgedBytes, results: heartbeat.unacknowledged });
   for (const { seconds, ...load } of heartbeat.loads) metrics.observeModelLoad({ node, ...load }, seconds);

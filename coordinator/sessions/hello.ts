@@ -1,0 +1,128 @@
+/**
+ * Hello: who may come in, what becomes of the attempts an agent still holds, and whether both sides see the same
+ * artifact store.
+ *
+ * 1. An attempt of an earlier epoch is as good as one of ours: a running one whose shard nobody else has goes on.
+ * 2. What we thought the agent had and it does not name is over.
+ * 3. An older incarnation than the one that is here is refused.
+ */
+import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
+import { type Fence, fenceText, sameFence } from "../../shared/domain/fence.js";
+import { nameProblem } from "../../shared/domain/ids.js";
+import type { AgentMessage, HeldMore, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import type { Board } from "../campaigns/board.js";
+import { expireAttempt, shardEvent } from "../campaigns/complete-attempt.js";
+import type { CampaignParts } from "../campaigns/parts.js";
+import { fenceOf, shardOf } from "./convert.js";
+import type { Fleet, NodeEntry } from "./fleet.js";
+import type { Peer } from "./peer.js";
+
+const PROTOCOL = 1;
+
+/** The node that says Hello on `peer`, displacing what came before. Throws SaiError for one that may not come in. */
+export function greet(fleet: Fleet, message: AgentMessage, hello: Hello, peer: Peer): NodeEntry {
+  const problem = nameProblem(message.agentId);
+  if (problem) {
+    throw new SaiError("invalid_argument", `the agent's id ${problem}`, { hint: "set agent.id" });
+  }
+  if (hello.protocol !== PROTOCOL) {
+    throw new SaiError(
+      "failed_precondition",
+      `protocol ${hello.protocol} is not spoken here, ${PROTOCOL} is`,
+      { hint: `install the coordinator's version on ${message.agentId}` },
+    );
+  }
+  const node = fleet.meet(message.agentId);
+  if (message.incarnation < node.incarnation && node.state.kind !== "LOST") {
+    throw new SaiError("already_exists", `a newer start of agent ${node.id} is connected`, {
+      hint: "give every agent its own agent.id and agent.data_dir",
+    });
+  }
+  const before = node.peer;
+  node.peer = peer;
+  before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
+  node.version = hello.version;
+  node.incarnation = message.incarnation;
+  fleet.resetCredits(node);
+  fleet.event(node, { kind: "hello", incarnation: message.incarnation });
+  return node;
+}
+
+export const joinHello = (hello: Hello, more: HeldMore): Hello => ({
+  ...hello,
+  held: [...hello.held, ...more.held],
+  begun: [...hello.begun, ...more.begun],
+  more: more.more,
+});
+
+export interface Reconciling {
+  board: Board;
+  campaigns: CampaignParts;
+  fleet: Fleet;
+}
+
+/** One verdict for each attempt the agent holds. */
+export async function verdictsFor(
+  parts: Reconciling,
+  node: NodeEntry,
+  hello: Hello,
+): Promise<{ fence: Fence; verdict: string }[]> {
+  const verdicts = hello.held.map((held) => {
+    const fence = fenceOf(held.fence);
+    return {
+      fence,
+      verdict: verdictOn(parts, node, { fence, shard: shardOf(held.shard), state: held.state }),
+    };
+  });
+  const held = new Set(verdicts.map(({ fence }) => fenceText(fence)));
+  for (const attempt of [...node.attempts.values()]) {
+    if (!held.has(fenceText(attempt.fence))) await forget(parts, node, attempt); // invariant 2
+  }
+  return verdicts;
+}
+
+function verdictOn(
+  { board, campaigns }: Reconciling,
+  _node: NodeEntry,
+  { fence, shard, state }: { fence: Fence; shard: ReturnType<typeof shardOf>; state: string },
+): "KEEP" | "STOP" | "COMMITTED" {
+  // A finished result is resent and gets its own answer.
+  if (state === "uploaded") return "KEEP";
+  const now = board.shard(shard);
+  if (now === undefined || !("fence" in now) || !sameFence(now.fence, fence)) return "STOP";
+  if (now.kind === "DONE") return "COMMITTED";
+  // Its own news of these may have been lost with the last stream.
+  shardEvent(campaigns, shard, { kind: "accept", fence });
+  if (state === "running") shardEvent(campaigns, shard, { kind: "start", fence });
+  return "KEEP";
+}
+
+async function forget(
+  { board, campaigns }: Reconciling,
+  node: NodeEntry,
+  { shard, fence }: { shard: ReturnType<typeof shardOf>; fence: Fence },
+): Promise<void> {
+  const reason = `${node.id} does not have it`;
+  if (shardEvent(campaigns, shard, { kind: "give_back", fence, reason }) !== undefined) return;
+  if (board.shard(shard)?.kind === "UPLOADED") return; // its result is being committed
+  await expireAttempt(campaigns, shard, node.id, fence);
+}
+
+/** What keeps this side from reading what the agent wrote; undefined if the store is the same. */
+export async function storeProblem(
+  artifacts: ArtifactStore,
+  node: string,
+  probe: StoreProbe | undefined,
+): Promise<string | undefined> {
+  try {
+    if (probe === undefined) return "the agent sent no probe";
+    // Read, and then removed: it must be the agent's own.
+    if (!probe.key.startsWith(`probe/${node}/`)) return "the agent's probe is not its own";
+    await getVerified(artifacts, probe.key, probe.sha256);
+    await artifacts.remove(probe.key);
+    return undefined;
+  } catch (error) {
+    return errorText(error);
+  }
+}
