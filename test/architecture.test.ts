@@ -62,13 +62,15 @@ const ONLY_IN: { [target: string]: string[] } = {
   "node:child_process": ["agent/engines", "agent/hardware", "agent/artifacts/nfs", "agent/load"],
   "node:cluster": [],
 };
+/** What an agent's file that a simulation drives gets from others: the disk, time, threads, the network. */
+const NOT_DRIVEN = /^node:(fs|timers|worker_threads|net|http|dns|perf_hooks)$/;
 
 const isPure = (file: string) =>
   under(file, ["shared/domain", "shared/benchmark", "coordinator/scheduler", "coordinator/report"]) ||
   file.endsWith("-state.ts");
 /** Shells that a simulation can drive: time, randomness, timers and the transport are handed to them. */
 const isDriven = (file: string) =>
-  under(file, [...coordinator("campaigns sessions"), ...agent("session attempt leases artifacts")]) &&
+  under(file, [...coordinator("campaigns sessions"), ...agent("session attempt leases artifacts core.ts")]) &&
   !/\/transport\.ts$/.test(file);
 const isMain = (file: string) => file.endsWith("/main.ts");
 
@@ -110,6 +112,10 @@ function faultsOf(file: string, text: string): string[] {
     const only = ONLY_IN[target];
     if (only && !under(file, only))
       faults.push(`${file}:${line}: only ${only.join(", ")} may import ${target}`);
+    else if (isDriven(file) && under(file, ["agent"]) && NOT_DRIVEN.test(target))
+      faults.push(
+        `${file}:${line}: a simulation drives it: ${target} is handed to it (shared/runtime/disk.ts)`,
+      );
     else if (!mayImport(file, row, allowed, target))
       faults.push(`${file}:${line}: ${row} may not import ${target}`);
   }
@@ -197,6 +203,8 @@ describe("architecture", () => {
     ["coordinator/sessions/hello.ts", "const s = AbortSignal.timeout(5);"],
     ["agent/attempt/attempt-state.ts", "const t = performance.now();"],
     ["agent/attempt/runner.ts", "const t0 = new Date();"],
+    ["agent/core.ts", "setImmediate(() => {});"],
+    ["agent/attempt/journal.ts", 'import { open } from "node:fs/promises";'],
     ["shared/benchmark/identity.ts", 'crypto.subtle.digest("SHA-256", b);'],
     ["shared/runtime/config.ts", 'const e = process.env["SAI_ENV"];'],
     ["cli/exit.ts", "process.exit(1);"],

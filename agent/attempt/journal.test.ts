@@ -4,6 +4,7 @@ import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { systemClock } from "../../shared/runtime/clock.js";
+import { nodeDisk } from "../../shared/runtime/disk.js";
 import type { Assignment, ShardResult } from "./assignment.js";
 import { Journal, readJournals } from "./journal.js";
 
@@ -18,7 +19,7 @@ const shard = { campaign: "c", job: "j0000", index: 2, first: 32, count: 16 };
 const assignment = { fence, shard, gate: 9n, planSha256: "0".repeat(64), lane: "cpu", deadlineMs: 1000 };
 const record = (ordinal: number) => ({ ordinal, output: "x".repeat(500) }) as ResultRecord;
 const create = (sync = { records: 2, ms: 60_000 }) =>
-  Journal.create(dir, assignment as Assignment, systemClock, sync);
+  Journal.create(nodeDisk, dir, assignment as Assignment, systemClock, sync);
 const lines = () =>
   readFileSync(join(dir, "3.7.jsonl"), "utf8")
     .trimEnd()
@@ -39,7 +40,9 @@ test("a sample's begin is in the file before it starts, behind the record of the
     ["record", 32],
     ["begin", 33],
   ]);
-  expect((await readJournals(dir)).unfinished).toMatchObject([{ assignment: { fence }, begun: [33] }]);
+  expect((await readJournals(nodeDisk, dir)).unfinished).toMatchObject([
+    { assignment: { fence }, begun: [33] },
+  ]);
   await journal.close();
 });
 
@@ -63,7 +66,7 @@ test("a stored result comes back, and a torn last line is no obstacle", async ()
     join(dir, "4.1.jsonl"),
     `${readFileSync(join(dir, "3.7.jsonl"), "utf8").split("\n")[0]}\n{"k":"beg`,
   );
-  const found = await readJournals(dir);
+  const found = await readJournals(nodeDisk, dir);
   expect(found.uploaded).toMatchObject([{ result: { ...result, inline: Buffer.from("abc") } }]);
   expect(found.unfinished).toMatchObject([{ begun: [] }]);
 });
@@ -84,7 +87,7 @@ test("a file that is no journal is moved aside and named, a torn first line goes
   writeFileSync(join(dir, "1.2.jsonl"), '{"k":"attempt","assignment":"{\\"fence\\":\\"x\\"}"}\n');
   writeFileSync(join(dir, "1.3.jsonl"), '{"k":"begin","ordinal":1}\n');
   writeFileSync(join(dir, "1.4.jsonl"), '{"k":"atte');
-  const found = await readJournals(dir);
+  const found = await readJournals(nodeDisk, dir);
   expect(found.damaged).toEqual(["1.1.jsonl", "1.2.jsonl", "1.3.jsonl"]);
   expect(found.unfinished).toHaveLength(1);
   expect(readdirSync(dir).sort()).toEqual([
@@ -93,5 +96,5 @@ test("a file that is no journal is moved aside and named, a torn first line goes
     "1.3.jsonl.damaged",
     "3.7.jsonl",
   ]);
-  expect((await readJournals(dir)).damaged).toEqual([]);
+  expect((await readJournals(nodeDisk, dir)).damaged).toEqual([]);
 });

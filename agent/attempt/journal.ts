@@ -7,11 +7,11 @@
  * 3. With a result in it, it is removed only after the coordinator has said what became of that, or has had the attempt
  *    stopped. An attempt that fails or is stopped before (while its records are being stored, too) removes its own.
  */
-import { type FileHandle, mkdir, open, readdir, readFile, rename, rm } from "node:fs/promises";
 import { join } from "node:path";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText, parseFence } from "../../shared/domain/fence.js";
 import type { Clock } from "../../shared/runtime/clock.js";
+import type { AppendFile, Disk } from "../../shared/runtime/disk.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Assignment, ShardResult } from "./assignment.js";
 
@@ -38,7 +38,8 @@ export class Journal {
   private broken: unknown;
 
   private constructor(
-    private readonly file: FileHandle,
+    private readonly disk: Disk,
+    private readonly file: AppendFile,
     private readonly path: string,
     private readonly clock: Clock,
     private readonly sync: JournalSync,
@@ -48,14 +49,15 @@ export class Journal {
 
   /** Starts the journal of an attempt in `dir`. */
   static async create(
+    disk: Disk,
     dir: string,
     assignment: Assignment,
     clock: Clock,
     sync: JournalSync,
   ): Promise<Journal> {
-    await mkdir(dir, { recursive: true });
+    await disk.mkdir(dir);
     const path = join(dir, `${fenceText(assignment.fence)}.jsonl`);
-    const journal = new Journal(await open(path, "w"), path, clock, sync);
+    const journal = new Journal(disk, await disk.append(path), path, clock, sync);
     try {
       await journal.append({ k: "attempt", assignment: encode(assignment) });
     } catch (error) {
@@ -99,12 +101,12 @@ export class Journal {
   async close(): Promise<void> {
     await this.writing;
     await this.syncing;
-    await this.file.close().catch(() => {});
+    await this.file.close();
   }
 
   async remove(): Promise<void> {
     await this.close();
-    await rm(this.path, { force: true });
+    await this.disk.remove(this.path);
   }
 
   private async append(line: Line): Promise<void> {
@@ -122,7 +124,7 @@ export class Journal {
   private async write(): Promise<void> {
     const text = this.queued;
     this.queued = "";
-    if (this.broken === undefined) await this.file.appendFile(text).catch((error) => this.fail(error));
+    if (this.broken === undefined) await this.file.append(text).catch((error) => this.fail(error));
   }
 
   private fail(error: unknown): void {
@@ -148,20 +150,19 @@ export interface JournalsFound {
 }
 
 /** Reads every journal in `dir`. A torn last line is what a crash leaves and is ignored. */
-export async function readJournals(dir: string): Promise<JournalsFound> {
+export async function readJournals(disk: Disk, dir: string): Promise<JournalsFound> {
   const found: JournalsFound = { uploaded: [], unfinished: [], damaged: [] };
-  const names = await readdir(dir).catch(() => []);
-  for (const name of names.filter((n) => n.endsWith(".jsonl")).sort()) {
-    const lines = parseLines(await readFile(join(dir, name), "utf8"));
+  for (const name of (await disk.list(dir)).filter((n) => n.endsWith(".jsonl"))) {
+    const lines = parseLines((await disk.read(join(dir, name)))?.toString("utf8") ?? "");
     // The crash came with the first line: nothing had begun.
     if (lines.length === 0) {
-      await rm(join(dir, name), { force: true });
+      await disk.remove(join(dir, name));
       continue;
     }
     try {
       readInto(found, lines);
     } catch {
-      await rename(join(dir, name), join(dir, `${name}.damaged`));
+      await disk.rename(join(dir, name), join(dir, `${name}.damaged`));
       found.damaged.push(name);
     }
   }
@@ -187,8 +188,8 @@ function readInto(found: JournalsFound, lines: readonly Line[]): void {
 }
 
 /** Removes the journal of an attempt whose fate is known. */
-export const removeJournal = (dir: string, fence: Assignment["fence"]): Promise<void> =>
-  rm(join(dir, `${fenceText(fence)}.jsonl`), { force: true });
+export const removeJournal = (disk: Disk, dir: string, fence: Assignment["fence"]): Promise<void> =>
+  disk.remove(join(dir, `${fenceText(fence)}.jsonl`));
 
 function parseLines(text: string): Line[] {
   const lines: Line[] = [];

@@ -10,6 +10,7 @@ import { type ArtifactStore, casKey, putCas } from "../../shared/artifacts/store
 import type { Item } from "../../shared/benchmark/item.js";
 import { manifestBytes } from "../../shared/datasets/manifest.js";
 import { systemClock } from "../../shared/runtime/clock.js";
+import { nodeDisk } from "../../shared/runtime/disk.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { lineLogger } from "../../shared/runtime/logger.js";
 import { systemRandom } from "../../shared/runtime/random.js";
@@ -68,6 +69,7 @@ async function attempt(items: Item[], more: { deadlineMs?: number; released?(): 
     ...{ artifacts, log, clock: systemClock, random: systemRandom },
     models: new LoadedModels(createEngines({}, { clock: systemClock }), 1, log),
     slots: new RequestSlots(),
+    disk: nodeDisk,
     journalDir: join(dir, "journal"),
     journalSync: { ms: 1000, records: 64 },
   });

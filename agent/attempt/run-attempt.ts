@@ -14,6 +14,7 @@ import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
+import type { Disk } from "../../shared/runtime/disk.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { Logger } from "../../shared/runtime/logger.js";
@@ -36,6 +37,7 @@ export interface AttemptParts {
   artifacts: ArtifactStore;
   models: LoadedModels;
   slots: RequestSlots;
+  disk: Disk;
   journalDir: string;
   journalSync: { ms: number; records: number };
   clock: Clock;
@@ -58,7 +60,8 @@ export const attemptRunner =
     const both = AbortSignal.any([signal, deadline.signal]);
     let journal: Journal | undefined;
     try {
-      journal = await Journal.create(parts.journalDir, assignment, parts.clock, parts.journalSync);
+      const { disk, journalDir, journalSync, clock } = parts;
+      journal = await Journal.create(disk, journalDir, assignment, clock, journalSync);
       const fetched = <T>(ask: () => Promise<T>) => whenAvailable({ ...parts, log }, both, ask);
       const job = await fetched(() => parts.inputs.job(assignment.planSha256, assignment.shard.job));
       const items = await fetched(() => parts.inputs.items(job));

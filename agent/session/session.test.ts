@@ -12,8 +12,8 @@ import type { Assignment, ShardResult } from "../attempt/assignment.js";
 import { type AttemptOutcome, Attempts } from "../attempt/attempts.js";
 import { DeviceLedger } from "../leases/device-ledger.js";
 import { Identity } from "./identity.js";
+import type { Link } from "./link.js";
 import { Session } from "./session.js";
-import type { Link } from "./transport.js";
 
 type Said = NonNullable<AgentMessage["body"]>;
 type SaidOf<K extends Said["$case"]> = Extract<Said, { $case: K }>["value"];
@@ -26,10 +26,11 @@ class TestLink implements Link {
   private readonly queue: CoordinatorMessage[] = [];
   private wake = () => {};
 
-  send(message: AgentMessage): boolean {
+  send(message: AgentMessage): "sent" | "ended" {
     if (this.open) this.sent.push(AgentMessage.decode(AgentMessage.encode(message).finish()));
-    return this.open;
+    return this.open ? "sent" : "ended";
   }
+  async drained(): Promise<void> {}
   answer(body: Answer): void {
     this.queue.push(CoordinatorMessage.fromPartial({ clusterId: "c", epoch: 1n, body }));
     this.wake();

@@ -16,7 +16,7 @@ import type { ShardFailure, ShardResult } from "../attempt/assignment.js";
 import type { Attempts } from "../attempt/attempts.js";
 import { assignmentOf, failureMessage, fenceOf, heldMessage, resultMessage } from "./convert.js";
 import type { Identity } from "./identity.js";
-import type { Link } from "./transport.js";
+import type { Link } from "./link.js";
 
 export interface SessionParts {
   link: Link;
@@ -257,7 +257,7 @@ export class Session {
   }
 
   private send(body: Bodies): boolean {
-    return this.parts.link.send({ ...this.parts.identity.envelope(), body });
+    return this.parts.link.send({ ...this.parts.identity.envelope(), body }) !== "ended";
   }
 
   private every(ms: number, run: () => void, clock: Clock): void {

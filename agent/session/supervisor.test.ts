@@ -8,8 +8,8 @@ import { until } from "../../test/support/until.js";
 import { Attempts } from "../attempt/attempts.js";
 import { DeviceLedger } from "../leases/device-ledger.js";
 import { Identity } from "./identity.js";
+import type { Link } from "./link.js";
 import { Supervisor } from "./supervisor.js";
-import type { Link } from "./transport.js";
 
 /** A stream that breaks, after a Welcome or without one. */
 function breaking(welcomes: boolean): Link {
@@ -19,7 +19,7 @@ function breaking(welcomes: boolean): Link {
     if (welcomes) yield CoordinatorMessage.fromPartial({ clusterId: "c", epoch: 1n, body });
     throw new SaiError("unavailable", "the stream broke");
   }
-  return { send: () => true, messages: messages(), close: async () => {} };
+  return { send: () => "sent", drained: async () => {}, messages: messages(), close: async () => {} };
 }
 
 test("failures are counted from the last Welcome: a break after one is said, and waited for briefly", async () => {

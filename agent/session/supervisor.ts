@@ -7,8 +7,8 @@ import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
+import type { Dial } from "./link.js";
 import { Session, type SessionParts } from "./session.js";
-import type { Dial } from "./transport.js";
 
 export interface SupervisorParts {
   dial: Dial;

@@ -1,6 +1,4 @@
-/**
- * The stream to a coordinator, as the session sees it. The real one is gRPC; a simulation passes its own.
- */
+/** The stream to a coordinator over gRPC. */
 import { type ChannelCredentials, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
 import {
   type AgentMessage,
@@ -9,17 +7,7 @@ import {
 } from "../../shared/gen/sai/agent/v1/session.js";
 import { fromServiceError } from "../../shared/rpc/status.js";
 import { SaiError } from "../../shared/runtime/errors.js";
-
-export interface Link {
-  /** Queues a message behind those before it. False when the stream has ended: it will not be sent. */
-  send(message: AgentMessage): boolean;
-  /** What arrives, in order; ends when the coordinator ends the stream, throws SaiError when it breaks. */
-  readonly messages: AsyncIterable<CoordinatorMessage>;
-  /** Ends our side; what was sent is delivered first if the peer reads within `graceMs`. */
-  close(graceMs: number): Promise<void>;
-}
-
-export type Dial = (address: string, signal: AbortSignal) => Promise<Link>;
+import type { Dial, Link } from "./link.js";
 
 const CONNECT_MS = 5000;
 
@@ -74,10 +62,20 @@ class GrpcLink implements Link {
     stream.on("error", () => {});
   }
 
-  send(message: AgentMessage): boolean {
-    if (!this.open || !this.stream.writable) return false;
-    this.stream.write(message);
-    return true;
+  send(message: AgentMessage): "sent" | "wait" | "ended" {
+    if (!this.open || !this.stream.writable) return "ended";
+    return this.stream.write(message) ? "sent" : "wait";
+  }
+
+  drained(): Promise<void> {
+    if (!this.open || !this.stream.writableNeedDrain) return Promise.resolve();
+    return new Promise((resolve) => {
+      const go = () => {
+        this.stream.off("drain", go).off("close", go);
+        resolve();
+      };
+      this.stream.on("drain", go).on("close", go);
+    });
   }
 
   get messages(): AsyncIterable<CoordinatorMessage> {
