@@ -32,7 +32,9 @@ export function addHealth(server: Server, services: readonly string[], serving: 
       let last = "";
       const send = () => {
         const next = known.has(call.request.service ?? "") ? now() : { status: "SERVICE_UNKNOWN" };
-        if (next.status !== last) call.write(next);
+        // Whoever does not read gets the newest once there is room, not every change there was.
+        if (next.status === last || call.writableNeedDrain) return;
+        call.write(next);
         last = next.status;
       };
       const timer = setInterval(send, WATCH_MS);

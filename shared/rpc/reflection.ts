@@ -29,7 +29,10 @@ export function addReflection(server: Server, services: readonly string[]): void
     server.addService(definition, {
       serverReflectionInfo(stream: ServerDuplexStream<ReflectionRequest, object>) {
         stream.on("data", (request: ReflectionRequest) => {
-          stream.write({ originalRequest: request, ...answer(registry, list, request) });
+          // Whoever asks and does not read is not heard further.
+          if (stream.write({ originalRequest: request, ...answer(registry, list, request) })) return;
+          stream.pause();
+          stream.once("drain", () => stream.resume());
         });
         stream.on("end", () => stream.end());
         stream.on("error", () => stream.end());

@@ -2,6 +2,7 @@
  * What a gRPC server and its handlers need: async functions as handlers, errors mapped once, bounded messages, and a
  * start that answers with its port and has an awaited stop.
  */
+import { constants, type ServerHttp2Stream } from "node:http2";
 import {
   type handleServerStreamingCall,
   type handleUnaryCall,
@@ -16,12 +17,16 @@ import { SaiError } from "../runtime/errors.js";
 import { listenOn } from "../runtime/listen.js";
 import { toServiceError } from "./status.js";
 
-/** Who hears of calls: the log and the metrics. */
+/** Who hears of calls (the log and the metrics), and what holds for all of them. */
 export interface CallObserver {
   /** A handler failed unexpectedly; the caller gets INTERNAL only. */
   failed(method: string, error: unknown): void;
   /** A call ended; `status` is the gRPC status' name. */
   ended(method: string, status: string, seconds: number): void;
+  /** A stream whose consumer takes nothing for so long is cut off; default 30 s. */
+  drainMs?: number;
+  /** Aborts when the server stops: open streams end then. */
+  stopping?: AbortSignal;
 }
 
 /** A unary handler from an async function. `signal` aborts when the caller leaves. */
@@ -45,24 +50,50 @@ export function unary<Req, Res>(
   };
 }
 
-/** A server-streaming handler from an async generator; waits for the client to drain, stops when it leaves. */
+/**
+ * A server-streaming handler from an async generator, at the consumer's pace.
+ *
+ * 1. One message is on its way at a time: the generator is not asked for another before the consumer's window has taken
+ *    the last one, so that memory does not grow with what a slow consumer has not read.
+ * 2. A consumer that takes nothing for `drainMs` is cut off with RESOURCE_EXHAUSTED.
+ * 3. The generator's `signal` aborts when the consumer leaves or is cut off, and when the server stops; the consumer
+ *    then gets UNAVAILABLE.
+ */
 export function streaming<Req, Res>(
   calls: CallObserver,
   run: (request: Req, signal: AbortSignal) => AsyncIterable<Res>,
 ): handleServerStreamingCall<Req, Res> {
   return (call) => {
-    const gone = new AbortController();
-    const leave = () => gone.abort(new SaiError("cancelled", "the caller left"));
+    const { drainMs = DRAIN_MS, stopping } = calls;
+    const over = new AbortController();
+    const left = new SaiError("cancelled", "the caller left");
+    const leave = () => over.abort(left);
+    const stop = () => over.abort(STOPPING);
     call.on("cancelled", leave);
     call.on("close", leave);
+    stopping?.addEventListener("abort", stop, { once: true });
+    if (stopping?.aborted) stop();
     const end = observed(calls, call.getPath());
-    pump(call, run(call.request, gone.signal), gone.signal).then(
-      () => void end(),
-      (error) => {
-        if (!gone.signal.aborted) call.emit("error", end(error));
-      },
-    );
+    pump(call, run(call.request, over.signal), over.signal, drainMs)
+      .then(
+        () => void end(),
+        (error: unknown) => {
+          if (error === left) return void end(error);
+          call.emit("error", end(error));
+          if (error instanceof TooSlow) cut(call);
+        },
+      )
+      .finally(() => stopping?.removeEventListener("abort", stop));
   };
+}
+
+const DRAIN_MS = 30_000;
+const STOPPING = new SaiError("unavailable", "the coordinator stops", { hint: "ask again in a moment" });
+
+class TooSlow extends SaiError {
+  constructor(drainMs: number) {
+    super("resource_exhausted", `nothing was read for ${drainMs} ms`, { hint: "ask again, and read on" });
+  }
 }
 
 /** Reports the end of a call once, and gives the status that its caller gets. */
@@ -81,23 +112,53 @@ export function observed(calls: CallObserver, method: string): (error?: unknown)
   };
 }
 
+/** Throws `signal`'s reason when it aborts before the last answer is taken. */
 async function pump<Req, Res>(
   call: ServerWritableStream<Req, Res>,
   answers: AsyncIterable<Res>,
   signal: AbortSignal,
+  drainMs: number,
 ): Promise<void> {
   for await (const answer of answers) {
-    if (signal.aborted) return;
-    if (!call.write(answer)) await drained(call, signal);
+    if (signal.aborted) break;
+    await taken(call, answer, signal, drainMs);
   }
+  signal.throwIfAborted();
   call.end();
 }
 
-function drained(call: { once(event: "drain", run: () => void): void }, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => {
-    call.once("drain", resolve);
-    signal.addEventListener("abort", () => resolve(), { once: true });
+/** Resolves when the consumer's window has taken the answer, or when `signal` aborts. */
+function taken<Req, Res>(
+  call: ServerWritableStream<Req, Res>,
+  answer: Res,
+  signal: AbortSignal,
+  drainMs: number,
+): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const done = (settle: () => void) => {
+      clearTimeout(timer);
+      signal.removeEventListener("abort", leave);
+      settle();
+    };
+    const leave = () => done(resolve);
+    const timer = setTimeout(() => done(() => reject(new TooSlow(drainMs))), drainMs);
+    signal.addEventListener("abort", leave, { once: true });
+    call.write(answer, leave);
   });
+}
+
+/** What lies between a call and its HTTP/2 stream; grpc-js does not show it. */
+interface Layer {
+  call?: Layer;
+  nextCall?: Layer;
+  stream?: ServerHttp2Stream;
+}
+
+/** Resets the HTTP/2 stream: a status would wait for ever behind what is not read. */
+function cut(call: unknown): void {
+  let layer = call as Layer | undefined;
+  while (layer !== undefined && layer.stream === undefined) layer = layer.nextCall ?? layer.call;
+  layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
 }
 
 export interface Listening {
