@@ -106,7 +106,8 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     acceptDeadlineMs: options.acceptDeadlineMs,
     maxWaitMs: MAX_WAIT_MS,
     giveBack: (shard, fence) => {
-      shardEvent(campaigns, shard, { kind: "give_back", fence, reason: "not accepted in time" });
+      const late = { kind: "give_back" as const, fence, reason: "not accepted in time", notify: true };
+      shardEvent(campaigns, shard, late);
     },
   });
   const stopTicking = every(clock, options.heartbeatIntervalMs / 4, () => {

@@ -5,10 +5,9 @@
  */
 import type { JobSpec } from "../shared/benchmark/plan.js";
 import { sameFence } from "../shared/domain/fence.js";
-import { shardRange } from "../shared/domain/sharding.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
-import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
+import { type Board, type CampaignEntry, type JobEntry, rangeOf, suspectsOf } from "./campaigns/board.js";
 import type { Meter } from "./metrics.js";
 import { schedule } from "./scheduler/schedule.js";
 import {
@@ -143,7 +142,7 @@ export class Scheduling {
     job.waitingSinceMs = clock.nowMs();
     const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
     this.lastModel.set(`${node.id}/${a.lane}`, model);
-    const range = shardRange(a.shardIndex, job.spec.samples, job.spec.shardSize);
+    const range = rangeOf(job, a.shardIndex);
     return {
       fence,
       shard: { ...key, ...range },
@@ -152,7 +151,7 @@ export class Scheduling {
       lane: a.lane,
       model,
       deadlineMs: deadlineMs(job.spec, range.count),
-      suspects: [],
+      suspects: suspectsOf(job, a.shardIndex),
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };
   }
@@ -189,7 +188,7 @@ function* runningJobs(board: Board, nowMs: number): Generator<{ entry: CampaignE
   for (const entry of board.list()) {
     if (entry.value.state.kind !== "RUNNING") continue;
     for (const job of entry.jobs) {
-      if (job.state.kind !== "RUNNING") continue;
+      if (job.state.kind !== "RUNNING" || job.held) continue;
       if (job.untried.length > 0 || dueRetries(job, nowMs).length > 0) yield { entry, job };
     }
   }

@@ -29,7 +29,7 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   "coordinator/scheduler": PURE,
   "coordinator/report": PURE,
   "coordinator/store": LOW,
-  "coordinator/results": [...MIDDLE, ...coordinator("store report campaigns/board.ts")],
+  "coordinator/results": [...MIDDLE, ...coordinator("store report campaigns/board")],
   "coordinator/campaigns": [...MIDDLE, ...coordinator("store scheduler results/results-index.ts")],
   "coordinator/sessions": [...MIDDLE, ...WIRE, ...coordinator("store scheduler campaigns results")],
   "coordinator/api": [...MIDDLE, ...WIRE, ...coordinator("store campaigns results sessions report")],

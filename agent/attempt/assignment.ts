@@ -42,7 +42,7 @@ export interface ShardResult {
   inline: Uint8Array | undefined;
 }
 
-/** Why an attempt gave up; the class decides about retries (see shared/domain/attempt.ts). */
+/** Why an attempt gave up; the class decides about retries (see shared/domain/retry.ts). */
 export interface ShardFailure {
   fence: Fence;
   shard: ShardRef;

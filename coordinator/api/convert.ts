@@ -1,5 +1,6 @@
 /** From the board and the fleet to the messages people see. */
 
+import type { Tally } from "../../shared/domain/campaign.js";
 import {
   type Campaign,
   type CampaignSpec,
@@ -10,13 +11,7 @@ import {
 } from "../../shared/gen/sai/v1/campaign.js";
 import type { Node } from "../../shared/gen/sai/v1/node.js";
 import { SaiError } from "../../shared/runtime/errors.js";
-import {
-  type CampaignEntry,
-  type JobEntry,
-  type Tally,
-  tallyCampaign,
-  tallyJob,
-} from "../campaigns/board.js";
+import { type CampaignEntry, type JobEntry, tallyCampaign, tallyJob } from "../campaigns/board.js";
 import type { CampaignRequest } from "../campaigns/submit.js";
 import type { NodeEntry } from "../sessions/fleet.js";
 

@@ -1,14 +1,13 @@
-import { shardRange } from "../../shared/domain/sharding.js";
 import type { JobServiceServer } from "../../shared/gen/sai/v1/job.js";
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { SaiError } from "../../shared/runtime/errors.js";
-import { type Board, isEnded, type JobEntry } from "../campaigns/board.js";
+import { type Board, isEnded, type JobEntry, rangeOf } from "../campaigns/board.js";
 import { noCampaign } from "../results/streamed-results.js";
 import { jobProgressMessage } from "./convert.js";
 
 /** sai.v1.JobService: the cells of a campaign and where their shards are. */
 export function jobService(board: Board, calls: CallObserver): JobServiceServer {
-  const jobs = (campaign: string): JobEntry[] => {
+  const jobs = (campaign: string): readonly JobEntry[] => {
     const entry = board.campaign(campaign);
     if (entry === undefined) throw noCampaign(campaign);
     return entry.jobs;
@@ -48,7 +47,7 @@ function shardMessage(job: JobEntry, index: number) {
   const failures = state && "failures" in state ? state.failures : { infra: 0, resource: 0, poison: 0 };
   return {
     index,
-    ...shardRange(index, job.spec.samples, job.spec.shardSize),
+    ...rangeOf(job, index),
     state: isEnded(job.state) && done === undefined ? "cancelled" : (state?.kind ?? "PENDING").toLowerCase(),
     node: agent,
     attempts: failures.infra + failures.resource + failures.poison,

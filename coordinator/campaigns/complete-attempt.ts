@@ -5,18 +5,26 @@
 
 import { recordsKey } from "../../shared/artifacts/store.js";
 import { count } from "../../shared/benchmark/count.js";
-import { isAnswered, isFailure, isStatus, type Status } from "../../shared/benchmark/record.js";
+import { isAnswered, isStatus } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
 import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
-import { shardRange } from "../../shared/domain/sharding.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import { createdAt, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { DoneValue } from "../store/values.js";
 import { detached } from "./background.js";
-import { type CampaignEntry, countsOf, type JobEntry, type ShardKey } from "./board.js";
+import {
+  type CampaignEntry,
+  countsOf,
+  isComplete,
+  type JobEntry,
+  rangeOf,
+  type ShardKey,
+  tallyJob,
+} from "./board.js";
+import { setDone } from "./board-job.js";
 import type { Verdict } from "./commit-queue.js";
 import { finishJob } from "./lifecycle.js";
 import { type CampaignParts, write } from "./parts.js";
@@ -86,7 +94,7 @@ function resultProblem(job: JobEntry, result: AttemptResult): string | undefined
   const odd = Object.keys(counts).find((status) => !isStatus(status));
   if (odd !== undefined) return `${JSON.stringify(odd.slice(0, 40))} is no status`;
   const records = Object.values(counts).reduce((sum, n) => sum + n, 0);
-  const { count } = shardRange(shard.index, job.spec.samples, job.spec.shardSize);
+  const { count } = rangeOf(job, shard.index);
   return records === count ? undefined : `it has ${records} records for ${count} samples`;
 }
 
@@ -188,11 +196,9 @@ async function applyEffects(
 function shardEnded(parts: CampaignParts, shard: ShardKey, value: DoneValue, event?: ShardEvent): void {
   const entry = parts.board.campaign(shard.campaign);
   const job = parts.board.job(shard.campaign, shard.job);
-  if (entry === undefined || job === undefined || job.done.has(shard.index)) return;
-  job.done.set(shard.index, value);
+  if (entry === undefined || job === undefined || !setDone(job, shard.index, value)) return;
   if (event) shardEvent(parts, shard, event);
-  const samples = shardRange(shard.index, job.spec.samples, job.spec.shardSize).count;
-  parts.metrics.onRecords(labelsOf(job), countsOf(value, samples));
+  parts.metrics.onRecords(labelsOf(job), countsOf(job, shard.index, value));
   if (value.kind === "result") void observeRecords(parts, entry, job, shard.index, value);
   const about = { campaign: shard.campaign, job: shard.job };
   parts.events.add("shard.done", about, `shard ${shard.index} is done`);
@@ -224,7 +230,7 @@ async function observeRecords(
 }
 
 async function endIfDone(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
-  if (job.done.size === job.shards.length) return finishJob(parts, entry, job);
+  if (isComplete(job)) return finishJob(parts, entry, job);
   const stop = tooManyFailures(job);
   if (stop !== undefined) await finishJob(parts, entry, job, { outcome: "FAILED", reason: stop });
 }
@@ -234,15 +240,7 @@ const THRESHOLD_FROM = 20;
 function tooManyFailures(job: JobEntry): string | undefined {
   const { maxFailures, failureThreshold } = job.spec.test;
   if (maxFailures === undefined && failureThreshold === undefined) return undefined;
-  let failed = 0;
-  let done = 0;
-  for (const [index, value] of job.done) {
-    const { count } = shardRange(index, job.spec.samples, job.spec.shardSize);
-    for (const [status, n] of Object.entries(countsOf(value, count))) {
-      done += n;
-      if (isFailure(status as Status)) failed += n;
-    }
-  }
+  const { samplesDone: done, samplesFailed: failed } = tallyJob(job);
   if (maxFailures !== undefined && failed > maxFailures) {
     return `${count(failed, "sample")} failed, max_failures allows ${maxFailures}`;
   }

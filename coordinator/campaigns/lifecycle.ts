@@ -24,7 +24,7 @@ import { del, delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { Op } from "../store/store.js";
 import { detached, persistently } from "./background.js";
-import { type CampaignEntry, isEnded, type JobEntry, tallyJob } from "./board.js";
+import { type CampaignEntry, closeJob, isEnded, type JobEntry, tallyJob } from "./board.js";
 import { type CampaignParts, write } from "./parts.js";
 
 /** Moves a campaign on. Throws failed_precondition when the event does not fit its state. */
@@ -172,10 +172,7 @@ function stopAttempts(parts: CampaignParts, job: JobEntry, event: JobEvent): voi
     parts.agents.stop(shard.agent, shard.fence, reason);
     parts.agents.ended(shard.agent, shard.fence);
   }
-  job.untried = [];
-  job.retries.clear();
-  job.running.clear();
-  job.inFlight = 0;
+  closeJob(job);
 }
 
 const why = (effect: { reason: string }): string => (effect.reason === "" ? "" : `: ${effect.reason}`);

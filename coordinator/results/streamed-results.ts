@@ -10,11 +10,10 @@ import type { Item } from "../../shared/benchmark/item.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
-import { shardRange } from "../../shared/domain/sharding.js";
 import { rfc3339 } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
-import type { Board, CampaignEntry, JobEntry } from "../campaigns/board.js";
+import { type Board, type CampaignEntry, type JobEntry, rangeOf } from "../campaigns/board.js";
 import type { DoneValue } from "../store/values.js";
 import { givenUpRecords } from "./given-up-records.js";
 import type { RecordFilter, ResultsIndex } from "./results-index.js";
@@ -83,7 +82,7 @@ export class StreamedResults implements ResultsIndex {
     if (done.kind === "split") return [];
     if (done.kind === "failed") {
       const { items, pairs } = await this.dataset(job.spec.dataset.manifestSha256);
-      const range = shardRange(index, job.spec.samples, job.spec.shardSize);
+      const range = rangeOf(job, index);
       return givenUpRecords(entry.value.id, job.spec, index, range, done, items, pairs, sha256);
     }
     const bytes =

@@ -1,9 +1,9 @@
 /** Sets of shard indexes as ascending, disjoint, non-touching half-open ranges: a million pending shards are one pair. */
 export interface IndexRange {
   /** First index. */
-  from: number;
+  readonly from: number;
   /** First index after it. */
-  to: number;
+  readonly to: number;
 }
 
 /** 0 … count − 1. */
@@ -12,27 +12,42 @@ export const firstIndexes = (count: number): IndexRange[] => (count > 0 ? [{ fro
 export const sizeOfRanges = (ranges: readonly IndexRange[]): number =>
   ranges.reduce((sum, r) => sum + r.to - r.from, 0);
 
-export const hasIndex = (ranges: readonly IndexRange[], index: number): boolean =>
-  ranges.some((r) => r.from <= index && index < r.to);
-
-/** `ranges` with `index`; the same set if it has it. */
-export function withIndex(ranges: readonly IndexRange[], index: number): IndexRange[] {
-  if (hasIndex(ranges, index)) return [...ranges];
-  const before = ranges.filter((r) => r.to <= index);
-  const after = ranges.filter((r) => r.from > index);
-  let [from, to] = [index, index + 1];
-  if (before.at(-1)?.to === from) from = before.pop()?.from ?? from;
-  if (after[0]?.from === to) to = after.shift()?.to ?? to;
-  return [...before, { from, to }, ...after];
+export function hasIndex(ranges: readonly IndexRange[], index: number): boolean {
+  const range = ranges[position(ranges, index)];
+  return range !== undefined && range.from <= index;
 }
 
-/** `ranges` without `index`; the same set if it lacks it. */
-export function withoutIndex(ranges: readonly IndexRange[], index: number): IndexRange[] {
-  return ranges.flatMap((r) => {
-    if (index < r.from || index >= r.to) return [r];
-    return [
-      { from: r.from, to: index },
-      { from: index + 1, to: r.to },
-    ].filter((part) => part.from < part.to);
-  });
+/** Adds `index` to the set, in place; nothing if it has it. */
+export function addIndex(ranges: IndexRange[], index: number): void {
+  const at = position(ranges, index);
+  const after = ranges[at];
+  if (after !== undefined && after.from <= index) return;
+  const before = ranges[at - 1];
+  const from = before?.to === index ? before.from : index;
+  const to = after?.from === index + 1 ? after.to : index + 1;
+  const touching = Number(from !== index) + Number(to !== index + 1);
+  ranges.splice(from === index ? at : at - 1, touching, { from, to });
+}
+
+/** Takes `index` out of the set, in place; nothing if it lacks it. Taking from the front, as is usual, costs least. */
+export function removeIndex(ranges: IndexRange[], index: number): void {
+  const at = ranges[0]?.from === index ? 0 : position(ranges, index);
+  const range = ranges[at];
+  if (range === undefined || range.from > index) return;
+  const { from, to } = range;
+  if (from === index && index + 1 < to) ranges[at] = { from: index + 1, to };
+  else if (from === index) ranges.splice(at, 1);
+  else if (index + 1 === to) ranges[at] = { from, to: index };
+  else ranges.splice(at, 1, { from, to: index }, { from: index + 1, to });
+}
+
+/** Position of the first range that ends after `index`; the length when there is none. */
+function position(ranges: readonly IndexRange[], index: number): number {
+  let [low, high] = [0, ranges.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((ranges[middle]?.to ?? 0) > index) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }

@@ -12,6 +12,9 @@ export const agentsPort = (fleet: Fleet): AgentsPort => ({
     const value = { fences: [fence], graceMs: GRACE_MS, reason };
     fleet.node(agent)?.peer?.send({ $case: "cancel", value });
   },
+  retract(agent, fences) {
+    fleet.node(agent)?.peer?.send({ $case: "retract", value: { fences } });
+  },
   ended: (agent, fence) => fleet.ended(agent, fence),
   available() {
     const nodes = fleet.list().filter((node) => node.inventory !== undefined && node.state.kind === "READY");

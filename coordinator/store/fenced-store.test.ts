@@ -5,6 +5,7 @@ import { keys } from "./keys.js";
 import { MemoryCore } from "./memory-core.js";
 import { MemoryStore, type StoreHook } from "./memory-store.js";
 import { StoreError } from "./store.js";
+import type { DoneValue } from "./values.js";
 
 let clock: ManualClock;
 beforeEach(() => {
@@ -27,7 +28,7 @@ function world(hook?: StoreHook) {
 const leader = (replica: string) => ({ replica, nonce: `nonce-${replica}`, address: `${replica}:50052` });
 const gate = keys.gate("c-1", "j0000");
 const done = keys.done("c-1", "j0000", 3);
-const split = { kind: "split", children: 2 } as const;
+const split: DoneValue = { kind: "split", children: [] };
 
 async function lead(store: MemoryStore, replica: string): Promise<FencedStore> {
   const got = await FencedStore.acquire(store, leader(replica), { ttlMs: 6_000, clock });

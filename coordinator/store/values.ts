@@ -1,9 +1,11 @@
 /** What the state store's keys hold. Small on purpose: whatever grows with samples is an artifact. */
 import type { Json } from "../../shared/benchmark/json.js";
 import type { AgentKind, Cordon } from "../../shared/domain/agent.js";
-import type { CampaignState } from "../../shared/domain/campaign.js";
+import type { CampaignState, Tally } from "../../shared/domain/campaign.js";
 import type { JobState } from "../../shared/domain/job.js";
 import type { FailureClass } from "../../shared/domain/retry.js";
+import type { GivenUpStatus } from "../../shared/domain/shard.js";
+import type { ChildShard } from "../../shared/domain/sharding.js";
 
 /** Written with the store's first revision; epochs are compared only within one cluster. */
 export interface ClusterValue {
@@ -33,12 +35,23 @@ export interface CampaignValue {
   request: Json;
   state: CampaignState;
   warnings: string[];
+  /** The campaign whose unanswered samples it runs again. */
+  retryOf?: string;
+  /** How it came out; there once it has ended. */
+  tally?: Tally;
+  /** Wall ms since 1970 when its work was over; there once it has ended. */
+  endedMs?: number;
+  /** Whether any of its models was simulated; there once it has ended. */
+  simulated?: boolean;
 }
 
+/** A job from its sealing on; before that its plan and gate say all there is. */
 export interface JobValue {
   campaign: string;
   id: string;
   state: JobState;
+  /** Of the manifest that has its done records, hex; from then on those may be deleted. */
+  manifestSha256?: string;
 }
 
 /** A job's open door; its create revision is what done, fail and split records compare. */
@@ -64,14 +77,27 @@ export type DoneValue =
       inline?: string;
     }
   /** Attempts exhausted: the samples count with this status; `cause` is the last failure's class for tables. */
-  | { kind: "failed"; status: "engine_error" | "oom" | "poison"; cause: string; reason: string }
-  | { kind: "split"; children: number };
+  | { kind: "failed"; status: GivenUpStatus; cause: string; reason: string }
+  /** Its samples are those of its children, which are shards numbered on from the job's last one. */
+  | { kind: "split"; children: ChildShard[] };
 
-/** A counted failure of one attempt. */
+/** A failure of one attempt. */
 export interface FailValue {
   agent: string;
   class: FailureClass;
   message: string;
+  /** Samples in flight when a process died under this attempt; all deaths of the attempt. */
+  deaths?: Death[];
+  /** The attempt went on after its agent's death: evidence, not a failed attempt. */
+  wentOn?: boolean;
+}
+
+/** One reported death with a sample in flight. */
+export interface Death {
+  /** Of the sample in its job. */
+  ordinal: number;
+  /** Names the death, so that a report sent twice counts once: `<agent>#<incarnation>`, or the attempt's fence. */
+  by: string;
 }
 
 /** What an idempotency key stands for; lives 7 days. */

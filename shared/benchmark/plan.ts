@@ -39,6 +39,37 @@ export interface JobSpec {
   warmup: number;
   /** Attempts of one shard that may fail before its samples get engine_error records. */
   maxAttempts: number;
+  /** When only some samples are run, again: `samples` counts these, and shards are ranges of positions among them. */
+  retry?: RetrySpec;
+}
+
+/** Samples that a retry runs again. */
+export interface RetrySpec {
+  /** The first campaign of the chain: its samples these are, and are named after. */
+  campaign: string;
+  /** Their ordinals there, ascending. */
+  ordinals: number[];
+}
+
+/** The ordinal of the sample at a position of a job's shards. RangeError when the job has no such position. */
+export function ordinalAt({ samples, retry }: JobSpec, position: number): number {
+  const ordinal = retry === undefined ? position : retry.ordinals[position];
+  if (ordinal === undefined || position < 0 || position >= samples) {
+    throw new RangeError(`position ${position} of ${samples}`);
+  }
+  return ordinal;
+}
+
+/** Where a sample stands among those a job runs; undefined when it is none of them. */
+export function positionOf({ samples, retry }: JobSpec, ordinal: number): number | undefined {
+  if (retry === undefined) return ordinal >= 0 && ordinal < samples ? ordinal : undefined;
+  let [low, high] = [0, retry.ordinals.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((retry.ordinals[middle] ?? 0) < ordinal) low = middle + 1;
+    else high = middle;
+  }
+  return retry.ordinals[low] === ordinal ? low : undefined;
 }
 
 export interface DatasetRef {

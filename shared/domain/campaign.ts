@@ -13,6 +13,20 @@ import { refuse, type Transition } from "./transition.js";
 /** How a campaign or a job can end. */
 export type Outcome = "SUCCEEDED" | "PARTIAL" | "FAILED" | "CANCELLED";
 
+/** Samples and shards of a job or campaign, by how they stand. */
+export interface Tally {
+  samples: number;
+  /** With a committed record. */
+  samplesDone: number;
+  /** Of those, without an answer. */
+  samplesFailed: number;
+  /** Journaled by attempts that run. */
+  samplesRunning: number;
+  /** Shards that were split are counted by their children. */
+  shards: number;
+  shardsDone: number;
+}
+
 export type CampaignState =
   | { kind: "SUBMITTED"; sinceMs: number }
   | { kind: "PLANNED"; sinceMs: number; planSha256: string }

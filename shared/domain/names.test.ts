@@ -13,7 +13,7 @@ import {
   parseDeviceId,
 } from "./ids.js";
 import { countFailure, NO_FAILURES, RETRY_LIMITS, retryDecision } from "./retry.js";
-import { shardCount, shardRange } from "./sharding.js";
+import { shardCount, shardRange, splitRange } from "./sharding.js";
 
 const random = { id: (n: number) => "z".repeat(n) };
 
@@ -78,6 +78,25 @@ test("shards cover every ordinal exactly once, in order", () => {
   expect(() => shardCount(9, 0)).toThrow(RangeError);
 });
 
+test("a split covers its shard exactly once, in order, with the samples that stand alone on their own", () => {
+  fc.assert(
+    fc.property(
+      fc.integer({ min: 0, max: 50 }),
+      fc.integer({ min: 1, max: 20 }),
+      fc.array(fc.integer({ min: 0, max: 80 }), { maxLength: 6 }),
+      (first, count, alone) => {
+        const children = splitRange({ first, count }, alone, 7);
+        expect(children.map(({ index }) => index)).toEqual(children.map((_, i) => 7 + i));
+        const covered = children.flatMap((c) => Array.from({ length: c.count }, (_, i) => c.first + i));
+        expect(covered).toEqual(Array.from({ length: count }, (_, i) => first + i));
+        for (const ordinal of alone.filter((o) => covered.includes(o))) {
+          expect(children).toContainEqual(expect.objectContaining({ first: ordinal, count: 1 }));
+        }
+      },
+    ),
+  );
+});
+
 test("retries by class", () => {
   const after = (infra: number, resource: number, poison = 0) => ({ infra, resource, poison });
   const table = [
@@ -87,8 +106,8 @@ test("retries by class", () => {
     ["infra", after(2, 1), { ...RETRY_LIMITS, attempts: 3 }, "give_up"],
     ["resource", after(0, 1), RETRY_LIMITS, "retry"],
     ["resource", after(0, 2), RETRY_LIMITS, "give_up"],
-    ["poison", after(0, 0, 1), RETRY_LIMITS, "isolate"],
-    ["poison", after(0, 0, 2), RETRY_LIMITS, "give_up"],
+    ["poison", after(0, 0, 4), RETRY_LIMITS, "retry"],
+    ["poison", after(2, 0, 3), RETRY_LIMITS, "give_up"],
     ["config", after(0, 0), RETRY_LIMITS, "give_up"],
     ["model", after(0, 0), RETRY_LIMITS, "recorded"],
     ["transient", after(0, 0), RETRY_LIMITS, "recorded"],

@@ -34,12 +34,10 @@ export const RETRY_LIMITS: RetryLimits = { attempts: 5, infra: 5, resource: 2 };
 export type RetryDecision =
   /** Elsewhere: on another node if any is feasible. Larger: where more memory is free. */
   | { kind: "retry"; elsewhere: boolean; larger: boolean }
-  /** The items in flight run alone, each as its own shard. */
-  | { kind: "isolate" }
   /** The attempt itself has recorded what happened; nothing is to be done. */
   | { kind: "recorded" }
   /** The shard is FAILED; its samples get records with this status. */
-  | { kind: "give_up"; status: "engine_error" | "oom" | "poison" };
+  | { kind: "give_up"; status: "engine_error" | "oom" };
 
 /** What follows a failure of `failure`, when `counted` holds the shard's failures including this one. */
 export function retryDecision(
@@ -58,7 +56,10 @@ export function retryDecision(
         ? { kind: "give_up", status: "oom" }
         : { kind: "retry", elsewhere: true, larger: true };
     case "poison":
-      return counted.poison >= 2 ? { kind: "give_up", status: "poison" } : { kind: "isolate" };
+      // Here the item is not yet named: it is only suspect. Whoever names one splits the shard instead.
+      return spent
+        ? { kind: "give_up", status: "engine_error" }
+        : { kind: "retry", elsewhere: true, larger: false };
     case "config":
       return { kind: "give_up", status: "engine_error" };
     case "model":

@@ -1,10 +1,12 @@
 /**
- * A shard's life: PENDING → ASSIGNED → ACCEPTED → RUNNING → UPLOADED → DONE | FAILED; PENDING → SPLIT; a lost agent
- * makes it ORPHANED → RUNNING (reclaimed) or PENDING. Durable are only DONE, FAILED, SPLIT and the counted failures;
- * all else is the leader's memory and may be forgotten.
+ * A shard's life: PENDING → ASSIGNED → ACCEPTED → RUNNING → UPLOADED → DONE | FAILED | SPLIT; a lost agent makes it
+ * ORPHANED → RUNNING (reclaimed) or PENDING; after a change of leaders a PENDING one is adopted by the agent that still
+ * runs it. Durable are only DONE, FAILED, SPLIT and the counted failures; all else is the leader's memory and may be
+ * forgotten.
  *
- * 1. The first commit wins, whatever its fence: any open shard becomes DONE by `commit`, also a PENDING one.
- * 2. Messages about another attempt than the current one change nothing (they name the wrong fence), commits excepted.
+ * 1. The first record wins, whatever its fence: `commit`, `split` and `give_up` say what was written, so they end any
+ *    open shard, also a PENDING one.
+ * 2. Messages about another attempt than the current one change nothing (they name the wrong fence).
  * 3. Only infra, resource and poison failures count; LOST counts as infra, a retraction costs nothing.
  */
 import { type Fence, fenceText, sameFence } from "./fence.js";
@@ -25,6 +27,9 @@ export interface ShardHistory {
   failedOn: readonly string[];
 }
 
+/** What the samples of a shard that is given up count as. */
+export type GivenUpStatus = "engine_error" | "oom" | "poison";
+
 interface Held extends ShardHistory {
   fence: Fence;
   agent: string;
@@ -41,20 +46,22 @@ export type ShardState =
   | ({ kind: "ORPHANED"; sinceMs: number } & Held)
   | { kind: "DONE"; fence: Fence }
   /** Attempts exhausted; its samples get records with this status. */
-  | { kind: "FAILED"; status: "engine_error" | "oom" | "poison"; reason: string }
-  /** Its samples run as other shards. */
-  | { kind: "SPLIT"; children: number };
+  | { kind: "FAILED"; status: GivenUpStatus; reason: string }
+  /** Its samples run as these other shards. */
+  | { kind: "SPLIT"; children: readonly number[] };
 export type ShardKind = ShardState["kind"];
 
 export type ShardEvent =
   | { kind: "assign"; fence: Fence; agent: string; acceptByMs: number }
+  /** An agent holds it under an earlier leader's fence. */
+  | { kind: "adopt"; fence: Fence; agent: string; running: boolean }
   | { kind: "accept"; fence: Fence }
   | { kind: "start"; fence: Fence }
   | { kind: "upload"; fence: Fence }
   /** The done record is written. */
   | { kind: "commit"; fence: Fence }
-  /** Rejected, retracted, or not accepted in time. */
-  | { kind: "give_back"; fence: Fence; reason: string }
+  /** Rejected, retracted, or not accepted in time; `notify` when the agent may not know that. */
+  | { kind: "give_back"; fence: Fence; reason: string; notify?: boolean }
   | { kind: "fail"; fence: Fence; class: FailureClass; message: string; limits: RetryLimits }
   /** Its agent is lost. */
   | { kind: "orphan"; fence: Fence }
@@ -62,7 +69,10 @@ export type ShardEvent =
   | { kind: "reclaim"; fence: Fence }
   /** The agent does not come back, or came back without it. */
   | { kind: "expire"; fence: Fence; limits: RetryLimits }
-  | { kind: "split"; children: number };
+  /** The split record is written. */
+  | { kind: "split"; children: readonly number[] }
+  /** The record of a shard that is given up without an attempt of its own is written. */
+  | { kind: "give_up"; status: GivenUpStatus; reason: string };
 
 export type AttemptEndKind = "COMMITTED" | "SUPERSEDED" | "FAILED" | "LOST" | "RETRACTED";
 
@@ -73,8 +83,7 @@ export type ShardEffect =
   | { kind: "requeue"; reason: string }
   /** Record the failure durably: a counted failure, or the shard's end. */
   | { kind: "record_failure"; fence: Fence; class: FailureClass; reason: string }
-  | { kind: "isolate_items"; fence: Fence }
-  | { kind: "fail_samples"; status: "engine_error" | "oom" | "poison"; reason: string };
+  | { kind: "fail_samples"; status: GivenUpStatus; reason: string };
 
 export const PENDING_SHARD: ShardState = { kind: "PENDING", failures: NO_FAILURES, failedOn: [] };
 
@@ -85,19 +94,30 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
   if (state.kind === "DONE" || state.kind === "FAILED" || state.kind === "SPLIT") {
     return refuse(state, event, "it has ended");
   }
-  if (event.kind === "commit") return commit(state, event.fence); // invariant 1
+  switch (event.kind) {
+    case "commit": // invariant 1
+      return closed(state, { kind: "DONE", fence: event.fence }, event.fence);
+    case "split":
+      return closed(state, { kind: "SPLIT", children: event.children });
+    case "give_up":
+      return closed(state, { kind: "FAILED", status: event.status, reason: event.reason });
+  }
   const history: ShardHistory = { failures: state.failures, failedOn: state.failedOn };
 
   if (state.kind === "PENDING") {
-    if (event.kind === "split") {
-      return { ok: true, state: { kind: "SPLIT", children: event.children }, effects: [] };
+    if (event.kind === "assign") {
+      const { fence, agent, acceptByMs } = event;
+      return { ok: true, state: { kind: "ASSIGNED", fence, agent, acceptByMs, ...history }, effects: [] };
     }
-    if (event.kind !== "assign") return refuse(state, event);
-    const { fence, agent, acceptByMs } = event;
-    return { ok: true, state: { kind: "ASSIGNED", fence, agent, acceptByMs, ...history }, effects: [] };
+    if (event.kind !== "adopt") return refuse(state, event);
+    const held: Held = { fence: event.fence, agent: event.agent, ...history };
+    const adopted: ShardState = event.running
+      ? { kind: "RUNNING", sinceMs: nowMs, ...held }
+      : { kind: "ACCEPTED", ...held };
+    return { ok: true, state: adopted, effects: [] };
   }
 
-  if (event.kind === "assign" || event.kind === "split") return refuse(state, event);
+  if (event.kind === "assign" || event.kind === "adopt") return refuse(state, event);
   if (!sameFence(state.fence, event.fence)) {
     return refuse(state, event, `it is held under ${fenceText(state.fence)}`); // invariant 2
   }
@@ -118,7 +138,13 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
         ok: true,
         state: { kind: "PENDING", ...history },
         effects: [
-          { kind: "end_attempt", fence: state.fence, agent: state.agent, end: "RETRACTED", notify: true },
+          {
+            kind: "end_attempt",
+            fence: state.fence,
+            agent: state.agent,
+            end: "RETRACTED",
+            notify: event.notify === true,
+          },
           { kind: "requeue", reason: event.reason },
         ],
       };
@@ -138,22 +164,19 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
   }
 }
 
-function commit(state: Exclude<ShardState, { kind: "DONE" | "FAILED" | "SPLIT" }>, fence: Fence): Step {
-  const done: ShardState = { kind: "DONE", fence };
-  if (state.kind === "PENDING") return { ok: true, state: done, effects: [] };
-  const own = sameFence(state.fence, fence);
+/** A record ends the shard; an attempt that did not write it is superseded, and its agent told. */
+function closed(
+  state: Exclude<ShardState, { kind: "DONE" | "FAILED" | "SPLIT" }>,
+  end: ShardState,
+  by?: Fence,
+): Step {
+  if (state.kind === "PENDING") return { ok: true, state: end, effects: [] };
+  const { fence, agent } = state;
+  const own = by !== undefined && sameFence(fence, by);
   return {
     ok: true,
-    state: done,
-    effects: [
-      {
-        kind: "end_attempt",
-        fence: state.fence,
-        agent: state.agent,
-        end: own ? "COMMITTED" : "SUPERSEDED",
-        notify: !own,
-      },
-    ],
+    state: end,
+    effects: [{ kind: "end_attempt", fence, agent, end: own ? "COMMITTED" : "SUPERSEDED", notify: !own }],
   };
 }
 
@@ -178,12 +201,6 @@ function fail(
         ok: true,
         state: { kind: "PENDING", failures, failedOn },
         effects: [...effects, { kind: "requeue", reason }],
-      };
-    case "isolate":
-      return {
-        ok: true,
-        state: { kind: "PENDING", failures, failedOn },
-        effects: [...effects, { kind: "isolate_items", fence }],
       };
     case "give_up":
       return {

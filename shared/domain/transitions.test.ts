@@ -9,13 +9,6 @@ import {
   transitionAgent,
 } from "./agent.js";
 import {
-  type AttemptEvent,
-  type AttemptKind,
-  type AttemptState,
-  isEnd,
-  transitionAttempt,
-} from "./attempt.js";
-import {
   type CampaignEvent,
   type CampaignKind,
   type CampaignState,
@@ -144,6 +137,7 @@ const held = { fence, agent: "n1", failures: NO_FAILURES, failedOn: [] };
 const limits = RETRY_LIMITS;
 const over = {
   assign: "no",
+  adopt: "no",
   accept: "no",
   start: "no",
   upload: "no",
@@ -154,13 +148,15 @@ const over = {
   reclaim: "no",
   expire: "no",
   split: "no",
+  give_up: "no",
 } as const;
-const onAgent = { ...over, upload: "UPLOADED", commit: "DONE", fail: "PENDING", orphan: "ORPHANED" } as const;
+const written = { commit: "DONE", split: "SPLIT", give_up: "FAILED" } as const;
+const onAgent = { ...over, ...written, upload: "UPLOADED", fail: "PENDING", orphan: "ORPHANED" } as const;
 machine<ShardState, ShardEvent>(
   "shard",
   transitionShard,
   {
-    PENDING: { ...over, assign: "ASSIGNED", commit: "DONE", split: "SPLIT" },
+    PENDING: { ...over, ...written, assign: "ASSIGNED", adopt: "RUNNING" },
     ASSIGNED: { ...onAgent, accept: "ACCEPTED", start: "RUNNING", give_back: "PENDING" },
     ACCEPTED: { ...onAgent, start: "RUNNING", give_back: "PENDING" },
     RUNNING: onAgent,
@@ -179,10 +175,11 @@ machine<ShardState, ShardEvent>(
     ORPHANED: { kind: "ORPHANED", sinceMs: 1, ...held },
     DONE: { kind: "DONE", fence },
     FAILED: { kind: "FAILED", status: "oom", reason: "r" },
-    SPLIT: { kind: "SPLIT", children: 2 },
+    SPLIT: { kind: "SPLIT", children: [2] },
   },
   {
     assign: { kind: "assign", fence, agent: "n1", acceptByMs: 9 },
+    adopt: { kind: "adopt", fence, agent: "n1", running: true },
     accept: { kind: "accept", fence },
     start: { kind: "start", fence },
     upload: { kind: "upload", fence },
@@ -192,61 +189,8 @@ machine<ShardState, ShardEvent>(
     orphan: { kind: "orphan", fence },
     reclaim: { kind: "reclaim", fence },
     expire: { kind: "expire", fence, limits },
-    split: { kind: "split", children: 2 },
-  },
-);
-
-const who = { fence, agent: "n1" };
-const ended = {
-  accept: "no",
-  start: "no",
-  upload: "no",
-  verdict: "no",
-  fail: "no",
-  lose: "no",
-  cancel: "no",
-  retract: "no",
-} as const;
-const alive = { ...ended, upload: "UPLOADED", fail: "FAILED", lose: "LOST", cancel: "CANCELLED" } as const;
-const attempts: { [K in AttemptKind]: AttemptState & { kind: K } } = {
-  ASSIGNED: { kind: "ASSIGNED", ...who },
-  ACCEPTED: { kind: "ACCEPTED", ...who },
-  RUNNING: { kind: "RUNNING", sinceMs: 1, ...who },
-  UPLOADED: { kind: "UPLOADED", ...who },
-  COMMITTED: { kind: "COMMITTED", ...who },
-  SUPERSEDED: { kind: "SUPERSEDED", ...who },
-  CLOSED: { kind: "CLOSED", ...who },
-  FAILED: { kind: "FAILED", class: "infra", message: "m", ...who },
-  LOST: { kind: "LOST", ...who },
-  CANCELLED: { kind: "CANCELLED", ...who },
-  RETRACTED: { kind: "RETRACTED", ...who },
-};
-machine<AttemptState, AttemptEvent>(
-  "attempt",
-  transitionAttempt,
-  {
-    ASSIGNED: { ...alive, accept: "ACCEPTED", start: "RUNNING", retract: "RETRACTED" },
-    ACCEPTED: { ...alive, start: "RUNNING", retract: "RETRACTED" },
-    RUNNING: alive,
-    UPLOADED: { ...alive, upload: "no", verdict: "SUPERSEDED" },
-    COMMITTED: ended,
-    SUPERSEDED: ended,
-    CLOSED: ended,
-    FAILED: ended,
-    LOST: ended,
-    CANCELLED: ended,
-    RETRACTED: ended,
-  } satisfies Table<AttemptKind, AttemptEvent["kind"]>,
-  attempts,
-  {
-    accept: { kind: "accept" },
-    start: { kind: "start" },
-    upload: { kind: "upload" },
-    verdict: { kind: "verdict", verdict: "SUPERSEDED" },
-    fail: { kind: "fail", class: "infra", message: "m" },
-    lose: { kind: "lose" },
-    cancel: { kind: "cancel" },
-    retract: { kind: "retract" },
+    split: { kind: "split", children: [2] },
+    give_up: { kind: "give_up", status: "poison", reason: "r" },
   },
 );
 
@@ -352,5 +296,4 @@ test("outcomes and ends", () => {
     "FAILED",
   ]);
   expect(isTerminal({ kind: "SEALING" })).toBe(false);
-  expect(Object.values(attempts).filter(isEnd)).toHaveLength(7);
 });

@@ -1,0 +1,227 @@
+/**
+ * One job on the board: its shards, what is known of them, and counters that are kept up as things happen, so that
+ * looking at a job of a million shards costs nothing.
+ *
+ * 1. `untried` and `retries` together hold exactly the shards whose state is PENDING.
+ * 2. A shard that was split has a done record and no samples; its children have them.
+ */
+import { type JobSpec, positionOf } from "../../shared/benchmark/plan.js";
+import { isFailure, type Status } from "../../shared/benchmark/record.js";
+import type { Tally } from "../../shared/domain/campaign.js";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import type { JobState } from "../../shared/domain/job.js";
+import { PENDING_SHARD, type ShardKind, type ShardState } from "../../shared/domain/shard.js";
+import { type ChildShard, type ShardRange, shardCount, shardRange } from "../../shared/domain/sharding.js";
+import { addIndex, firstIndexes, type IndexRange, removeIndex } from "../scheduler/ranges.js";
+import type { Death, DoneValue } from "../store/values.js";
+
+export interface JobEntry {
+  readonly spec: JobSpec;
+  state: JobState;
+  /** Create revision of its gate; 0 while it is not open. */
+  gate: bigint;
+  /** Its shards in order; children of split ones follow after those of the plan. */
+  readonly shards: ShardState[];
+  /** Where the children of split shards lie, by index. */
+  readonly children: Map<number, ShardRange>;
+  /** Pending shards no attempt has failed; changes in place. */
+  readonly untried: IndexRange[];
+  /** Pending shards that failed before, on which nodes, and when (monotonic ms) they may be tried again. */
+  readonly retries: Map<number, Retry>;
+  /** Attempts of it on agents now. */
+  inFlight: number;
+  /** Monotonic ms when it was last given to an agent, or could first have been. */
+  waitingSinceMs: number;
+  /** Planned under an earlier leader, and the agents that may hold its shards are not heard yet: not given out. */
+  held: boolean;
+  readonly done: Map<number, DoneValue>;
+  /** Samples journaled so far by attempts that run. */
+  readonly running: Map<number, number>;
+  /** Deaths reported with samples of it in flight, by `<shard>/<fence>`; few, if any. */
+  readonly deaths: Map<string, Death[]>;
+  readonly counters: Counters;
+  /** SHA-256 of its manifest once sealed. */
+  manifestSha256?: string;
+  /** Resolves when it is sealed; absent until somebody began to. */
+  sealed?: Promise<void>;
+}
+
+export interface Retry {
+  failedOn: readonly string[];
+  notBeforeMs: number;
+}
+
+interface Counters {
+  samplesDone: number;
+  samplesFailed: number;
+  samplesRunning: number;
+  /** Shards that were split. */
+  splits: number;
+  /** Shards by state. */
+  kinds: { [kind in ShardKind]: number };
+}
+
+/** A job of a plan, every shard pending, its gate not open. */
+export function newJob(spec: JobSpec, nowMs: number): JobEntry {
+  const n = shardCount(spec.samples, spec.shardSize);
+  return {
+    spec,
+    state: { kind: "PLANNED", samples: spec.samples, shardSize: spec.shardSize },
+    gate: 0n,
+    shards: new Array<ShardState>(n).fill(PENDING_SHARD),
+    children: new Map(),
+    untried: firstIndexes(n),
+    retries: new Map(),
+    inFlight: 0,
+    waitingSinceMs: nowMs,
+    held: false,
+    done: new Map(),
+    running: new Map(),
+    deaths: new Map(),
+    counters: {
+      ...{ samplesDone: 0, samplesFailed: 0, samplesRunning: 0, splits: 0 },
+      kinds: { ...NO_SHARDS, PENDING: n },
+    },
+  };
+}
+
+const NO_SHARDS: Counters["kinds"] = {
+  ...{ PENDING: 0, ASSIGNED: 0, ACCEPTED: 0, RUNNING: 0, UPLOADED: 0, ORPHANED: 0 },
+  ...{ DONE: 0, FAILED: 0, SPLIT: 0 },
+};
+
+/** Where a shard's samples lie among the job's. RangeError when the job has no such shard. */
+export const rangeOf = (job: JobEntry, index: number): ShardRange =>
+  job.children.get(index) ?? shardRange(index, job.spec.samples, job.spec.shardSize);
+
+/** Puts a shard into a state that is in keeping with its place among the pending ones. */
+export function setShard(job: JobEntry, index: number, after: ShardState, nowMs: number): void {
+  const before = job.shards[index] ?? PENDING_SHARD;
+  job.shards[index] = after;
+  const { kinds } = job.counters;
+  kinds[before.kind] -= 1;
+  kinds[after.kind] += 1;
+  if (before.kind === "PENDING" && !job.retries.delete(index)) removeIndex(job.untried, index);
+  job.inFlight += Number("agent" in after) - Number("agent" in before);
+  if (after.kind === "PENDING") putBack(job, index, after, nowMs);
+  if (after.kind !== "RUNNING") setRunning(job, index, 0);
+}
+
+/** Failures in a row wait longer each time, so that a fault that passes does not use up all attempts at once. */
+const RETRY_BASE_MS = 250;
+const RETRY_CAP_MS = 10_000;
+
+function putBack(
+  job: JobEntry,
+  index: number,
+  { failures, failedOn }: Extract<ShardState, { kind: "PENDING" }>,
+  nowMs: number,
+): void {
+  const failed = failures.infra + failures.resource + failures.poison;
+  if (failed === 0) addIndex(job.untried, index);
+  else {
+    const waitMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** (failed - 1));
+    job.retries.set(index, { failedOn, notBeforeMs: nowMs + waitMs });
+  }
+}
+
+/** Notes how many samples an attempt of a shard has journaled. */
+export function setRunning(job: JobEntry, index: number, samples: number): void {
+  job.counters.samplesRunning += samples - (job.running.get(index) ?? 0);
+  if (samples > 0) job.running.set(index, samples);
+  else job.running.delete(index);
+}
+
+/** Notes a shard's record; false when it has one already. Children of a split come into being, pending. */
+export function setDone(job: JobEntry, index: number, value: DoneValue): boolean {
+  if (job.done.has(index)) return false;
+  job.done.set(index, value);
+  const { counters } = job;
+  if (value.kind === "split") {
+    counters.splits += 1;
+    for (const child of value.children) addChild(job, child);
+  } else if (value.kind === "failed") {
+    const samples = rangeOf(job, index).count;
+    counters.samplesDone += samples;
+    counters.samplesFailed += samples;
+  } else {
+    for (const status in value.counts) {
+      const samples = value.counts[status] ?? 0;
+      counters.samplesDone += samples;
+      if (isFailure(status as Status)) counters.samplesFailed += samples;
+    }
+  }
+  return true;
+}
+
+function addChild(job: JobEntry, { index, first, count }: ChildShard): void {
+  job.children.set(index, { first, count });
+  job.shards[index] = PENDING_SHARD;
+  job.counters.kinds.PENDING += 1;
+  addIndex(job.untried, index);
+}
+
+/** Records by status of a shard's done record. */
+export function countsOf(job: JobEntry, index: number, done: DoneValue): { [status: string]: number } {
+  if (done.kind === "result") return done.counts;
+  return done.kind === "failed" ? { [done.status]: rangeOf(job, index).count } : {};
+}
+
+/** Whether every shard has its record. */
+export const isComplete = (job: JobEntry): boolean => job.done.size === job.shards.length;
+
+/** Samples and shards of one job, by how they stand. */
+export const tallyJob = ({ spec, counters, shards, done }: JobEntry): Tally => ({
+  samples: spec.samples,
+  samplesDone: counters.samplesDone,
+  samplesFailed: counters.samplesFailed,
+  samplesRunning: counters.samplesRunning,
+  shards: shards.length - counters.splits,
+  shardsDone: done.size - counters.splits,
+});
+
+/** Deaths are kept by the attempt under which they were reported, as its record in the state store has them. */
+export const deathsKey = (index: number, fence: Fence): string => `${index}/${fenceText(fence)}`;
+
+/** How many deaths were reported with a sample in flight, each counted once. */
+export function deathsWith(job: JobEntry, ordinal: number): number {
+  const reports = new Set<string>();
+  for (const deaths of job.deaths.values()) {
+    for (const death of deaths) if (death.ordinal === ordinal) reports.add(death.by);
+  }
+  return reports.size;
+}
+
+/** Samples of a shard that were in flight at a death before: whoever runs it runs each of them alone. Ascending. */
+export function suspectsOf(job: JobEntry, index: number): number[] {
+  if (job.deaths.size === 0) return NO_SUSPECTS;
+  const suspects = new Set<number>();
+  for (const deaths of job.deaths.values()) {
+    for (const { ordinal } of deaths) if (shardOf(job, ordinal) === index) suspects.add(ordinal);
+  }
+  return [...suspects].sort((a, b) => a - b);
+}
+const NO_SUSPECTS: number[] = [];
+
+/** The shard that has a sample, after all splits; undefined when the job has no such sample. */
+export function shardOf(job: JobEntry, ordinal: number): number | undefined {
+  const position = positionOf(job.spec, ordinal);
+  if (position === undefined) return undefined;
+  let index = Math.floor(position / job.spec.shardSize);
+  for (;;) {
+    const done = job.done.get(index);
+    if (done?.kind !== "split") return index;
+    const child = done.children.find((c) => position >= c.first && position < c.first + c.count);
+    if (child === undefined) return undefined;
+    index = child.index;
+  }
+}
+
+/** Nothing of it is given out or runs any more; its shards stay as they were. */
+export function closeJob(job: JobEntry): void {
+  job.untried.length = 0;
+  job.retries.clear();
+  job.running.clear();
+  job.counters.samplesRunning = 0;
+  job.inFlight = 0;
+}
