@@ -5,7 +5,7 @@ export interface ShardRef {
   campaign: string;
   job: string;
   index: number;
-  /** First sample ordinal. */
+  /** First position among the samples of the job. */
   first: number;
   /** Samples in it. */
   count: number;

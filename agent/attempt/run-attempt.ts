@@ -9,7 +9,7 @@
  */
 import { type ArtifactStore, recordsKey } from "../../shared/artifacts/store.js";
 import type { Item } from "../../shared/benchmark/item.js";
-import type { JobSpec } from "../../shared/benchmark/plan.js";
+import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
 import { backoffMs } from "../../shared/runtime/backoff.js";
@@ -144,7 +144,8 @@ async function warmUp(
   if (!model.fresh) return;
   for (let i = 0; i < ctx.job.warmup; i += 1) {
     signal.throwIfAborted();
-    await runSample(ctx, (shard.first + shard.count + i) % ctx.job.samples, signal);
+    const position = (shard.first + shard.count + i) % ctx.job.samples;
+    await runSample(ctx, ordinalAt(ctx.job, position), signal);
   }
 }
 
@@ -158,8 +159,9 @@ async function runSamples(
 ): Promise<ResultRecord[]> {
   const records: ResultRecord[] = [];
   const limit = ctx.job.generation.maxConcurrentRequests;
-  for (let ordinal = shard.first; ordinal < shard.first + shard.count; ordinal += 1) {
+  for (let position = shard.first; position < shard.first + shard.count; position += 1) {
     signal.throwIfAborted();
+    const ordinal = ordinalAt(ctx.job, position);
     await journal.begin(ordinal);
     const record = await parts.slots.with(`${shard.campaign}/${shard.job}`, limit, signal, () =>
       runSample(ctx, ordinal, signal),

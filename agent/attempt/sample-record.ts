@@ -43,7 +43,7 @@ export function recordOf(ctx: SampleContext, finished: Finished): ResultRecord {
   const quant = identity.quant ?? job.model.quant;
   return {
     v: 1,
-    record_id: recordId(ctx.campaign, job.id, ordinal, sha256),
+    record_id: recordId(job.retry?.campaign ?? ctx.campaign, job.id, ordinal, sha256),
     cache_key: finished.cacheKey,
     pair_key: pairKey(base, repetition, sha256),
     campaign: ctx.campaign,

@@ -26,7 +26,7 @@ export const isFailure = (s: Status): boolean =>
 
 export interface ResultRecord {
   v: 1;
-  /** SHA-256 of (campaign, job, ordinal), hex: the same sample has the same id in every attempt. */
+  /** SHA-256 of (first campaign, job, ordinal), hex: the same sample has the same id in every attempt and retry. */
   record_id: string;
   /** SHA-256 of everything that decides the answer; for the response cache only. */
   cache_key: string;

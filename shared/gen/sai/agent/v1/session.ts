@@ -39,7 +39,7 @@ export interface ShardRef {
   job: string;
   /** Position of the shard in the job, from 0. */
   index: number;
-  /** First sample ordinal. */
+  /** First position among the samples of the job; where all are run these are their ordinals. */
   first: number;
   /** Samples in it. */
   count: number;
