@@ -20,6 +20,7 @@ import { clusterIdOf, lead } from "./leading.js";
 import { Metrics } from "./metrics.js";
 import { StreamedResults } from "./results/streamed-results.js";
 import { addAgentService } from "./sessions/agent-service.js";
+import { BRAKE_LIMITS } from "./sessions/brake-state.js";
 import type { GrpcPeer } from "./sessions/peer.js";
 import { keys } from "./store/keys.js";
 import { openMemoryStore } from "./store/memory-store.js";
@@ -212,6 +213,7 @@ const coreOptions = (config: Config): CoreOptions => {
     acceptDeadlineMs: c.acceptDeadlineMs,
     commitIntervalMs: c.commitIntervalMs,
     idempotencyTtlMs: c.idempotencyTtlMs,
+    brake: { ...BRAKE_LIMITS, holdMs: c.brakeHoldMs },
     datasetsDir: config.storage.datasetsDir,
   };
 };

@@ -7,9 +7,11 @@
  * 2. When leadership is lost nothing more is dispatched or committed; whoever started the core stops it then.
  */
 import type { ArtifactStore } from "../shared/artifacts/store.js";
+import type { Fence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
+import { detached } from "./campaigns/background.js";
 import { Board } from "./campaigns/board.js";
 import { CommitQueue } from "./campaigns/commit-queue.js";
 import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
@@ -21,7 +23,11 @@ import type { ResultsIndex } from "./results/results-index.js";
 import { Scheduling } from "./scheduling.js";
 import { admit, openAdmission } from "./sessions/admission-state.js";
 import { agentsPort } from "./sessions/agents-port.js";
-import { Fleet } from "./sessions/fleet.js";
+import { Brake } from "./sessions/brake.js";
+import type { BrakeLimits } from "./sessions/brake-state.js";
+import { Fleet, type HeldAttempt, type NodeEntry } from "./sessions/fleet.js";
+import { FleetAdmin } from "./sessions/fleet-admin.js";
+import { FleetRecords } from "./sessions/fleet-records.js";
 import type { Peer } from "./sessions/peer.js";
 import { AgentSession } from "./sessions/session.js";
 import type { FencedStore } from "./store/fenced-store.js";
@@ -36,6 +42,7 @@ export interface CoreOptions {
   acceptDeadlineMs: number;
   commitIntervalMs: number;
   idempotencyTtlMs: number;
+  brake: BrakeLimits;
   /** Dataset paths of submitted suites resolve below it. */
   datasetsDir: string;
 }
@@ -59,6 +66,8 @@ export interface Core {
   readonly campaigns: CampaignParts;
   readonly board: Board;
   readonly fleet: Fleet;
+  readonly admin: FleetAdmin;
+  readonly brake: Brake;
   /** Aborts when this coordinator no longer leads. */
   readonly lost: AbortSignal;
   /** A new agent stream; its first message must be Hello. */
@@ -77,19 +86,17 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const { store, state, clusterId, artifacts, metrics, clock, random, log, options } = parts;
   const events = new EventLog(clock);
   const board = new Board();
-  const logError = (err: unknown) => log.error({ err }, "unexpected");
-  const fleet: Fleet = new Fleet(clock, events, log, options, {
-    lost: (node) => {
-      metrics.forgetNode(node.id);
-      for (const { shard, fence } of [...node.attempts.values()]) {
-        // What has not begun costs no attempt; what is uploaded is being committed.
-        const unstarted = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
-        if (shardEvent(campaigns, shard, unstarted) !== undefined) continue;
-        if (board.shard(shard)?.kind === "UPLOADED") continue;
-        expireAttempt(campaigns, shard, node.id, fence).catch(logError);
-      }
+  const records = new FleetRecords(store, clock, log);
+  const fleet: Fleet = new Fleet({
+    ...{ clock, events, log, records, timers: options },
+    listener: {
+      lost: (node) => {
+        metrics.forgetNode(node.id);
+        for (const attempt of [...node.attempts.values()]) giveElsewhere(campaigns, node, attempt);
+      },
+      retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
+      wake: () => scheduling.wake(),
     },
-    wake: () => scheduling.wake(),
   });
   const campaigns: CampaignParts = {
     ...{ board, store, state, artifacts, events, metrics, clock, random, log },
@@ -105,13 +112,24 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     epoch: store.epoch,
     acceptDeadlineMs: options.acceptDeadlineMs,
     maxWaitMs: MAX_WAIT_MS,
-    giveBack: (shard, fence) => {
-      const late = { kind: "give_back" as const, fence, reason: "not accepted in time", notify: true };
-      shardEvent(campaigns, shard, late);
+    retract: (agent, fences) => campaigns.agents.retract(agent, fences),
+    leads: () => store.remainingMs(clock.nowMs()) > 0,
+  });
+  const admin = new FleetAdmin({
+    ...{ clock, events, fleet, records },
+    wake: () => scheduling.wake(),
+    withdraw: (node, reason) => {
+      for (const { shard, fence } of [...node.attempts.values()]) {
+        shardEvent(campaigns, shard, { kind: "withdraw", fence, reason });
+      }
     },
   });
-  const stopTicking = every(clock, options.heartbeatIntervalMs / 4, () => {
-    fleet.lookForSilence();
+  const brake = new Brake({
+    ...{ clock, events, log, fleet, limits: options.brake },
+    storeAnswers: () => store.answers(clock.nowMs()),
+  });
+  const stopTicking = every(clock, options.heartbeatIntervalMs / 4, (lateMs) => {
+    brake.look(lateMs);
     scheduling.sweep();
     showGauges(metrics, board, fleet);
   });
@@ -127,21 +145,40 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     admit: admitOne,
   };
   return {
-    ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, lost: store.lost },
+    ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, admin, brake, lost: store.lost },
     open: (peer) => new AgentSession(sessions, peer),
     async stop() {
       stopTicking();
+      admin.stop();
       scheduling.stop();
+      records.stop();
       await campaigns.commits.drained();
     },
   };
 }
 
-function every(clock: Clock, ms: number, run: () => void): () => void {
+/** What a lost node had goes to others: what has not begun costs no attempt, what is uploaded is being committed. */
+function giveElsewhere(campaigns: CampaignParts, node: NodeEntry, { shard, fence }: HeldAttempt): void {
+  const back = { kind: "give_back" as const, fence, reason: `${node.id} is lost` };
+  if (shardEvent(campaigns, shard, back) !== undefined) return;
+  if (campaigns.board.shard(shard)?.kind === "UPLOADED") return;
+  detached(campaigns, expireAttempt(campaigns, shard, node.id, fence));
+}
+
+/** Attempts that the node has and has not begun, as far as it is known. */
+const unstarted = (board: Board, node: NodeEntry): Fence[] =>
+  [...node.attempts.values()].flatMap(({ shard, fence }) => {
+    const kind = board.shard(shard)?.kind;
+    return kind === "ASSIGNED" || kind === "ACCEPTED" ? [fence] : [];
+  });
+
+/** Calls `run` every `ms` with how late the call is. */
+function every(clock: Clock, ms: number, run: (lateMs: number) => void): () => void {
   let cancel = () => {};
   const again = () => {
+    const dueMs = clock.nowMs() + ms;
     cancel = clock.after(ms, () => {
-      run();
+      run(Math.max(0, clock.nowMs() - dueMs));
       again();
     });
   };

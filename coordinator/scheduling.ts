@@ -4,7 +4,7 @@
  * for; a shard's own transition still has the last word.
  */
 import type { JobSpec } from "../shared/benchmark/plan.js";
-import { sameFence } from "../shared/domain/fence.js";
+import { type Fence, sameFence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import { type Board, type CampaignEntry, type JobEntry, rangeOf, suspectsOf } from "./campaigns/board.js";
@@ -30,11 +30,10 @@ export interface SchedulingParts {
   acceptDeadlineMs: number;
   /** A model that waited this long may push another off a lane. */
   maxWaitMs: number;
-  /** Takes an assignment back that was not accepted in time. */
-  giveBack(
-    shard: { campaign: string; job: string; index: number },
-    fence: { epoch: bigint; n: bigint },
-  ): void;
+  /** Asks for an assignment back that was not accepted in time. */
+  retract(agent: string, fences: readonly Fence[]): void;
+  /** Whether dispatching is certain to be ours still. */
+  leads(): boolean;
 }
 
 const COALESCE_MS = 2;
@@ -64,22 +63,33 @@ export class Scheduling {
     this.cancelRetryTimer?.();
   }
 
-  /** Takes back assignments whose accept deadline has passed; called a few times a second. */
+  /**
+   * Asks for assignments back whose accept deadline has passed, again after each further deadline; called a few times
+   * a second. The shard stays the agent's until it answers or is lost: it may have begun.
+   */
   sweep(): void {
-    const now = this.parts.clock.nowMs();
-    for (const node of this.parts.fleet.list()) {
-      for (const { shard, fence } of [...node.attempts.values()]) {
-        const state = this.parts.board.shard(shard);
-        if (state?.kind === "ASSIGNED" && sameFence(state.fence, fence) && state.acceptByMs <= now) {
-          this.parts.giveBack(shard, fence);
-        }
-      }
+    const { acceptDeadlineMs, board, clock, fleet } = this.parts;
+    const now = clock.nowMs();
+    for (const node of fleet.list()) {
+      const late = [...node.attempts.values()].filter(
+        ({ shard, fence, retractedMs = Number.NEGATIVE_INFINITY }) => {
+          const state = board.shard(shard);
+          const due = state?.kind === "ASSIGNED" && sameFence(state.fence, fence) && state.acceptByMs <= now;
+          return due && now - retractedMs >= acceptDeadlineMs;
+        },
+      );
+      for (const attempt of late) attempt.retractedMs = now;
+      this.parts.retract(
+        node.id,
+        late.map(({ fence }) => fence),
+      );
     }
   }
 
   private cycle(): void {
     const { clock, metrics, board } = this.parts;
     const startMs = clock.nowMs();
+    if (!this.parts.leads()) return;
     this.wakeForRetries(startMs);
     const jobs = [...runningJobs(board, startMs)];
     if (jobs.length === 0) return;
@@ -173,7 +183,14 @@ export class Scheduling {
       ...(e.unavailable === "" ? {} : { unavailable: e.unavailable }),
     }));
     const { id, loadedModels } = node;
-    return { id, state: node.state.kind, cordoned: false, lanes, engines, loadedModels };
+    return {
+      id,
+      state: node.state.kind,
+      cordoned: node.cordon.kind !== "open",
+      lanes,
+      engines,
+      loadedModels,
+    };
   }
 }
 

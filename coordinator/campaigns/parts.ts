@@ -39,8 +39,8 @@ export interface CampaignParts {
 export interface AgentsPort {
   /** Tells the agent to stop an attempt; silence if it is not connected. */
   stop(agent: string, fence: Fence, reason: string): void;
-  /** Asks the agent for attempts back that it has not begun; those that run go on. */
-  retract(agent: string, fences: Fence[]): void;
+  /** Asks for attempts back that have not begun; the agent answers for those it gives. */
+  retract(agent: string, fences: readonly Fence[]): void;
   /** An attempt is over: its agent holds one less. */
   ended(agent: string, fence: Fence): void;
   /** What the engines of ready agents can serve; undefined while no agent has joined. */

@@ -13,7 +13,8 @@ export const agentsPort = (fleet: Fleet): AgentsPort => ({
     fleet.node(agent)?.peer?.send({ $case: "cancel", value });
   },
   retract(agent, fences) {
-    fleet.node(agent)?.peer?.send({ $case: "retract", value: { fences } });
+    if (fences.length > 0)
+      fleet.node(agent)?.peer?.send({ $case: "retract", value: { fences: [...fences] } });
   },
   ended: (agent, fence) => fleet.ended(agent, fence),
   available() {

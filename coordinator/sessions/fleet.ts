@@ -1,11 +1,18 @@
 /**
  * The fleet: every agent the leader knows, its state, what it offers and what it was given. Liveness lives here and
- * nowhere else, so that a stalled store cannot declare a fleet dead.
+ * nowhere else, so that a stalled store cannot declare a fleet dead; what outlives the leader is in fleet-records.ts.
  *
  * 1. An agent's state changes only through its transition function.
  * 2. `attempts` holds exactly the attempts whose shards name this agent.
+ * 3. Nobody becomes LOST by silence unless the brake allows it.
  */
-import { type AgentEvent, type AgentState, silence, transitionAgent } from "../../shared/domain/agent.js";
+import {
+  type AgentEvent,
+  type AgentState,
+  type Cordon,
+  silence,
+  transitionAgent,
+} from "../../shared/domain/agent.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Heartbeat } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
@@ -14,12 +21,15 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
+import type { FleetRecords } from "./fleet-records.js";
 import type { Peer } from "./peer.js";
 
 export interface HeldAttempt {
   fence: Fence;
   shard: ShardKey;
   lane: string;
+  /** When it was last asked back for want of an answer, monotonic ms. */
+  retractedMs?: number;
 }
 
 export interface NodeEntry {
@@ -27,12 +37,19 @@ export interface NodeEntry {
   state: AgentState;
   /** Why it is not ready; may be empty. */
   reason: string;
+  /** What people want of it. */
+  cordon: Cordon;
+  labels: { readonly [key: string]: string };
   version: string;
   incarnation: bigint;
   inventory: Inventory | undefined;
   inventoryHash: string;
   loadedModels: string[];
   loopLagMs: number;
+  /** Results nobody has acknowledged yet, as its last heartbeat said. */
+  spool: { results: number; bytes: number };
+  /** Why it offers nothing though it is not drained; may be empty. */
+  notOffering: string;
   /** Wall ms of its last message. */
   seenWallMs: number;
   peer: Peer | undefined;
@@ -44,25 +61,35 @@ export interface NodeEntry {
 export interface FleetListener {
   /** The agent is gone for good: what it held must go elsewhere. */
   lost(node: NodeEntry): void;
+  /** What it has not begun must come back. */
+  retract(node: NodeEntry): void;
   /** There may be room for work. */
   wake(): void;
 }
 
+export interface FleetParts {
+  clock: Clock;
+  events: EventLog;
+  log: Logger;
+  timers: { suspectAfterMs: number; lostAfterMs: number };
+  records: FleetRecords;
+  listener: FleetListener;
+}
+
+/** States a later leader must know of. */
+const RECORDED: ReadonlySet<string> = new Set(["READY", "DRAINING", "LOST"]);
+
 export class Fleet {
   private readonly nodes = new Map<string, NodeEntry>();
   private readonly inventories = new Map<string, Inventory>();
+  private sorted: NodeEntry[] | undefined;
 
-  constructor(
-    private readonly clock: Clock,
-    private readonly events: EventLog,
-    private readonly log: Logger,
-    private readonly timers: { suspectAfterMs: number; lostAfterMs: number },
-    private readonly listener: FleetListener,
-  ) {}
+  constructor(private readonly parts: FleetParts) {}
 
   /** By id. */
-  list(): NodeEntry[] {
-    return [...this.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+  list(): readonly NodeEntry[] {
+    this.sorted ??= [...this.nodes.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
+    return this.sorted;
   }
 
   node(id: string): NodeEntry | undefined {
@@ -73,76 +100,94 @@ export class Fleet {
   meet(id: string): NodeEntry {
     const known = this.nodes.get(id);
     if (known) return known;
+    const { clock } = this.parts;
     const node: NodeEntry = {
       id,
-      state: { kind: "CONNECTING", lastSeenMs: this.clock.nowMs() },
+      state: { kind: "CONNECTING", lastSeenMs: clock.nowMs() },
       reason: "",
+      cordon: { kind: "open" },
+      labels: {},
       version: "",
       incarnation: 0n,
       inventory: undefined,
       inventoryHash: "",
       loadedModels: [],
       loopLagMs: 0,
-      seenWallMs: this.clock.wallMs(),
+      spool: { results: 0, bytes: 0 },
+      notOffering: "",
+      seenWallMs: clock.wallMs(),
       peer: undefined,
       credits: new Map(),
       attempts: new Map(),
     };
     this.nodes.set(id, node);
+    this.sorted = undefined;
     return node;
+  }
+
+  /** Drops a node that holds nothing. */
+  forget(node: NodeEntry): void {
+    this.nodes.delete(node.id);
+    this.sorted = undefined;
+    this.dropUnusedInventories();
   }
 
   /** Moves a node on; the reason when the event does not fit. */
   event(node: NodeEntry, event: AgentEvent): string | undefined {
-    const step = transitionAgent(node.state, event, this.clock.nowMs());
+    const { clock, events, listener, log, records } = this.parts;
+    const step = transitionAgent(node.state, event, clock.nowMs());
     if (!step.ok) return step.reason;
     const before = node.state.kind;
     node.state = step.state;
     // A sign of life changes nothing about why a node is not ready.
-    if (step.state.kind !== before) node.reason = "reason" in step.state ? step.state.reason : "";
+    if (step.state.kind !== before) {
+      node.reason = "reason" in step.state ? step.state.reason : "";
+      if (RECORDED.has(step.state.kind)) records.noteNode(node);
+    }
     for (const effect of step.effects) {
       if (effect.kind === "announce") {
         const why = effect.reason === "" ? "" : `: ${effect.reason}`;
-        this.events.add(
-          effect.event,
-          { node: node.id },
-          `${node.id} is ${step.state.kind.toLowerCase()}${why}`,
-        );
-        this.log.info(
-          { node: node.id, from: before, to: step.state.kind, reason: effect.reason },
-          "node transition",
-        );
-      } else if (effect.kind === "orphan_attempts") this.listener.lost(node);
-      else if (effect.kind === "wake_scheduler") this.listener.wake();
+        const text = `${node.id} is ${step.state.kind.toLowerCase()}${why}`;
+        events.add(effect.event, { node: node.id }, text);
+        const change = { node: node.id, from: before, to: step.state.kind, reason: effect.reason };
+        log.info(change, "node transition");
+      } else if (effect.kind === "orphan_attempts") listener.lost(node);
+      else if (effect.kind === "retract_unstarted") listener.retract(node);
+      else if (effect.kind === "wake_scheduler") listener.wake();
     }
     return undefined;
   }
 
   /** Notes that something arrived from the node. */
   heard(node: NodeEntry): void {
-    node.seenWallMs = this.clock.wallMs();
+    node.seenWallMs = this.parts.clock.wallMs();
     this.event(node, { kind: "heartbeat" });
   }
 
-  /** Looks for silence; called a few times per heartbeat interval. */
-  lookForSilence(): void {
-    for (const node of this.nodes.values()) {
-      const event = silence(node.state, this.clock.nowMs(), this.timers);
-      if (event) this.event(node, event);
-      if (event?.kind !== "lose") continue;
-      // Silent but connected: it must dial again to be reconciled.
-      const peer = node.peer;
-      node.peer = undefined;
-      peer?.close(
-        new SaiError("unavailable", `${node.id} was silent too long`, { hint: "it may dial again" }),
-      );
-    }
+  /** Notes what a heartbeat says of the node. */
+  heartbeat(node: NodeEntry, heartbeat: Heartbeat): void {
+    node.loadedModels = heartbeat.loadedModels;
+    node.loopLagMs = heartbeat.loopLagMs;
+    node.spool = { results: heartbeat.unacknowledged, bytes: heartbeat.unacknowledgedBytes };
+    node.notOffering = heartbeat.notOffering;
   }
 
-  /** Notes what a heartbeat says of the node. */
-  heartbeat(node: NodeEntry, { loadedModels, loopLagMs }: Heartbeat): void {
-    node.loadedModels = loadedModels;
-    node.loopLagMs = loopLagMs;
+  /** Makes silent nodes suspect and answers with those that have been silent for the lost time. */
+  overdue(): NodeEntry[] {
+    const { clock, timers } = this.parts;
+    return this.list().filter((node) => {
+      const event = silence(node.state, clock.nowMs(), timers);
+      if (event?.kind === "suspect") this.event(node, event);
+      return event?.kind === "lose";
+    });
+  }
+
+  /** Declares a node lost; if it is connected all the same it must dial again to be reconciled. */
+  lose(node: NodeEntry): void {
+    this.event(node, { kind: "lose" });
+    const { peer } = node;
+    node.peer = undefined;
+    peer?.close(new SaiError("unavailable", `${node.id} was silent too long`, { hint: "it may dial again" }));
   }
 
   knowsInventory(hash: string): Inventory | undefined {
@@ -150,11 +195,19 @@ export class Fleet {
   }
 
   setInventory(node: NodeEntry, hash: string, inventory: Inventory): void {
-    this.inventories.set(hash, inventory);
+    if (!this.inventories.has(hash)) this.parts.records.noteInventory(hash, inventory);
+    this.restoreInventory(hash, inventory);
+    const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
-    const used = new Set([...this.nodes.values()].map((known) => known.inventoryHash));
-    for (const known of this.inventories.keys()) if (!used.has(known)) this.inventories.delete(known);
+    if (before === hash) return;
+    this.parts.records.noteNode(node);
+    this.dropUnusedInventories();
+  }
+
+  /** Notes an inventory that is in the store already. */
+  restoreInventory(hash: string, inventory: Inventory): void {
+    this.inventories.set(hash, inventory);
   }
 
   /** Starts a session's credits afresh. */
@@ -166,7 +219,7 @@ export class Fleet {
   offer(node: NodeEntry, lane: string, total: bigint): void {
     const credit = node.credits.get(lane) ?? { offered: 0n, sent: 0n };
     if (total > credit.offered) node.credits.set(lane, { ...credit, offered: total });
-    this.listener.wake();
+    this.parts.listener.wake();
   }
 
   /** Attempts the node would take on a lane now. */
@@ -182,8 +235,22 @@ export class Fleet {
     node.attempts.set(fenceText(attempt.fence), attempt);
   }
 
+  /** Notes an attempt the node has from before: it was paid for in another session. */
+  adopted(node: NodeEntry, attempt: HeldAttempt): void {
+    node.attempts.set(fenceText(attempt.fence), attempt);
+  }
+
   /** The attempt is over for the leader. */
   ended(id: string, fence: Fence): void {
     this.nodes.get(id)?.attempts.delete(fenceText(fence));
+  }
+
+  private dropUnusedInventories(): void {
+    const used = new Set([...this.nodes.values()].map((known) => known.inventoryHash));
+    for (const hash of this.inventories.keys()) {
+      if (used.has(hash)) continue;
+      this.inventories.delete(hash);
+      this.parts.records.forgetInventory(hash);
+    }
   }
 }

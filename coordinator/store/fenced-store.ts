@@ -24,6 +24,7 @@ import {
   type Rev,
   rev,
   type StateStore,
+  type Txn,
   type TxnResult,
 } from "./store.js";
 import type { LeaderValue } from "./values.js";
@@ -71,16 +72,24 @@ export const del = (k: Key<unknown>): Op => ({ del: { key: k.key } });
 /** Operation: delete a range. */
 export const delRange = (range: Range): Op => ({ del: range });
 
+/** A write that waits for so long means that the store does not answer. */
+const STALLED_MS = 5000;
+
 export class FencedStore {
   readonly epoch: Rev;
   /** Aborts when leadership can no longer be believed in. */
   readonly lost: AbortSignal;
   readonly #store: StateStore;
   readonly #lease: Lease;
+  readonly #clock: Clock;
   readonly #deposed = new AbortController();
+  /** When the transactions were sent that are not answered yet. */
+  readonly #unanswered = new Set<{ sentMs: number }>();
+  #failedAtMs = Number.NEGATIVE_INFINITY;
 
-  private constructor(store: StateStore, lease: Lease, epoch: Rev) {
+  private constructor(store: StateStore, lease: Lease, epoch: Rev, clock: Clock) {
     this.#store = store;
+    this.#clock = clock;
     this.#lease = lease;
     this.epoch = epoch;
     this.lost = AbortSignal.any([lease.lost, this.#deposed.signal]);
@@ -96,7 +105,7 @@ export class FencedStore {
     try {
       const found = await tryPut(store, lease, self);
       if (found.kind === "acquired")
-        return { kind: "acquired", store: new FencedStore(store, lease, found.epoch) };
+        return { kind: "acquired", store: new FencedStore(store, lease, found.epoch, o.clock) };
       await lease.revoke();
       return found;
     } catch (error) {
@@ -118,7 +127,7 @@ export class FencedStore {
     const compared = [...new Set([keys.leader.key, ...compares.map((c) => c.key)])];
     let answer: TxnResult;
     try {
-      answer = await this.#store.txn({
+      answer = await this.#send({
         compare: [createdAt(keys.leader, this.epoch), ...compares],
         success: write.ops,
         failure: compared.map((key) => ({ get: { key } })),
@@ -140,6 +149,30 @@ export class FencedStore {
       return kv ? { key, kv } : { key };
     });
     return { kind: "conflict", rev: answer.rev, conflicts };
+  }
+
+  /** Whether the store has answered our writes lately: none waits for more than 5 s, none failed since the last success. */
+  answers(nowMs: number): boolean {
+    // Nobody may write again: a failure is news for a while only.
+    if (nowMs - this.#failedAtMs < 2 * STALLED_MS) return false;
+    for (const { sentMs } of this.#unanswered) if (nowMs - sentMs > STALLED_MS) return false;
+    return true;
+  }
+
+  async #send(txn: Txn): Promise<TxnResult> {
+    const sent = { sentMs: this.#clock.nowMs() };
+    this.#unanswered.add(sent);
+    try {
+      const answer = await this.#store.txn(txn);
+      this.#failedAtMs = Number.NEGATIVE_INFINITY;
+      return answer;
+    } catch (error) {
+      const away = ["Unavailable", "OutcomeUnknown", "NoSpace"] as const;
+      if (away.some((kind) => isStoreError(error, kind))) this.#failedAtMs = this.#clock.nowMs();
+      throw error;
+    } finally {
+      this.#unanswered.delete(sent);
+    }
   }
 
   /** Stops leading, so that another may at once. Harmless when we no longer do. */

@@ -115,6 +115,9 @@ export interface AgentValue {
   kind: AgentKind;
   reason: string;
   cordon: Cordon;
+  /** What people say of it. */
+  labels: { readonly [key: string]: string };
+  version: string;
   incarnation: bigint;
   inventoryHash: string;
   /** Wall ms since 1970 of the transition. */

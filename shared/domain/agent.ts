@@ -19,7 +19,11 @@ export type AgentState =
   | { kind: "LOST"; sinceMs: number; reason: string };
 export type AgentKind = AgentState["kind"];
 
-export type Cordon = { kind: "open" } | { kind: "cordoned"; reason: string };
+/** What people want of a node: to take work, to take no more, or to be emptied within a time (0: however long it takes). */
+export type Cordon =
+  | { kind: "open" }
+  | { kind: "cordoned"; reason: string }
+  | { kind: "draining"; reason: string; deadlineMs: number };
 
 export type AgentEvent =
   /** A stream was opened in its name. */
@@ -36,6 +40,8 @@ export type AgentEvent =
   /** Silent for the lost time. */
   | { kind: "lose" }
   | { kind: "drain"; reason: string }
+  /** It may take work again. */
+  | { kind: "undrain" }
   | { kind: "bye"; reason: string };
 
 export type AgentEffect =
@@ -117,6 +123,13 @@ export function transitionAgent(
           reason: event.reason,
         },
         effects: [{ kind: "retract_unstarted" }, announce("draining", event.reason)],
+      };
+    case "undrain":
+      if (state.kind !== "DRAINING") return refuse(state, event);
+      return {
+        ok: true,
+        state: { kind: "READY", lastSeenMs: state.lastSeenMs, incarnation: state.incarnation },
+        effects: [{ kind: "wake_scheduler" }, announce("ready")],
       };
     case "bye":
       return state.kind === "LOST" ? refuse(state, event) : lost(event.reason);

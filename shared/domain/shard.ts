@@ -62,6 +62,8 @@ export type ShardEvent =
   | { kind: "commit"; fence: Fence }
   /** Rejected, retracted, or not accepted in time; `notify` when the agent may not know that. */
   | { kind: "give_back"; fence: Fence; reason: string; notify?: boolean }
+  /** Taken from its agent on purpose, begun or not; costs nothing. */
+  | { kind: "withdraw"; fence: Fence; reason: string }
   | { kind: "fail"; fence: Fence; class: FailureClass; message: string; limits: RetryLimits }
   /** Its agent is lost. */
   | { kind: "orphan"; fence: Fence }
@@ -145,6 +147,16 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
             end: "RETRACTED",
             notify: event.notify === true,
           },
+          { kind: "requeue", reason: event.reason },
+        ],
+      };
+    case "withdraw":
+      if (state.kind === "UPLOADED") return refuse(state, event, "its result is being committed");
+      return {
+        ok: true,
+        state: { kind: "PENDING", ...history },
+        effects: [
+          { kind: "end_attempt", fence: state.fence, agent: state.agent, end: "RETRACTED", notify: true },
           { kind: "requeue", reason: event.reason },
         ],
       };

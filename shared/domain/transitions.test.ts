@@ -143,6 +143,7 @@ const over = {
   upload: "no",
   commit: "no",
   give_back: "no",
+  withdraw: "no",
   fail: "no",
   orphan: "no",
   reclaim: "no",
@@ -151,7 +152,14 @@ const over = {
   give_up: "no",
 } as const;
 const written = { commit: "DONE", split: "SPLIT", give_up: "FAILED" } as const;
-const onAgent = { ...over, ...written, upload: "UPLOADED", fail: "PENDING", orphan: "ORPHANED" } as const;
+const onAgent = {
+  ...over,
+  ...written,
+  upload: "UPLOADED",
+  withdraw: "PENDING",
+  fail: "PENDING",
+  orphan: "ORPHANED",
+} as const;
 machine<ShardState, ShardEvent>(
   "shard",
   transitionShard,
@@ -160,7 +168,7 @@ machine<ShardState, ShardEvent>(
     ASSIGNED: { ...onAgent, accept: "ACCEPTED", start: "RUNNING", give_back: "PENDING" },
     ACCEPTED: { ...onAgent, start: "RUNNING", give_back: "PENDING" },
     RUNNING: onAgent,
-    UPLOADED: { ...onAgent, upload: "no" },
+    UPLOADED: { ...onAgent, upload: "no", withdraw: "no" },
     ORPHANED: { ...onAgent, orphan: "no", reclaim: "RUNNING", expire: "PENDING" },
     DONE: over,
     FAILED: over,
@@ -185,6 +193,7 @@ machine<ShardState, ShardEvent>(
     upload: { kind: "upload", fence },
     commit: { kind: "commit", fence },
     give_back: { kind: "give_back", fence, reason: "r" },
+    withdraw: { kind: "withdraw", fence, reason: "r" },
     fail: { kind: "fail", fence, class: "infra", message: "m", limits },
     orphan: { kind: "orphan", fence },
     reclaim: { kind: "reclaim", fence },
@@ -204,6 +213,7 @@ const node = {
   suspect: "no",
   lose: "LOST",
   drain: "no",
+  undrain: "no",
   bye: "LOST",
 } as const;
 machine<AgentState, AgentEvent>(
@@ -221,7 +231,7 @@ machine<AgentState, AgentEvent>(
       drain: "DRAINING",
     },
     SUSPECT: { ...node, heartbeat: "READY", drain: "DRAINING" },
-    DRAINING: { ...node, heartbeat: "DRAINING" },
+    DRAINING: { ...node, heartbeat: "DRAINING", undrain: "READY" },
     LOST: { ...node, lose: "no", bye: "no" },
   } satisfies Table<AgentKind, AgentEvent["kind"]>,
   {
@@ -241,6 +251,7 @@ machine<AgentState, AgentEvent>(
     suspect: { kind: "suspect" },
     lose: { kind: "lose" },
     drain: { kind: "drain", reason: "r" },
+    undrain: { kind: "undrain" },
     bye: { kind: "bye", reason: "r" },
   },
 );

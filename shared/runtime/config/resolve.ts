@@ -73,6 +73,8 @@ export function resolveConfig(file: FileConfig): Config {
       outboxMaxMessages: c.outbox_max_messages,
       slowPeerTimeoutMs: c.slow_peer_timeout_ms,
       idempotencyTtlMs: c.idempotency_ttl_ms,
+      brakeHoldMs: c.brake_hold_ms,
+      recoveryHoldMs: c.recovery_hold_ms,
       shutdownTimeoutMs: c.shutdown_timeout_ms,
     },
     agent: {

@@ -177,6 +177,8 @@ export const fileSchema = z.strictObject({
     outbox_max_messages: count(1000),
     slow_peer_timeout_ms: millis(30_000),
     idempotency_ttl_ms: millis(604_800_000),
+    brake_hold_ms: millis(60_000),
+    recovery_hold_ms: millis(30_000),
     shutdown_timeout_ms: millis(30_000),
   }),
   agent: section({

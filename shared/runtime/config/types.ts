@@ -135,6 +135,10 @@ export interface CoordinatorConfig {
   /** A peer that does not drain its outbox for this long is closed. */
   slowPeerTimeoutMs: number;
   idempotencyTtlMs: number;
+  /** What engaged the brake must be gone for so long before nodes may be declared lost again. */
+  brakeHoldMs: number;
+  /** After a restart shards of earlier plans wait at least so long for the nodes that may still run them. */
+  recoveryHoldMs: number;
   /** On SIGTERM everything has ended within it. */
   shutdownTimeoutMs: number;
 }

@@ -1,0 +1,138 @@
+/**
+ * What people do to nodes. Each answer comes when the change is in the state store, so that a later leader keeps to it.
+ * A node that drains takes nothing more, gives back what it has not begun, and what still runs at the deadline is
+ * stopped and given to others without counting against its shards.
+ */
+
+import type { Clock } from "../../shared/runtime/clock.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import type { EventLog } from "../events.js";
+import type { Fleet, NodeEntry } from "./fleet.js";
+import type { FleetRecords } from "./fleet-records.js";
+
+export interface FleetAdminParts {
+  clock: Clock;
+  events: EventLog;
+  fleet: Fleet;
+  records: FleetRecords;
+  /** Asks the scheduler for another look. */
+  wake(): void;
+  /** Stops what the node still runs; its shards go elsewhere. */
+  withdraw(node: NodeEntry, reason: string): void;
+}
+
+const MAX_LABELS = 64;
+const KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
+
+export class FleetAdmin {
+  private readonly deadlines = new Map<string, () => void>();
+
+  constructor(private readonly parts: FleetAdminParts) {}
+
+  /** No new work for the node; what it has goes on. */
+  async cordon(id: string, reason: string): Promise<NodeEntry> {
+    const node = this.found(id);
+    this.undrain(node);
+    node.cordon = { kind: "cordoned", reason };
+    return this.changed(node, "cordoned", reason);
+  }
+
+  async uncordon(id: string): Promise<NodeEntry> {
+    const node = this.found(id);
+    node.cordon = { kind: "open" };
+    this.undrain(node);
+    const saved = await this.changed(node, "uncordoned", "");
+    this.parts.wake();
+    return saved;
+  }
+
+  /** Empties the node; what runs gets `deadlineMs` to finish, 0 for as long as it takes. */
+  async drain(id: string, deadlineMs: number, reason: string): Promise<NodeEntry> {
+    const node = this.found(id);
+    node.cordon = { kind: "draining", reason, deadlineMs };
+    this.startDrain(node);
+    return this.changed(node, "drained", reason);
+  }
+
+  /** Applies a drain that was asked for: at once, and again when the node comes back. */
+  startDrain(node: NodeEntry): void {
+    const { cordon } = node;
+    if (cordon.kind !== "draining") return;
+    this.parts.fleet.event(node, { kind: "drain", reason: cordon.reason || "asked to" });
+    this.deadlines.get(node.id)?.();
+    this.deadlines.delete(node.id);
+    if (cordon.deadlineMs === 0) return;
+    const end = () => this.parts.withdraw(node, `${node.id} drains and its time is over`);
+    this.deadlines.set(node.id, this.parts.clock.after(cordon.deadlineMs, end));
+  }
+
+  async label(
+    id: string,
+    change: { set: { readonly [key: string]: string }; unset: readonly string[] },
+  ): Promise<NodeEntry> {
+    const node = this.found(id);
+    const kept = Object.entries(node.labels).filter(([key]) => !change.unset.includes(key));
+    const labels = { ...Object.fromEntries(kept), ...change.set };
+    for (const [key, value] of Object.entries(change.set)) {
+      if (!KEY.test(key))
+        throw invalid(`set[${key.slice(0, 80)}]`, "a key has 1 to 63 of A-Z a-z 0-9 . _ / -");
+      if (value.length > 63)
+        throw invalid(`set[${key}]`, `the value has ${value.length} characters, at most 63`);
+    }
+    if (Object.keys(labels).length > MAX_LABELS) throw invalid("set", `more than ${MAX_LABELS} labels`);
+    node.labels = labels;
+    return this.changed(
+      node,
+      "labelled",
+      Object.entries(labels)
+        .map(([k, v]) => `${k}=${v}`)
+        .join(" "),
+    );
+  }
+
+  /** Forgets a node that is lost. It may come back as a new one. */
+  async remove(id: string): Promise<void> {
+    const { events, fleet, records } = this.parts;
+    const node = this.found(id);
+    if (node.state.kind !== "LOST" || node.peer !== undefined) {
+      throw new SaiError("failed_precondition", `node ${id} is ${node.state.kind.toLowerCase()}, not lost`, {
+        hint: "drain it and stop its agent first",
+      });
+    }
+    fleet.forget(node);
+    await records.removed(id);
+    events.add("node.removed", { node: id }, `${id} was removed`);
+  }
+
+  stop(): void {
+    for (const cancel of this.deadlines.values()) cancel();
+    this.deadlines.clear();
+  }
+
+  private undrain(node: NodeEntry): void {
+    this.deadlines.get(node.id)?.();
+    this.deadlines.delete(node.id);
+    if (node.state.kind === "DRAINING") this.parts.fleet.event(node, { kind: "undrain" });
+  }
+
+  private async changed(node: NodeEntry, verb: string, about: string): Promise<NodeEntry> {
+    await this.parts.records.saved(node);
+    this.parts.events.add(
+      `node.${verb}`,
+      { node: node.id },
+      `${node.id} was ${verb}${about === "" ? "" : `: ${about}`}`,
+    );
+    return node;
+  }
+
+  private found(id: string): NodeEntry {
+    const node = this.parts.fleet.node(id);
+    if (node) return node;
+    throw new SaiError("not_found", `no node ${id.slice(0, 80)}`, {
+      hint: "`sai node list` shows those there are",
+    });
+  }
+}
+
+const invalid = (field: string, description: string): SaiError =>
+  new SaiError("invalid_argument", "the labels cannot be set", { violations: [{ field, description }] });
