@@ -13,6 +13,8 @@ import { schedule } from "./scheduler/schedule.js";
 import {
   type AgentSnapshot,
   type Assignment,
+  type Capability,
+  DEFAULT_TENANT,
   type JobSnapshot,
   modelKey,
   type Schedule,
@@ -91,11 +93,11 @@ export class Scheduling {
     const startMs = clock.nowMs();
     if (!this.parts.leads()) return;
     this.wakeForRetries(startMs);
-    const jobs = [...runningJobs(board, startMs)];
+    const jobs = [...runningJobs(board)];
     if (jobs.length === 0) return;
     const agents = this.parts.fleet.list().map((node) => this.agentSnapshot(node));
-    const snapshots = jobs.map((running) => jobSnapshot(running, startMs));
-    const plan = schedule({ agents, jobs: snapshots, maxWaitMs: this.parts.maxWaitMs }, startMs);
+    const snapshots = jobs.map(jobSnapshot);
+    const plan = schedule({ agents, jobs: snapshots, options: { maxWaitMs: this.parts.maxWaitMs } }, startMs);
     const sent = this.apply(plan.assignments);
     for (const entry of new Set(jobs.map((running) => running.entry)))
       entry.waiting = stalled(entry, plan.waiting);
@@ -111,9 +113,7 @@ export class Scheduling {
     for (const { value, jobs } of this.parts.board.list()) {
       if (value.state.kind !== "RUNNING") continue;
       for (const job of jobs) {
-        for (const { notBeforeMs } of job.retries.values()) {
-          if (notBeforeMs > nowMs) firstMs = Math.min(firstMs, notBeforeMs);
-        }
+        firstMs = Math.min(firstMs, job.pending.ripen(nowMs));
       }
     }
     if (!Number.isFinite(firstMs)) return;
@@ -126,8 +126,12 @@ export class Scheduling {
       const node = this.parts.fleet.node(a.agent);
       const job = this.parts.board.job(a.campaign, a.job);
       if (!node?.peer || !job) continue;
-      const order = this.assign(node, job, a);
-      if (order) batches.set(node, [...(batches.get(node) ?? []), order]);
+      const batch = batches.get(node) ?? [];
+      batches.set(node, batch);
+      for (let index = a.first; index < a.first + a.count; index++) {
+        const order = this.assign(node, job, a, index);
+        if (order) batch.push(order);
+      }
     }
     let sent = 0;
     for (const [node, batch] of batches) {
@@ -137,13 +141,13 @@ export class Scheduling {
     return sent;
   }
 
-  private assign(node: NodeEntry, job: JobEntry, a: Assignment): AttemptOrder | undefined {
+  private assign(node: NodeEntry, job: JobEntry, a: Assignment, index: number): AttemptOrder | undefined {
     const { board, clock, fleet, epoch, acceptDeadlineMs } = this.parts;
     const planSha256 = planOf(board, a.campaign);
     if (planSha256 === undefined) return undefined;
     this.n += 1n;
     const fence = { epoch, n: this.n };
-    const key = { campaign: a.campaign, job: a.job, index: a.shardIndex };
+    const key = { campaign: a.campaign, job: a.job, index };
     const before = board.shard(key);
     const acceptByMs = clock.nowMs() + acceptDeadlineMs;
     if (!board.shardEvent(key, { kind: "assign", fence, agent: node.id, acceptByMs }, clock.nowMs()))
@@ -152,7 +156,7 @@ export class Scheduling {
     job.waitingSinceMs = clock.nowMs();
     const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
     this.lastModel.set(`${node.id}/${a.lane}`, model);
-    const range = rangeOf(job, a.shardIndex);
+    const range = rangeOf(job, index);
     return {
       fence,
       shard: { ...key, ...range },
@@ -161,72 +165,79 @@ export class Scheduling {
       lane: a.lane,
       model,
       deadlineMs: deadlineMs(job.spec, range.count),
-      suspects: suspectsOf(job, a.shardIndex),
+      suspects: suspectsOf(job, index),
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };
   }
 
   private agentSnapshot(node: NodeEntry): AgentSnapshot {
-    const devices = node.inventory?.devices ?? [];
-    const lanes = [...new Set(devices.map((d) => d.kind))].map((lane) => {
+    const capability = capabilityOf(node);
+    const lanes = capability.lanes.map(({ lane }) => {
       const lastModel = this.lastModel.get(`${node.id}/${lane}`);
+      const held = new Map<string, number>();
+      for (const { shard, lane: of } of node.attempts.values())
+        if (of === lane) held.set(shard.campaign, (held.get(shard.campaign) ?? 0) + 1);
       return {
         lane,
         credits: node.peer ? this.parts.fleet.credit(node, lane) : 0,
-        deviceClass: lane,
+        held,
         ...(lastModel === undefined ? {} : { lastModel }),
       };
     });
-    const engines = (node.inventory?.engines ?? []).map((e) => ({
-      kind: e.kind as JobSnapshot["engine"],
-      models: e.models,
-      ...(e.unavailable === "" ? {} : { unavailable: e.unavailable }),
-    }));
     const { id, loadedModels } = node;
     return {
       id,
       state: node.state.kind,
       cordoned: node.cordon.kind !== "open",
+      capability,
       lanes,
-      engines,
       loadedModels,
     };
   }
 }
 
+function capabilityOf({ inventory }: NodeEntry): Capability {
+  const devices = inventory?.devices ?? [];
+  const lanes = [...new Set(devices.map((d) => d.kind))].map((lane) => ({
+    lane,
+    slots: devices.reduce((sum, d) => sum + (d.kind === lane ? d.slots : 0), 0),
+    deviceClass: lane,
+  }));
+  const engines = (inventory?.engines ?? []).map((e) => ({
+    kind: e.kind as JobSnapshot["engine"],
+    models: e.models,
+    ...(e.unavailable === "" ? {} : { unavailable: e.unavailable }),
+  }));
+  return { engines, lanes };
+}
+
 /** Why a campaign of which nothing runs gets nowhere; waiting behind its own or other work is no news. */
 function stalled({ value, jobs }: CampaignEntry, waiting: Schedule["waiting"]): string[] {
   if (jobs.some((job) => job.inFlight > 0)) return [];
-  return waiting.filter((w) => w.campaign === value.id).map((w) => `${w.job}: ${w.reason}`);
+  return waiting.filter((w) => w.campaign === value.id).map((w) => `${w.job}: ${w.message}`);
 }
 
 /** Jobs with a shard that may be given out now. */
-function* runningJobs(board: Board, nowMs: number): Generator<{ entry: CampaignEntry; job: JobEntry }> {
+function* runningJobs(board: Board): Generator<{ entry: CampaignEntry; job: JobEntry }> {
   for (const entry of board.list()) {
     if (entry.value.state.kind !== "RUNNING") continue;
     for (const job of entry.jobs) {
       if (job.state.kind !== "RUNNING" || job.held) continue;
-      if (job.untried.length > 0 || dueRetries(job, nowMs).length > 0) yield { entry, job };
+      if (job.pending.ready > 0) yield { entry, job };
     }
   }
 }
 
-const dueRetries = (job: JobEntry, nowMs: number) =>
-  [...job.retries].flatMap(([index, { failedOn, notBeforeMs }]) =>
-    notBeforeMs <= nowMs ? [{ index, failedOn }] : [],
-  );
-
-function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }, nowMs: number): JobSnapshot {
+function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): JobSnapshot {
   return {
+    tenant: DEFAULT_TENANT,
     campaign: entry.value.id,
     job: job.spec.id,
     priority: entry.value.priority,
     createdMs: entry.value.createdMs,
     modelLoads: job.spec.model.engine === "ollama" || job.spec.model.engine === "ocr",
     gate: job.gate,
-    pending: job.untried,
-    retries: dueRetries(job, nowMs),
-    inFlight: job.inFlight,
+    pending: job.pending,
     waitingSinceMs: job.waitingSinceMs,
     ...jobRequirements(job.spec),
   };

@@ -2,7 +2,7 @@
  * One job on the board: its shards, what is known of them, and counters that are kept up as things happen, so that
  * looking at a job of a million shards costs nothing.
  *
- * 1. `untried` and `retries` together hold exactly the shards whose state is PENDING.
+ * 1. `pending` holds exactly the shards whose state is PENDING.
  * 2. A shard that was split has a done record and no samples; its children have them.
  */
 import { type JobSpec, positionOf } from "../../shared/benchmark/plan.js";
@@ -12,7 +12,7 @@ import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { JobState } from "../../shared/domain/job.js";
 import { PENDING_SHARD, type ShardKind, type ShardState } from "../../shared/domain/shard.js";
 import { type ChildShard, type ShardRange, shardCount, shardRange } from "../../shared/domain/sharding.js";
-import { addIndex, firstIndexes, type IndexRange, removeIndex } from "../scheduler/ranges.js";
+import { PendingShards } from "../scheduler/pending.js";
 import type { Death, DoneValue } from "../store/values.js";
 
 export interface JobEntry {
@@ -24,10 +24,8 @@ export interface JobEntry {
   readonly shards: ShardState[];
   /** Where the children of split shards lie, by index. */
   readonly children: Map<number, ShardRange>;
-  /** Pending shards no attempt has failed; changes in place. */
-  readonly untried: IndexRange[];
-  /** Pending shards that failed before, on which nodes, and when (monotonic ms) they may be tried again. */
-  readonly retries: Map<number, Retry>;
+  /** Shards to be given out, and when and where those that failed may be tried again. */
+  readonly pending: PendingShards;
   /** Attempts of it on agents now. */
   inFlight: number;
   /** Monotonic ms when it was last given to an agent, or could first have been. */
@@ -44,11 +42,6 @@ export interface JobEntry {
   manifestSha256?: string;
   /** Resolves when it is sealed; absent until somebody began to. */
   sealed?: Promise<void>;
-}
-
-export interface Retry {
-  failedOn: readonly string[];
-  notBeforeMs: number;
 }
 
 interface Counters {
@@ -70,8 +63,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     gate: 0n,
     shards: new Array<ShardState>(n).fill(PENDING_SHARD),
     children: new Map(),
-    untried: firstIndexes(n),
-    retries: new Map(),
+    pending: PendingShards.first(n),
     inFlight: 0,
     waitingSinceMs: nowMs,
     held: false,
@@ -101,7 +93,7 @@ export function setShard(job: JobEntry, index: number, after: ShardState, nowMs:
   const { kinds } = job.counters;
   kinds[before.kind] -= 1;
   kinds[after.kind] += 1;
-  if (before.kind === "PENDING" && !job.retries.delete(index)) removeIndex(job.untried, index);
+  if (before.kind === "PENDING") job.pending.delete(index);
   job.inFlight += Number("agent" in after) - Number("agent" in before);
   if (after.kind === "PENDING") putBack(job, index, after, nowMs);
   if (after.kind !== "RUNNING") setRunning(job, index, 0);
@@ -118,10 +110,10 @@ function putBack(
   nowMs: number,
 ): void {
   const failed = failures.infra + failures.resource + failures.poison;
-  if (failed === 0) addIndex(job.untried, index);
+  if (failed === 0) job.pending.add(index);
   else {
     const waitMs = Math.min(RETRY_CAP_MS, RETRY_BASE_MS * 2 ** (failed - 1));
-    job.retries.set(index, { failedOn, notBeforeMs: nowMs + waitMs });
+    job.pending.addFailed(index, failedOn, nowMs + waitMs);
   }
 }
 
@@ -158,7 +150,7 @@ function addChild(job: JobEntry, { index, first, count }: ChildShard): void {
   job.children.set(index, { first, count });
   job.shards[index] = PENDING_SHARD;
   job.counters.kinds.PENDING += 1;
-  addIndex(job.untried, index);
+  job.pending.add(index);
 }
 
 /** Records by status of a shard's done record. */
@@ -219,8 +211,7 @@ export function shardOf(job: JobEntry, ordinal: number): number | undefined {
 
 /** Nothing of it is given out or runs any more; its shards stay as they were. */
 export function closeJob(job: JobEntry): void {
-  job.untried.length = 0;
-  job.retries.clear();
+  job.pending.clear();
   job.running.clear();
   job.counters.samplesRunning = 0;
   job.inFlight = 0;

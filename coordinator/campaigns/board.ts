@@ -23,7 +23,6 @@ export {
   countsOf,
   isComplete,
   type JobEntry,
-  type Retry,
   rangeOf,
   suspectsOf,
   tallyJob,

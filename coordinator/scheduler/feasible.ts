@@ -18,17 +18,17 @@ export function feasible(agent: AgentSnapshot, job: Requirements): Feasible {
   const no = (why: string): Feasible => ({ ok: false, reason: `${agent.id} ${why}` });
   if (agent.state !== "READY") return no(`is ${agent.state.toLowerCase()}`);
   if (agent.cordoned) return no("is cordoned");
-  const engine = agent.engines.find((e) => e.kind === job.engine);
+  const engine = agent.capability.engines.find((e) => e.kind === job.engine);
   if (!engine) return no(`has no engine ${job.engine}`);
   if (!job.namesServer && engine.unavailable !== undefined)
     return no(`cannot use ${job.engine}: ${engine.unavailable}`);
   if (!job.namesServer && engine.models.length > 0 && !serves(engine.models, job)) {
     return no(`does not serve ${job.model} with ${job.engine}`);
   }
-  const named = job.lanes.filter((lane) => agent.lanes.some((l) => l.lane === lane));
+  const named = job.lanes.filter((lane) => agent.capability.lanes.some((l) => l.lane === lane));
   if (named.length === 0) return no(`has no ${job.lanes.join(" or ")} device`);
   const lanes = named.filter((lane) =>
-    agent.lanes.some(
+    agent.capability.lanes.some(
       (l) => l.lane === lane && (job.deviceClass === undefined || l.deviceClass === job.deviceClass),
     ),
   );

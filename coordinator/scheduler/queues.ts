@@ -3,7 +3,7 @@
  * lanes, device class), its jobs in plan order. Choosing costs by queues, not by jobs or shards.
  */
 import { feasible, mayRetryOn } from "./feasible.js";
-import { type AgentSnapshot, type JobSnapshot, modelKey } from "./snapshot.js";
+import { type AgentSnapshot, type JobSnapshot, modelKey, type WaitingCode } from "./snapshot.js";
 
 /** A campaign's share within one call: fewer attempts in flight go first. */
 export interface Share {
@@ -23,29 +23,33 @@ export interface Requirement {
 /** What is left of one job. */
 class Remaining {
   readonly job: JobSnapshot;
-  readonly #retries: { index: number; failedOn: readonly string[] }[];
+  readonly #retries: { index: number; failedOn: readonly string[] }[] = [];
   #range = 0;
   #next: number;
 
   constructor(job: JobSnapshot) {
     this.job = job;
-    this.#retries = [...job.retries];
-    this.#next = job.pending[0]?.from ?? 0;
+    for (const { failedOn, shards } of job.pending.retries) {
+      for (const { from, to } of shards.ranges) {
+        for (let index = from; index < to; index++) this.#retries.push({ index, failedOn });
+      }
+    }
+    this.#next = job.pending.untried.ranges[0]?.from ?? 0;
   }
 
   get empty(): boolean {
-    return this.#retries.length === 0 && this.#range >= this.job.pending.length;
+    return this.#retries.length === 0 && this.#range >= this.job.pending.untried.ranges.length;
   }
 
   take(agent: string, feasibleAgents: readonly string[]): number | undefined {
     const at = this.#retries.findIndex((r) => mayRetryOn(agent, r.failedOn, feasibleAgents));
     if (at >= 0) return this.#retries.splice(at, 1)[0]?.index;
-    const range = this.job.pending[this.#range];
+    const range = this.job.pending.untried.ranges[this.#range];
     if (!range) return undefined;
     const index = this.#next++;
     if (this.#next >= range.to) {
       this.#range++;
-      this.#next = this.job.pending[this.#range]?.from ?? 0;
+      this.#next = this.job.pending.untried.ranges[this.#range]?.from ?? 0;
     }
     return index;
   }
@@ -102,14 +106,15 @@ export class Queue {
 
 /** Queues by priority, then age; jobs whose gate is not open are left out. */
 export function makeQueues(agents: readonly AgentSnapshot[], jobs: readonly JobSnapshot[]): Queue[] {
+  const inFlight = (campaign: string) =>
+    agents.reduce((sum, a) => sum + a.lanes.reduce((n, l) => n + (l.held.get(campaign) ?? 0), 0), 0);
   const requirements = new Map<string, Requirement>();
   const shares = new Map<string, Share>();
   const queues = new Map<string, Queue>();
   for (const job of [...jobs].sort((a, b) => order(a.campaign, b.campaign) || order(a.job, b.job))) {
-    const share = shares.get(job.campaign) ?? { inFlight: 0 };
+    const share = shares.get(job.campaign) ?? { inFlight: inFlight(job.campaign) };
     shares.set(job.campaign, share);
-    share.inFlight += job.inFlight;
-    if (job.gate === undefined || (job.pending.length === 0 && job.retries.length === 0)) continue;
+    if (blocked(job) !== undefined || job.pending.ready === 0) continue;
     const { engine, model, modelLoads, lanes, deviceClass, namesServer } = job;
     const name = JSON.stringify([
       engine,
@@ -142,4 +147,17 @@ function requirementOf(agents: readonly AgentSnapshot[], job: JobSnapshot): Requ
   }
   const feasibleAgents = [...lanesByAgent.keys()];
   return { model: modelKey(job), modelLoads: job.modelLoads, lanesByAgent, feasibleAgents, reasons };
+}
+
+/** Why a job is not offered to anybody; undefined if it is. */
+export function blocked(job: JobSnapshot): { code: WaitingCode; message: string } | undefined {
+  if (job.paused) return { code: "paused", message: "its campaign is paused" };
+  if (job.gate === undefined) return { code: "gate_closed", message: "its gate is not open yet" };
+  if (job.held) return { code: "held_back", message: "held until known nodes have reconnected" };
+  if (job.pending.ready === 0 && job.pending.waiting > 0)
+    return {
+      code: "retry_later",
+      message: "its shards failed and wait a little before they are tried again",
+    };
+  return undefined;
 }

@@ -2,37 +2,14 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { holdsFor } from "../../test/conformance/seeded.js";
 import { feasible, mayRetryOn } from "./feasible.js";
+import type { IndexRange } from "./ranges.js";
 import { schedule } from "./schedule.js";
 import type { AgentSnapshot, JobSnapshot, Schedule, Snapshot } from "./snapshot.js";
+import { type AgentMore, agent, type JobMore, job } from "./snapshot.test-support.js";
 
-const agent = (id: string, more: Partial<AgentSnapshot> = {}): AgentSnapshot => ({
-  id,
-  state: "READY",
-  cordoned: false,
-  lanes: [{ lane: "cpu", credits: 2, deviceClass: "cpu" }],
-  engines: [{ kind: "ollama", models: [] }],
-  loadedModels: [],
-  ...more,
-});
-const job = (campaign: string, id: string, more: Partial<JobSnapshot> = {}): JobSnapshot => ({
-  campaign,
-  job: id,
-  priority: 0,
-  createdMs: 0,
-  engine: "ollama",
-  model: "a",
-  modelLoads: true,
-  lanes: ["cpu"],
-  gate: 7n,
-  pending: [{ from: 0, to: 10 }],
-  retries: [],
-  inFlight: 0,
-  waitingSinceMs: 0,
-  ...more,
-});
 const run = (agents: AgentSnapshot[], jobs: JobSnapshot[], nowMs = 0, maxWaitMs = 60_000) =>
-  schedule({ agents, jobs, maxWaitMs }, nowMs);
-const short = (s: Schedule) => s.assignments.map((a) => `${a.agent}:${a.campaign}/${a.job}#${a.shardIndex}`);
+  schedule({ agents, jobs, options: { maxWaitMs } }, nowMs);
+const short = (s: Schedule) => s.assignments.map((a) => `${a.agent}:${a.campaign}/${a.job}#${a.first}`);
 
 describe("choices", () => {
   test("higher priority first, then fair between campaigns, then plan order", () => {
@@ -53,8 +30,9 @@ describe("choices", () => {
   });
 
   test("a campaign with more in flight steps back", () => {
-    const jobs = [job("c-1", "j0000", { inFlight: 2 }), job("c-2", "j0000", { createdMs: 9 })];
-    expect(short(run([agent("n1")], jobs))).toEqual(["n1:c-2/j0000#0", "n1:c-2/j0000#1"]);
+    const jobs = [job("c-1", "j0000"), job("c-2", "j0000", { createdMs: 9 })];
+    const one = agent("n1", { held: new Map([["c-1", 2]]) });
+    expect(short(run([one], jobs))).toEqual(["n1:c-2/j0000#0", "n1:c-2/j0000#1"]);
   });
 
   test("a loaded model stays, and each agent keeps its own", () => {
@@ -114,10 +92,10 @@ describe("choices", () => {
   });
 
   test("who waits is told why", () => {
-    const reason = (agents: AgentSnapshot[], more: Partial<JobSnapshot> = {}) =>
-      run(agents, [job("c-1", "j0000", more)]).waiting[0]?.reason;
+    const reason = (agents: AgentSnapshot[], more: JobMore = {}) =>
+      run(agents, [job("c-1", "j0000", more)]).waiting[0]?.message;
     const { gate: _, ...shut } = job("c-1", "j0000");
-    expect(run([agent("n1")], [shut]).waiting[0]?.reason).toBe("its gate is not open yet");
+    expect(run([agent("n1")], [shut]).waiting[0]?.message).toBe("its gate is not open yet");
     expect(reason([])).toBe("no node is connected");
     expect(reason([agent("n1")])).toBe("all 1 nodes that can run ollama:a are busy");
     expect(reason([agent("n1", { engines: [] }), agent("n2", { state: "SUSPECT" })])).toBe(
@@ -128,7 +106,7 @@ describe("choices", () => {
 });
 
 test("feasible names the first thing that is missing", () => {
-  const reason = (a: Partial<AgentSnapshot>, j: Partial<JobSnapshot> = {}) => {
+  const reason = (a: AgentMore, j: JobMore = {}) => {
     const answer = feasible(agent("n1", a), job("c-1", "j0000", j));
     return answer.ok ? answer.lanes : answer.reason;
   };
@@ -149,27 +127,29 @@ test("feasible names the first thing that is missing", () => {
 
 const few = fc.integer({ min: 0, max: 3 });
 const anyAgent = (id: string): fc.Arbitrary<AgentSnapshot> =>
-  fc.record({
-    id: fc.constant(id),
-    state: fc.constantFrom("READY", "READY", "READY", "SUSPECT"),
-    cordoned: fc.boolean().map((b) => b && id === "n0"),
-    lanes: fc.uniqueArray(
-      fc.record({
-        lane: fc.constantFrom("cpu", "gpu"),
-        credits: few,
-        deviceClass: fc.constantFrom("x", "y"),
-      }),
-      { selector: (l) => l.lane, maxLength: 2 },
-    ),
-    engines: fc.uniqueArray(
-      fc.record({
-        kind: fc.constantFrom("ollama" as const, "ocr" as const),
-        models: fc.subarray(["a", "b", "c"]),
-      }),
-      { selector: (e) => e.kind, minLength: 1 },
-    ),
-    loadedModels: fc.subarray(["ollama:a", "ollama:b", "ocr:c"]),
-  });
+  fc
+    .record({
+      id: fc.constant(id),
+      state: fc.constantFrom("READY", "READY", "READY", "SUSPECT"),
+      cordoned: fc.boolean().map((b) => b && id === "n0"),
+      lanes: fc.uniqueArray(
+        fc.record({
+          lane: fc.constantFrom("cpu", "gpu"),
+          credits: few,
+          deviceClass: fc.constantFrom("x", "y"),
+        }),
+        { selector: (l) => l.lane, maxLength: 2 },
+      ),
+      engines: fc.uniqueArray(
+        fc.record({
+          kind: fc.constantFrom("ollama" as const, "ocr" as const),
+          models: fc.subarray(["a", "b", "c"]),
+        }),
+        { selector: (e) => e.kind, minLength: 1 },
+      ),
+      loadedModels: fc.subarray(["ollama:a", "ollama:b", "ocr:c"]),
+    })
+    .map(({ id: _, ...more }) => agent(id, more));
 const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> =>
   fc
     .record({
@@ -191,7 +171,6 @@ const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> =>
             ),
           ),
         ),
-      inFlight: few,
       waitingSinceMs: fc.integer({ min: 0, max: 200 }),
       open: fc.integer({ min: 0, max: 5 }),
     })
@@ -204,8 +183,11 @@ const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   jobs: fc.tuple(
     ...["c-0", "c-1", "c-2"].flatMap((c) => ["j0000", "j0001", "j0002"].map((j) => anyJob(c, j))),
   ),
-  maxWaitMs: fc.constant(100),
+  options: fc.constant({ maxWaitMs: 100 }),
 });
+
+const listed = (ranges: readonly IndexRange[]) =>
+  ranges.flatMap((r) => Array.from({ length: r.to - r.from }, (_, i) => r.from + i));
 
 /** What is wrong with a schedule by the numbered invariants 1, 2, 5 and 6 of schedule.ts; written without its code. */
 function faults(snapshot: Snapshot, made: Schedule): string[] {
@@ -214,8 +196,8 @@ function faults(snapshot: Snapshot, made: Schedule): string[] {
     snapshot.jobs.map((j) => [
       j,
       new Set([
-        ...j.pending.flatMap((r) => Array.from({ length: r.to - r.from }, (_, i) => r.from + i)),
-        ...j.retries.map((r) => r.index),
+        ...listed(j.pending.untried.ranges),
+        ...j.pending.retries.flatMap((r) => listed(r.shards.ranges)),
       ]),
     ]),
   );
@@ -226,7 +208,7 @@ function faults(snapshot: Snapshot, made: Schedule): string[] {
     snapshot.agents.filter((a) => feasible(a, j).ok).map((a) => a.id);
   const allowed = (j: JobSnapshot, a: AgentSnapshot, lane: string, shard: number) => {
     const answer = feasible(a, j);
-    const failedOn = j.retries.find((r) => r.index === shard)?.failedOn ?? [];
+    const failedOn = j.pending.retries.find((r) => r.shards.has(shard))?.failedOn ?? [];
     return (
       j.gate !== undefined &&
       answer.ok &&
@@ -240,8 +222,8 @@ function faults(snapshot: Snapshot, made: Schedule): string[] {
     const a = snapshot.agents.find((y) => y.id === x.agent);
     if (!j || !a) throw new Error(`${x.campaign}/${x.job} or ${x.agent} is unknown`);
     const name = `${x.agent}/${x.lane}`;
-    if (!allowed(j, a, x.lane, x.shardIndex)) out.push(`infeasible ${name} ${x.job}#${x.shardIndex}`);
-    if (!left.get(j)?.delete(x.shardIndex)) out.push(`twice ${x.campaign}/${x.job}#${x.shardIndex}`);
+    if (!allowed(j, a, x.lane, x.first)) out.push(`infeasible ${name} ${x.job}#${x.first}`);
+    if (!left.get(j)?.delete(x.first)) out.push(`twice ${x.campaign}/${x.job}#${x.first}`);
     credits.set(name, (credits.get(name) ?? 0) - 1);
     if ((credits.get(name) ?? 0) < 0) out.push(`overdrawn ${name}`);
     lowest.set(name, Math.min(lowest.get(name) ?? Number.POSITIVE_INFINITY, j.priority));
@@ -267,7 +249,7 @@ test("feasible only, no overdraft, nothing twice, work-conserving, priority firs
     fc.property(anySnapshot, anyNow, (snapshot, nowMs) => {
       const made = schedule(snapshot, nowMs);
       expect(faults(snapshot, made)).toEqual([]);
-      const count = (j: JobSnapshot) => j.pending.reduce((n, r) => n + r.to - r.from, 0) + j.retries.length;
+      const count = (j: JobSnapshot) => j.pending.ready;
       for (const j of snapshot.jobs) {
         const given = made.assignments.filter((a) => a.campaign === j.campaign && a.job === j.job).length;
         const told = made.waiting.filter((w) => w.campaign === j.campaign && w.job === j.job).length;
@@ -282,10 +264,10 @@ test("the checker itself sees each planted fault", () => {
   const snapshot: Snapshot = {
     agents: [agent("n1"), agent("n2", { state: "SUSPECT" })],
     jobs: [job("c-1", "j0000"), job("c-1", "j0001", { priority: 1 })],
-    maxWaitMs: 1,
+    options: { maxWaitMs: 1 },
   };
-  const give = (shardIndex: number, more = {}) => ({
-    ...{ campaign: "c-1", job: "j0001", shardIndex, agent: "n1", lane: "cpu" },
+  const give = (first: number, more = {}) => ({
+    ...{ campaign: "c-1", job: "j0001", first, count: 1, agent: "n1", lane: "cpu", why: "loads" as const },
     ...more,
   });
   const seen = (...assignments: Schedule["assignments"]) => faults(snapshot, { assignments, waiting: [] });
@@ -332,7 +314,7 @@ test("affinity loads models less often than first come, first served", () => {
           loadedModels: model ? [model] : [],
         });
       });
-      for (const given of pick({ agents, jobs: left, maxWaitMs: 1e9 })) {
+      for (const given of pick({ agents, jobs: left, options: { maxWaitMs: 1e9 } })) {
         const model = `ollama:${left.find((j) => j.job === given.job)?.model}`;
         if (loaded.get(given.agent) !== model) count++;
         loaded.set(given.agent, model);

@@ -12,8 +12,16 @@
  * Lanes take one shard each in turn, which spreads work; loads are decided only after all loaded models have been
  * served, so that a cold lane does not take what a warm one would have. Cost: credits × queues.
  */
-import { makeQueues, type Queue } from "./queues.js";
-import { type Assignment, type JobSnapshot, modelKey, type Schedule, type Snapshot } from "./snapshot.js";
+import { blocked, makeQueues, type Queue } from "./queues.js";
+import {
+  type Assignment,
+  type AssignmentReason,
+  type JobSnapshot,
+  type JobWaiting,
+  modelKey,
+  type Schedule,
+  type Snapshot,
+} from "./snapshot.js";
 
 interface Lane {
   readonly agent: string;
@@ -65,7 +73,7 @@ export function schedule(snapshot: Snapshot, nowMs: number): Schedule {
     const warm = equals.filter((q) => !q.requirement.modelLoads || lane.loaded.has(q.requirement.model));
     const current = equals.filter((q) => q.requirement.model === lane.lastModel);
     const overdue = equals.filter(
-      (q) => !current.includes(q) && nowMs - q.waitingSinceMs > snapshot.maxWaitMs,
+      (q) => !current.includes(q) && nowMs - q.waitingSinceMs > snapshot.options.maxWaitMs,
     );
     if (overdue.length > 0) return least(overdue, (q) => [q.waitingSinceMs]);
     const free = equals.filter((q) => !q.requirement.modelLoads);
@@ -78,6 +86,13 @@ export function schedule(snapshot: Snapshot, nowMs: number): Schedule {
 
   function record(lane: Lane, queue: Queue, taken: { job: JobSnapshot; index: number }): void {
     const model = modelKey(taken.job);
+    const why: AssignmentReason = !queue.requirement.modelLoads
+      ? "no_load"
+      : lane.lastModel === model
+        ? "stays"
+        : lane.loaded.has(model)
+          ? "loaded"
+          : "loads";
     if (queue.requirement.modelLoads) {
       if (!lane.loaded.has(model)) copies.set(model, (copies.get(model) ?? 0) + 1);
       lane.loaded.add(model);
@@ -89,9 +104,11 @@ export function schedule(snapshot: Snapshot, nowMs: number): Schedule {
     assignments.push({
       campaign: taken.job.campaign,
       job: taken.job.job,
-      shardIndex: taken.index,
+      first: taken.index,
+      count: 1,
       agent: lane.agent,
       lane: lane.lane,
+      why,
     });
   }
 }
@@ -114,18 +131,25 @@ function isLess(a: readonly number[], b: readonly number[]): boolean {
 }
 
 function waiting(snapshot: Snapshot, queues: readonly Queue[]): Schedule["waiting"] {
-  const shut = snapshot.jobs
-    .filter((j) => j.gate === undefined && (j.pending.length > 0 || j.retries.length > 0))
-    .map((j) => ({ campaign: j.campaign, job: j.job, reason: "its gate is not open yet" }));
+  const shut = snapshot.jobs.flatMap((job): JobWaiting[] => {
+    const why = job.pending.ready + job.pending.waiting > 0 ? blocked(job) : undefined;
+    return why ? [{ campaign: job.campaign, job: job.job, ...why, nodes: [] }] : [];
+  });
   const open = queues.flatMap((q) => {
     const { feasibleAgents, reasons } = q.requirement;
-    const reason =
+    const why: Pick<JobWaiting, "code" | "message"> =
       feasibleAgents.length > 0
-        ? `all ${feasibleAgents.length} nodes that can run ${q.requirement.model} are busy`
+        ? {
+            code: "busy",
+            message: `all ${feasibleAgents.length} nodes that can run ${q.requirement.model} are busy`,
+          }
         : snapshot.agents.length === 0
-          ? "no node is connected"
-          : `no node can run ${q.requirement.model}: ${reasons.slice(0, 3).join("; ")}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ""}`;
-    return q.left().map((j) => ({ campaign: j.campaign, job: j.job, reason }));
+          ? { code: "no_nodes", message: "no node is connected" }
+          : {
+              code: "no_feasible_node",
+              message: `no node can run ${q.requirement.model}: ${reasons.slice(0, 3).join("; ")}${reasons.length > 3 ? `; and ${reasons.length - 3} more` : ""}`,
+            };
+    return q.left().map((j) => ({ campaign: j.campaign, job: j.job, ...why, nodes: [] }));
   });
   return [...shut, ...open];
 }

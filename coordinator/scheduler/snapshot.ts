@@ -1,35 +1,54 @@
-/** What the scheduler sees and what it answers: immutable on both sides, so that deciding is a pure function. */
+/**
+ * What the scheduler sees and what it answers. Deciding reads the one and makes the other, so that it is a pure
+ * function of the snapshot and the time.
+ */
 import type { EngineKind } from "../../shared/benchmark/plan.js";
 import type { AgentKind } from "../../shared/domain/agent.js";
-import type { IndexRange } from "./ranges.js";
+import type { ReadonlyPending } from "./pending.js";
+
+/** The tenant of campaigns that name none. */
+export const DEFAULT_TENANT = "default";
 
 export interface Snapshot {
   agents: readonly AgentSnapshot[];
   /** Jobs with pending shards; others may be left out. */
   jobs: readonly JobSnapshot[];
-  /** A model that waited this long may push another off a lane; about four reload times. */
+  options: SchedulerOptions;
+}
+
+export interface SchedulerOptions {
+  /** A campaign that got nothing for this long takes a lane over from another; about four loads of a model. */
   maxWaitMs: number;
+  /** Work that got nothing for this long goes first whatever its priority; default five times `maxWaitMs`. */
+  starvedAfterMs?: number;
+  /** Share of each tenant beside the others; 1 where none is named. */
+  tenantWeights?: ReadonlyMap<string, number>;
 }
 
 export interface AgentSnapshot {
   id: string;
   state: AgentKind;
   cordoned: boolean;
+  capability: Capability;
+  /** One for each lane of its capability. */
   lanes: readonly LaneSnapshot[];
-  engines: readonly EngineSnapshot[];
   /** ENGINE:MODEL, as its last heartbeat said. */
   loadedModels: readonly string[];
 }
 
-export interface LaneSnapshot {
-  /** A device kind such as cpu. */
+/** What an agent could run, whatever it does now. Agents may share one object; it is cheaper then. */
+export interface Capability {
+  engines: readonly EngineSnapshot[];
+  lanes: readonly LaneCapability[];
+}
+
+export interface LaneCapability {
+  /** A device kind such as cpu, or remote. */
   lane: string;
-  /** Attempts the agent would take now: offered and not yet used. */
-  credits: number;
+  /** Attempts it runs at once, at least 1. */
+  slots: number;
   /** Class of its devices, such as `cpu` or `nvidia-h200`. */
   deviceClass: string;
-  /** ENGINE:MODEL of the last attempt sent to it. */
-  lastModel?: string;
 }
 
 export interface EngineSnapshot {
@@ -40,10 +59,25 @@ export interface EngineSnapshot {
   unavailable?: string;
 }
 
+export interface LaneSnapshot {
+  lane: string;
+  /** Attempts the agent would take now: offered and not yet used. */
+  credits: number;
+  /** Attempts it was given that have not ended, by campaign. */
+  held: ReadonlyMap<string, number>;
+  /** ENGINE:MODEL of the last attempt sent to it, for models that are loaded. */
+  lastModel?: string;
+  /** Monotonic ms since when `lastModel` is that. */
+  modelSinceMs?: number;
+  /** Monotonic ms when it last served work that had starved. */
+  rescuedMs?: number;
+}
+
 export interface JobSnapshot {
+  tenant: string;
   campaign: string;
   job: string;
-  /** The campaign's; higher goes first. */
+  /** The campaign's; higher goes first within its tenant. */
   priority: number;
   /** The campaign's, wall ms; older goes first. */
   createdMs: number;
@@ -60,12 +94,13 @@ export interface JobSnapshot {
   deviceClass?: string;
   /** Create revision of its gate; absent until it is open. */
   gate?: bigint;
-  /** Shards never tried, ascending and disjoint. */
-  pending: readonly IndexRange[];
-  /** Shards to be tried again; they go before the others. */
-  retries: readonly { index: number; failedOn: readonly string[] }[];
-  /** Attempts of it on agents now. */
-  inFlight: number;
+  /** After a restart: it waits until the known nodes have reconnected. */
+  held?: boolean;
+  /** Its campaign is paused. */
+  paused?: boolean;
+  pending: ReadonlyPending;
+  /** How long one of its shards takes, ms, from those that ran; absent before the first. */
+  shardMs?: number;
   /** Monotonic ms: when it was last given to an agent, or could first have been. */
   waitingSinceMs: number;
 }
@@ -73,16 +108,76 @@ export interface JobSnapshot {
 export interface Schedule {
   assignments: Assignment[];
   /** Jobs with shards left, and why nobody has them. */
-  waiting: { campaign: string; job: string; reason: string }[];
+  waiting: JobWaiting[];
 }
 
+/** Shards first … first + count − 1 of a job. */
 export interface Assignment {
   campaign: string;
   job: string;
-  shardIndex: number;
+  first: number;
+  count: number;
   agent: string;
   lane: string;
+  why: AssignmentReason;
 }
+
+export type AssignmentReason =
+  /** Needs no model, or one that costs nothing to change to. */
+  | "no_load"
+  /** The lane stays on its model. */
+  | "stays"
+  /** The agent has the model loaded. */
+  | "loaded"
+  /** The lane had no work for its model; the model is loaded. */
+  | "loads"
+  /** The lane had work for its model, but this campaign was due; the model is loaded. */
+  | "takes_over"
+  /** It had waited too long. */
+  | "starved";
+
+export interface JobWaiting {
+  campaign: string;
+  job: string;
+  code: WaitingCode;
+  /** For people. */
+  message: string;
+  /** Nodes that could not take it, by reason. */
+  nodes: NodesWaiting[];
+}
+
+export type WaitingCode =
+  | "gate_closed"
+  | "held_back"
+  | "paused"
+  | "retry_later"
+  | "no_nodes"
+  | "no_feasible_node"
+  | "failed_there"
+  | "saves_a_load"
+  | "others_first"
+  | "busy";
+
+export interface NodesWaiting {
+  code: NodeCode;
+  /** What is so of each of them, such as `is cordoned`. */
+  message: string;
+  /** The first few, by id. */
+  nodes: string[];
+  count: number;
+}
+
+export type NodeCode =
+  | "not_ready"
+  | "cordoned"
+  | "no_engine"
+  | "engine_unavailable"
+  | "model_not_served"
+  | "no_device"
+  | "other_device_class"
+  | "failed_there"
+  | "other_model"
+  | "busy";
 
 /** ENGINE:MODEL, the name affinity goes by. */
 export const modelKey = (job: { engine: EngineKind; model: string }): string => `${job.engine}:${job.model}`;
