@@ -13,7 +13,11 @@ import {
   type ServiceError,
   status,
 } from "@grpc/grpc-js";
-import { AdminServiceClient, type GetStatusResponse } from "../shared/gen/sai/v1/admin.js";
+import {
+  AdminServiceClient,
+  type GetStatusResponse,
+  type ReleaseBrakeResponse,
+} from "../shared/gen/sai/v1/admin.js";
 import {
   ArtifactServiceClient,
   type UploadRequest,
@@ -23,9 +27,11 @@ import {
   type Campaign,
   CampaignServiceClient,
   type CampaignSpec,
+  type ExplainCampaignResponse,
   type ListCampaignsResponse,
 } from "../shared/gen/sai/v1/campaign.js";
-import { type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
+import { type Event, EventServiceClient, type StreamEventsRequest } from "../shared/gen/sai/v1/event.js";
+import { type LabelNodeRequest, type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
 import {
   type ListSamplesRequest,
   type ListSamplesResponse,
@@ -39,16 +45,19 @@ const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const STAT_LIMIT = 1000;
 
-export { GetStatusResponse } from "../shared/gen/sai/v1/admin.js";
+export { type Brake, GetStatusResponse, ReleaseBrakeResponse } from "../shared/gen/sai/v1/admin.js";
 export {
   Campaign,
   CampaignSpec,
   CampaignState,
   campaignStateToJSON,
+  ExplainCampaignResponse,
+  type JobExplanation,
   type JobProgress,
   type ResolvedInput,
   ResolvedInput_Kind,
 } from "../shared/gen/sai/v1/campaign.js";
+export { Event } from "../shared/gen/sai/v1/event.js";
 export { Node } from "../shared/gen/sai/v1/node.js";
 export { type Cell, type Comparison, type MetricValue, Summary } from "../shared/gen/sai/v1/result.js";
 
@@ -74,8 +83,23 @@ export interface Client {
   cancelCampaign(id: string): Promise<Campaign>;
   /** The campaign now and after each change until it is terminal; `signal` leaves without an error. */
   watchCampaign(id: string, signal?: AbortSignal): AsyncIterable<Campaign>;
+  pauseCampaign(id: string, reason: string): Promise<Campaign>;
+  resumeCampaign(id: string): Promise<Campaign>;
+  /** The new campaign. */
+  retryCampaign(id: string, idempotencyKey: string, priority?: number): Promise<Campaign>;
+  explainCampaign(id: string): Promise<ExplainCampaignResponse>;
+  /** Events after `since` of `epoch`, then new ones unless `untilNow`; `signal` leaves without an error. */
+  events(query: Partial<StreamEventsRequest>, signal?: AbortSignal): AsyncIterable<Event>;
   listNodes(): Promise<Node[]>;
   getNode(id: string): Promise<Node>;
+  cordonNode(id: string, reason: string): Promise<Node>;
+  uncordonNode(id: string): Promise<Node>;
+  /** Cordoned at once; drained when it has no attempts. */
+  drainNode(id: string, deadlineMs: number, reason: string): Promise<Node>;
+  labelNode(id: string, change: Omit<LabelNodeRequest, "id">): Promise<Node>;
+  /** The node as it was known last. */
+  removeNode(id: string): Promise<Node>;
+  releaseBrake(reason: string): Promise<ReleaseBrakeResponse>;
   summary(campaignId: string): Promise<Summary>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
   /** html, json, csv or jsonl, in chunks; the server is slowed down to the reader's pace. */
@@ -99,6 +123,11 @@ export function connect(options: ClientOptions): Client {
     "grpc.max_receive_message_length": MAX_RECEIVE_BYTES,
     "grpc.enable_http_proxy": 0,
     "grpc.initial_reconnect_backoff_ms": 200,
+    // Whoever waits for a coordinator to come back should not sleep minutes beyond its return.
+    "grpc.max_reconnect_backoff_ms": 2_000,
+    // A machine that vanished closes no connection.
+    "grpc.keepalive_time_ms": 20_000,
+    "grpc.keepalive_timeout_ms": 10_000,
   };
   const campaigns = new CampaignServiceClient(address, credentials.createInsecure(), channel);
   const shared = { ...channel, channelOverride: campaigns.getChannel() };
@@ -106,6 +135,7 @@ export function connect(options: ClientOptions): Client {
   const results = new ResultServiceClient(address, credentials.createInsecure(), shared);
   const nodes = new NodeServiceClient(address, credentials.createInsecure(), shared);
   const admin = new AdminServiceClient(address, credentials.createInsecure(), shared);
+  const events = new EventServiceClient(address, credentials.createInsecure(), shared);
 
   const unary = <Q, A>(call: Unary<Q, A>, request: Q): Promise<A> =>
     new Promise((resolve, reject) => {
@@ -124,23 +154,34 @@ export function connect(options: ClientOptions): Client {
       signal.addEventListener("abort", cancel, { once: true });
     });
 
+  const oneNode = async <Q>(call: Unary<Q, { node: Node | undefined }>, request: Q, name: string) =>
+    present((await unary(call, request)).node, name);
+  const oneCampaign = async <Q>(
+    call: Unary<Q, { campaign: Campaign | undefined }>,
+    request: Q,
+    name: string,
+  ) => present((await unary(call, request)).campaign, name);
+
   return {
     address,
     status: () => unary(admin.getStatus.bind(admin), {}),
-    async createCampaign(spec, idempotencyKey) {
-      const answer = await unary(campaigns.createCampaign.bind(campaigns), { spec, idempotencyKey });
-      return present(answer.campaign, "CreateCampaign");
-    },
-    async getCampaign(id) {
-      return present((await unary(campaigns.getCampaign.bind(campaigns), { id })).campaign, "GetCampaign");
-    },
+    createCampaign: (spec, idempotencyKey) =>
+      oneCampaign(campaigns.createCampaign.bind(campaigns), { spec, idempotencyKey }, "CreateCampaign"),
+    getCampaign: (id) => oneCampaign(campaigns.getCampaign.bind(campaigns), { id }, "GetCampaign"),
     listCampaigns: (pageSize, pageToken) =>
       unary(campaigns.listCampaigns.bind(campaigns), { pageSize, pageToken }),
-    async cancelCampaign(id) {
-      return present(
-        (await unary(campaigns.cancelCampaign.bind(campaigns), { id })).campaign,
-        "CancelCampaign",
-      );
+    cancelCampaign: (id) => oneCampaign(campaigns.cancelCampaign.bind(campaigns), { id }, "CancelCampaign"),
+    pauseCampaign: (id, reason) =>
+      oneCampaign(campaigns.pauseCampaign.bind(campaigns), { id, reason }, "PauseCampaign"),
+    resumeCampaign: (id) => oneCampaign(campaigns.resumeCampaign.bind(campaigns), { id }, "ResumeCampaign"),
+    retryCampaign: (id, idempotencyKey, priority) =>
+      oneCampaign(campaigns.retryCampaign.bind(campaigns), { id, idempotencyKey, priority }, "RetryCampaign"),
+    explainCampaign: (id) => unary(campaigns.explainCampaign.bind(campaigns), { id }),
+    async *events(query, leave) {
+      const none = { since: 0, campaignId: "", epoch: "", untilNow: false, nodeId: "" };
+      for await (const answer of read(events.streamEvents({ ...none, ...query }), address, signal, leave)) {
+        if (answer.event) yield answer.event;
+      }
     },
     async *watchCampaign(id, leave) {
       for await (const answer of read(campaigns.watchCampaign({ id }), address, signal, leave)) {
@@ -148,9 +189,14 @@ export function connect(options: ClientOptions): Client {
       }
     },
     listNodes: async () => (await unary(nodes.listNodes.bind(nodes), {})).nodes,
-    async getNode(id) {
-      return present((await unary(nodes.getNode.bind(nodes), { id })).node, "GetNode");
-    },
+    getNode: (id) => oneNode(nodes.getNode.bind(nodes), { id }, "GetNode"),
+    cordonNode: (id, reason) => oneNode(nodes.cordonNode.bind(nodes), { id, reason }, "CordonNode"),
+    uncordonNode: (id) => oneNode(nodes.uncordonNode.bind(nodes), { id }, "UncordonNode"),
+    drainNode: (id, deadlineMs, reason) =>
+      oneNode(nodes.drainNode.bind(nodes), { id, deadlineMs, reason }, "DrainNode"),
+    labelNode: (id, change) => oneNode(nodes.labelNode.bind(nodes), { id, ...change }, "LabelNode"),
+    removeNode: (id) => oneNode(nodes.removeNode.bind(nodes), { id }, "RemoveNode"),
+    releaseBrake: (reason) => unary(admin.releaseBrake.bind(admin), { reason }),
     async summary(campaignId) {
       return present((await unary(results.getSummary.bind(results), { campaignId })).summary, "GetSummary");
     },
@@ -265,6 +311,12 @@ function translate(error: unknown, address: string, signal: AbortSignal): Error 
     return new SaiError("unavailable", `no answer from a coordinator at ${address}`, {
       cause: new Error(error.details.replace(/\s*Resolution note:\s*$/, "")),
       hint: "is a coordinator running? `sai dev` starts one; --address or SAI_ADDRESS names another",
+    });
+  }
+  if (error.code === status.CANCELLED) {
+    // We did not leave, so the server cut the connection while it stopped.
+    return new SaiError("unavailable", `the coordinator at ${address} ended the call`, {
+      hint: "it may have stopped; ask again in a moment",
     });
   }
   if (error.code === status.DEADLINE_EXCEEDED) {

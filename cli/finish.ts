@@ -4,6 +4,7 @@ import { type Campaign, CampaignState, type Client } from "./client.js";
 import { EXPORT_FORMATS, formatByEnding, printSummary, saveExport } from "./commands/result.js";
 import { type Context, say } from "./context.js";
 import { EXIT } from "./exit.js";
+import { persist } from "./reconnect.js";
 import { endLine, exitCodeForState, waitForEnd } from "./wait.js";
 
 export interface FinishOptions {
@@ -23,11 +24,13 @@ export async function finish(
   options: FinishOptions,
 ): Promise<Campaign> {
   const limits = { timeoutMs: context.flags.timeoutMs, stalledMs: options.stalledMs };
-  const ended = await waitForEnd(context, client, campaign.id, limits);
+  const ended = await waitForEnd(context, client, campaign.id, limits, campaign);
   say(context, endLine(ended));
-  const summary = await client.summary(campaign.id);
+  const summary = await persist(context, "asking again", () => client.summary(campaign.id));
   await printSummary(context, summary);
-  if (options.output !== undefined) await saveAll(context, client, campaign.id, options.output);
+  const { output } = options;
+  if (output !== undefined)
+    await persist(context, "asking again", () => saveAll(context, client, campaign.id, output));
   context.exit(exitCodeForState(ended.state));
   if (options.gate && ended.state === CampaignState.SUCCEEDED) {
     const targets = summary.cells.flatMap((cell) => cell.metrics).flatMap((metric) => metric.target ?? []);

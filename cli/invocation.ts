@@ -16,4 +16,4 @@ export const asTyped = (env: Env, text: string): string =>
   text.replace(COMMAND, (_, before: string) => `${before}${programName(env)} `);
 
 const COMMAND =
-  /(^|[\s`(])sai (?=(?:demo|dev|init|validate|apply|run|campaign|result|node|doctor|version|coordinator|agent|--help)\b)/g;
+  /(^|[\s`(])sai (?=(?:demo|dev|init|validate|apply|run|campaign|result|node|admin|doctor|version|coordinator|agent|--help)\b)/g;

@@ -47,7 +47,7 @@ describe("arguments", () => {
   test("--help and version are data on stdout, exit 0", async () => {
     const help = await sai(["--help"]);
     expect(help).toMatchObject({ code: 0, err: "" });
-    for (const noun of "demo dev init validate apply run campaign result node doctor version coordinator agent".split(
+    for (const noun of "demo dev init validate apply run campaign result node admin doctor version coordinator agent".split(
       " ",
     ))
       expect(help.out).toMatch(new RegExp(`^  ${noun} `, "m"));

@@ -25,6 +25,15 @@ test.each([
     ["result", "samples", "c", "--status", "wrong"],
     "--status: wrong is not one of ok, parse_error, refused, engine_error, timeout, oom, poison, cancelled",
   ],
+  [["node", "label", "n", "zone"], "zone is neither KEY=VALUE nor KEY-"],
+  [["node", "label", "n"], "missing required argument 'labels'"],
+  [["node", "drain", "n", "--deadline", "soon"], "--deadline: soon is not a duration up to 7 days"],
+  [["node", "drain", "n", "--deadline", "200h"], "--deadline: 200h is not a duration up to 7 days"],
+  [["campaign", "retry", "c", "--priority", "1001"], "--priority: 1001 is not a whole number"],
+  [["campaign", "retry", "c", "--gate"], "--gate needs --wait"],
+  [["campaign", "events", "c", "--since", "-1"], "--since: -1 is not a number of an event"],
+  [["campaign", "events", "c", "--follow", "-o", "yaml"], "-o yaml: --follow prints table, wide or jsonl"],
+  [["admin", "brake", "relase"], "Did you mean release?"],
   [["result", "export", "c", "--as", "pdf"], "--as: pdf is not one of html, json, csv, jsonl"],
 ])("%j is a usage error: exit 2, an `error:` line, nothing on stdout", async (args, message) => {
   const { io, out, err } = captureIo({ env: { SAI_ADDRESS: NOBODY } });

@@ -6,6 +6,7 @@
  * Commands import what is heavy (the coordinator, the agent, drawing) only when they run, so that `--help` is quick.
  */
 import { Command, CommanderError, Option } from "commander";
+import { registerAdmin } from "./commands/admin.js";
 import { registerCampaign } from "./commands/campaign.js";
 import { registerDaemons } from "./commands/daemons.js";
 import { registerDemo } from "./commands/demo.js";
@@ -106,6 +107,7 @@ export function buildProgram(io: Io, bind: Bind): Command {
   registerCampaign(program, bind);
   registerResult(program, bind);
   registerNode(program, bind);
+  registerAdmin(program, bind);
   registerDoctor(program, bind);
   registerVersion(program, bind);
   inherit(program);

@@ -20,6 +20,7 @@ import {
 } from "./client.js";
 import { type Context, say } from "./context.js";
 import { painter } from "./output/color.js";
+import { persist } from "./reconnect.js";
 
 export interface SuiteSource {
   text: string;
@@ -148,12 +149,17 @@ export async function submit(
   source: SuiteSource,
   options: { priority: number; idempotencyKey?: string | undefined },
 ): Promise<Campaign> {
+  // Nobody there is said at once; a coordinator that was there and goes away is waited for.
   const prepared = await prepareOrRefuse(context, source, await availableModels(client));
-  const sent = await uploadMissing(client, prepared);
+  const sent = await persist(context, "uploading again", () => uploadMissing(client, prepared));
   if (sent.blobs > 0 && context.flags.verbose)
     say(context, `uploaded ${count(sent.blobs, "blob")}, ${count(sent.bytes, "byte")}`);
   const key = options.idempotencyKey ?? `cli-${context.io.random.id(24)}`;
-  const campaign = await client.createCampaign(specOf(source, prepared, options.priority), key);
+  const spec = specOf(source, prepared, options.priority);
+  // An answer may be lost on its way: the same key again gives the same campaign.
+  const campaign = await persist(context, "submitting again under the same key", () =>
+    client.createCampaign(spec, key),
+  );
   say(
     context,
     `campaign ${campaign.id} submitted: ${count(prepared.jobs, "job")}, ${count(prepared.samples, "sample")}`,

@@ -49,7 +49,9 @@ test("a wait outlives a coordinator that goes away and comes back", async () => 
     },
   ]);
   expect((await waitForEnd(testContext(io).context, client, "c1")).state).toBe(CampaignState.SUCCEEDED);
-  expect(err()).toBe("the coordinator does not answer; still waiting for c1\n");
+  expect(err()).toBe(
+    "the coordinator does not answer; still waiting for c1\nthe coordinator answers again\n",
+  );
 });
 
 test("a coordinator that was never there, or an unknown campaign, ends the wait at once", async () => {

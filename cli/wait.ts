@@ -1,6 +1,6 @@
 /**
- * Waiting for a campaign. The wait watches the stream and survives a coordinator that goes away for a while: it opens
- * the stream again with growing pauses. Ctrl-C and a timeout end the wait, never the campaign, and say so.
+ * Waiting for a campaign. The wait watches the stream and outlives a coordinator that goes away for a while (see
+ * reconnect.ts). Ctrl-C and a timeout end the wait, never the campaign, and say so.
  */
 
 import { SaiError } from "../shared/runtime/errors.js";
@@ -9,9 +9,8 @@ import type { Context } from "./context.js";
 import { CliExit, EXIT, type ExitCode } from "./exit.js";
 import { createProgress } from "./output/progress.js";
 import { campaignState, isTerminal, waitingReasons } from "./output/words.js";
+import { reconnecting } from "./reconnect.js";
 
-const FIRST_PAUSE_MS = 250;
-const MAX_PAUSE_MS = 5000;
 const STALL_NOTICE_MS = 5000;
 
 export interface WaitLimits {
@@ -24,21 +23,25 @@ export interface WaitLimits {
 }
 
 /**
- * The campaign in its terminal state. Throws CliExit 3 when the timeout passed, 130 when interrupted, and
- * failed_precondition when it was stalled too long.
+ * The campaign in its terminal state; `known` is what was seen of it before. Throws CliExit 3 when the timeout passed,
+ * 130 when interrupted, and failed_precondition when it was stalled too long.
  */
 export async function waitForEnd(
   context: Context,
   client: Client,
   id: string,
   { timeoutMs, stalledMs, noticeMs = STALL_NOTICE_MS }: WaitLimits = {},
+  known?: Campaign,
 ): Promise<Campaign> {
   const { clock, interrupt } = context.io;
   const timeUp = new AbortController();
   const cancelTimer = timeoutMs === undefined ? () => {} : clock.after(timeoutMs, () => timeUp.abort());
   const progress = createProgress(context);
-  let pauseMs = FIRST_PAUSE_MS;
-  let last: Campaign | undefined;
+  const again = reconnecting(context, `still waiting for ${id}`, {
+    note: (text) => progress.note(text),
+    end: timeUp.signal,
+  });
+  let last = known;
   const stall = stallTimer(context, stalledMs, () => timeUp.abort());
   // Whoever waits for a node should know that, and that the wait has no end of its own.
   const notice = stallTimer(context, stalledMs === undefined ? noticeMs : undefined, () =>
@@ -47,25 +50,22 @@ export async function waitForEnd(
     ),
   );
   try {
-    for (;;) {
+    while (!timeUp.signal.aborted) {
       try {
         for await (const campaign of client.watchCampaign(id, timeUp.signal)) {
           last = campaign;
-          pauseMs = FIRST_PAUSE_MS;
+          again.answered();
           progress.update(campaign);
           stall.update(campaign.waiting.length > 0);
           notice.update(campaign.waiting.length > 0);
           if (isTerminal(campaign.state)) return campaign;
         }
+        if (!timeUp.signal.aborted) await again.pause();
       } catch (error) {
-        if (interrupt.aborted || !isPassing(error) || last === undefined) throw error;
-        if (pauseMs === FIRST_PAUSE_MS)
-          progress.note(`the coordinator does not answer; still waiting for ${id}`);
+        // A coordinator that was never there is a mistake in the address, not a restart.
+        if (last === undefined) throw error;
+        await again.failed(error);
       }
-      if (timeUp.signal.aborted) break;
-      await clock.sleep(pauseMs, AbortSignal.any([interrupt, timeUp.signal])).catch(() => {});
-      pauseMs = Math.min(MAX_PAUSE_MS, pauseMs * 2);
-      if (timeUp.signal.aborted) break;
     }
     if (stall.over()) {
       throw new SaiError(
@@ -115,8 +115,6 @@ function stallTimer(context: Context, ms: number | undefined, end: () => void) {
     },
   };
 }
-
-const isPassing = (error: unknown): boolean => error instanceof SaiError && error.code === "unavailable";
 
 /** 0 for a campaign that succeeded, 5 when samples failed, 6 when it was cancelled. */
 export function exitCodeForState(state: CampaignState): ExitCode {

@@ -1,15 +1,20 @@
-/** `sai campaign list|get|watch|wait|cancel`: what was submitted and where it stands. */
+/** `sai campaign list|get|watch|wait|cancel` (and the verbs beside this file): what was submitted and where it stands. */
 import type { Command } from "commander";
-import { Campaign, type Client, type JobProgress } from "../client.js";
+import { Campaign, type Client, ExplainCampaignResponse } from "../client.js";
 import { withClient } from "../connection.js";
 import { type Context, say } from "../context.js";
 import { CliExit, EXIT, usageError } from "../exit.js";
+import { withExamples } from "../help.js";
+import { campaignLines, done, printCampaign } from "../output/campaign-text.js";
 import { painter } from "../output/color.js";
 import { type Listing, printOne, printRows } from "../output/print.js";
-import { tableLines } from "../output/table.js";
-import { campaignState, isTerminal, stateColor, time, waitingReasons } from "../output/words.js";
+import { whyLines } from "../output/why-text.js";
+import { campaignState, isTerminal, stateColor, time } from "../output/words.js";
 import type { Bind } from "../program.js";
+import { reconnecting } from "../reconnect.js";
 import { endLine, exitCodeForState, waitForEnd } from "../wait.js";
+import { registerCampaignEvents } from "./campaign-events.js";
+import { registerCampaignVerbs } from "./campaign-verbs.js";
 
 export function registerCampaign(program: Command, bind: Bind): void {
   const noun = program.command("campaign").description("campaigns: what was submitted and where it stands");
@@ -18,14 +23,22 @@ export function registerCampaign(program: Command, bind: Bind): void {
     .description("campaigns, newest first")
     .option("--limit <n>", "at most so many", "50")
     .action(bind<{ limit: string }>(async (context, _, options) => list(context, options.limit)));
-  noun
-    .command("get <id>")
-    .description("one campaign with its jobs")
-    .action(
-      bind((context, [id = ""]) =>
-        withClient(context, async (c) => printCampaign(context, await c.getCampaign(id))),
+  withExamples(
+    noun
+      .command("get <id>")
+      .description("one campaign with its jobs; --why: what holds it back, per job and node")
+      .option("--why", "why it is where it is: what it waits for, and why each node takes none of it"),
+    "sai campaign get c-01j9",
+    "sai campaign get c-01j9 --why",
+  ).action(
+    bind<{ why?: boolean }>((context, [id = ""], { why }) =>
+      withClient(context, async (client) =>
+        why
+          ? printWhy(context, await client.explainCampaign(id))
+          : printCampaign(context, await client.getCampaign(id)),
       ),
-    );
+    ),
+  );
   noun
     .command("watch <id>")
     .description("every change of a campaign until it has ended, one line each")
@@ -69,6 +82,8 @@ export function registerCampaign(program: Command, bind: Bind): void {
         }),
       ),
     );
+  registerCampaignVerbs(noun, bind);
+  registerCampaignEvents(noun, bind);
 }
 
 const LISTING: Listing<Campaign> = {
@@ -85,14 +100,13 @@ const LISTING: Listing<Campaign> = {
     { title: "CREATED", value: (c) => time(c.createTime) },
     { title: "ENDED", value: (c) => time(c.endTime), wide: true },
     { title: "PRIORITY", align: "right", value: (c) => String(c.priority), wide: true },
+    { title: "RETRY OF", value: (c) => c.retryOf, wide: true },
     { title: "REASON", value: (c) => c.reason, wide: true },
   ],
   json: (c) => Campaign.toJSON(c),
   name: (c) => c.id,
   none: "no campaigns yet; `sai apply -f suite.yaml` submits one",
 };
-
-const done = (progress: Campaign["progress"]) => `${progress?.samplesDone ?? 0}/${progress?.samples ?? 0}`;
 
 async function list(context: Context, limitText: string): Promise<void> {
   const limit = Number(limitText);
@@ -110,49 +124,16 @@ async function list(context: Context, limitText: string): Promise<void> {
   });
 }
 
-/** One campaign: its facts, then a row per job. */
-export async function printCampaign(context: Context, campaign: Campaign): Promise<void> {
+/** The same, and what holds it back. */
+async function printWhy(context: Context, why: ExplainCampaignResponse): Promise<void> {
   const paint = painter(context.flags.color && context.io.outIsTty);
-  await printOne(context, {
-    json: Campaign.toJSON(campaign),
-    name: campaign.id,
-    text: () => {
-      const state = campaignState(campaign.state);
-      const facts: [string, string][] = [
-        ["id", campaign.id],
-        ["name", campaign.name],
-        ["state", paint(state, ...[stateColor(state) ?? []].flat())],
-        ["reason", campaign.reason],
-        ["samples", `${done(campaign.progress)}, ${campaign.progress?.samplesFailed ?? 0} failed`],
-        ["created", time(campaign.createTime)],
-        ["ended", time(campaign.endTime)],
-        ["waiting", waitingReasons(campaign.waiting).join("; ")],
-        ["simulated", campaign.simulated ? "SIMULATED: numbers do not come from a model" : ""],
-      ];
-      const lines = facts
-        .filter(([, value]) => value !== "")
-        .map(([key, value]) => `${key.padEnd(10)} ${value}`);
-      lines.push(...campaign.warnings.map((w) => `${paint("warning:", "yellow")} ${w}`));
-      return campaign.jobs.length === 0
-        ? lines
-        : [...lines, "", ...tableLines<JobProgress>(JOB_COLUMNS, campaign.jobs, { paint })];
-    },
-  });
+  const text = () => [
+    ...(why.campaign ? [...campaignLines(why.campaign, paint), ""] : []),
+    ...whyLines(why, { paint, wide: context.flags.output === "wide" }),
+  ];
+  const json = ExplainCampaignResponse.toJSON(why);
+  await printOne(context, { json, name: why.campaign?.id ?? "", text });
 }
-
-const JOB_COLUMNS = [
-  { title: "JOB", value: (j: JobProgress) => j.id },
-  { title: "MODEL", value: (j: JobProgress) => j.model },
-  { title: "PROMPT", value: (j: JobProgress) => j.prompt },
-  { title: "DATASET", value: (j: JobProgress) => j.dataset },
-  { title: "STATE", value: (j: JobProgress) => j.state, color: (j: JobProgress) => stateColor(j.state) },
-  { title: "SAMPLES", align: "right" as const, value: (j: JobProgress) => done(j.progress) },
-  {
-    title: "FAILED",
-    align: "right" as const,
-    value: (j: JobProgress) => String(j.progress?.samplesFailed ?? 0),
-  },
-];
 
 /** One line per change on stdout; JSON lines with `-o json` or `-o jsonl`. Ctrl-C leaves, the campaign goes on. */
 async function watch(context: Context, client: Client, id: string): Promise<void> {
@@ -161,10 +142,25 @@ async function watch(context: Context, client: Client, id: string): Promise<void
   if (!asJson && flags.output !== "table" && flags.output !== "wide") {
     throw usageError(`-o ${flags.output}: watch prints table or jsonl`);
   }
+  const again = reconnecting(context, `still watching ${id}`);
+  let last = "";
   try {
-    for await (const campaign of client.watchCampaign(id)) {
-      if (asJson) await io.out(`${JSON.stringify(Campaign.toJSON(campaign))}\n`);
-      else await io.out(`${time(new Date(io.clock.wallMs()))}  ${endLine(campaign)}\n`);
+    for (;;) {
+      try {
+        for await (const campaign of client.watchCampaign(id)) {
+          again.answered();
+          const line = asJson ? JSON.stringify(Campaign.toJSON(campaign)) : endLine(campaign);
+          // Whoever comes back is told first what it saw last.
+          if (line !== last)
+            await io.out(asJson ? `${line}\n` : `${time(new Date(io.clock.wallMs()))}  ${line}\n`);
+          last = line;
+          if (isTerminal(campaign.state)) return;
+        }
+        await again.pause();
+      } catch (error) {
+        if (last === "") throw error;
+        await again.failed(error);
+      }
     }
   } catch (error) {
     if (io.interrupt.aborted) throw new CliExit(EXIT.interrupted, "", { hint: `campaign ${id} goes on` });

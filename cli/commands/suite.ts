@@ -7,6 +7,7 @@ import { withClient } from "../connection.js";
 import { type Context, say } from "../context.js";
 import { EXIT, usageError } from "../exit.js";
 import { type FinishOptions, finish } from "../finish.js";
+import { printCampaign } from "../output/campaign-text.js";
 import { painter } from "../output/color.js";
 import { printOne } from "../output/print.js";
 import { formatBytes } from "../output/quantity.js";
@@ -14,7 +15,6 @@ import { renderedLines } from "../output/rendered-text.js";
 import type { Bind } from "../program.js";
 import { availableModels, blobsOf, prepareOrRefuse, printFindings, submit } from "../submit.js";
 import { readSuiteSource, type SuiteFlags } from "../suite-source.js";
-import { printCampaign } from "./campaign.js";
 
 export function registerSuite(program: Command, bind: Bind): void {
   suiteFlags(program.command("validate"))

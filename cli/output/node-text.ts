@@ -1,0 +1,85 @@
+/** One node for people: its facts, devices and engines. */
+import { Node } from "../client.js";
+import type { Context } from "../context.js";
+import { type Paint, painter } from "./color.js";
+import { printOne } from "./print.js";
+import { formatBytes } from "./quantity.js";
+import { tableLines } from "./table.js";
+import { stateColor, time } from "./words.js";
+
+/** `ready`, `ready, cordoned`. */
+export const nodeState = (node: Node): string => (node.cordoned ? `${node.state}, cordoned` : node.state);
+
+/** Why it takes no work: people's reason, then its own. */
+export const nodeReason = (node: Node): string =>
+  [node.cordonReason, node.reason].filter((reason) => reason !== "").join("; ");
+
+/** `zone=a,rack=7`, by key. */
+export const labelText = (labels: Readonly<Record<string, string>>): string =>
+  Object.entries(labels)
+    .sort(([a], [b]) => (a < b ? -1 : 1))
+    .map(([key, value]) => `${key}=${value}`)
+    .join(",");
+
+/** `3 results, 12 KiB`; empty when everything was acknowledged. */
+export const spool = (node: Node): string =>
+  node.spoolResults === 0
+    ? ""
+    : `${node.spoolResults} ${node.spoolResults === 1 ? "result" : "results"}, ${formatBytes(node.spoolBytes)}`;
+
+/** Prints it in the format asked for. */
+export async function printNode(context: Context, node: Node): Promise<void> {
+  const paint = painter(context.flags.color && context.io.outIsTty);
+  await printOne(context, { json: Node.toJSON(node), name: node.id, text: () => nodeLines(node, paint) });
+}
+
+function nodeLines(node: Node, paint: Paint): string[] {
+  const inventory = node.inventory;
+  const facts: [string, string][] = [
+    ["node", node.id],
+    ["state", paint(nodeState(node), node.cordoned ? "yellow" : (stateColor(node.state) ?? "bold"))],
+    ["reason", nodeReason(node)],
+    ["labels", labelText(node.labels)],
+    ["attempts", String(node.attempts)],
+    ["spool", spool(node)],
+    ["version", node.version],
+    ["starts", String(node.incarnation)],
+    ["last seen", time(node.lastSeen)],
+    ["host", inventory ? `${inventory.hostname} (${inventory.os})` : ""],
+    ["cpu", inventory ? `${inventory.cpuModel}, ${inventory.cpuCores} cores` : ""],
+    ["memory", inventory ? formatBytes(inventory.memoryBytes) : ""],
+    ["loaded", node.loadedModels.join(", ")],
+  ];
+  const lines = facts.filter(([, value]) => value !== "").map(([key, value]) => `${key.padEnd(10)} ${value}`);
+  if (!inventory) return lines;
+  lines.push(
+    "",
+    ...tableLines(
+      [
+        { title: "DEVICE", value: (d) => d.uuid },
+        { title: "KIND", value: (d) => d.kind },
+        { title: "NAME", value: (d) => d.name },
+        { title: "USED", align: "right", value: (d) => `${d.used}/${d.slots}` },
+        {
+          title: "MEMORY",
+          align: "right",
+          value: (d) => (d.memoryBytes === 0 ? "" : formatBytes(d.memoryBytes)),
+        },
+      ],
+      inventory.devices,
+      { paint },
+    ),
+    "",
+    ...tableLines(
+      [
+        { title: "ENGINE", value: (e) => e.kind },
+        { title: "VERSION", value: (e) => e.version },
+        { title: "MODELS", value: (e) => e.models.join(", ") },
+        { title: "PROBLEM", value: (e) => e.unavailable, color: () => "yellow" },
+      ],
+      inventory.engines,
+      { paint },
+    ),
+  );
+  return lines;
+}
