@@ -213,6 +213,7 @@ const coreOptions = (config: Config): CoreOptions => {
     acceptDeadlineMs: c.acceptDeadlineMs,
     commitIntervalMs: c.commitIntervalMs,
     idempotencyTtlMs: c.idempotencyTtlMs,
+    recoveryHoldMs: c.recoveryHoldMs,
     brake: { ...BRAKE_LIMITS, holdMs: c.brakeHoldMs },
     datasetsDir: config.storage.datasetsDir,
   };

@@ -16,6 +16,7 @@ import { Board } from "./campaigns/board.js";
 import { CommitQueue } from "./campaigns/commit-queue.js";
 import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
 import type { CampaignParts } from "./campaigns/parts.js";
+import { recover, resume } from "./campaigns/recover.js";
 import { EventLog } from "./events.js";
 import { showGauges } from "./gauges.js";
 import type { Meter } from "./metrics.js";
@@ -29,6 +30,7 @@ import { Fleet, type HeldAttempt, type NodeEntry } from "./sessions/fleet.js";
 import { FleetAdmin } from "./sessions/fleet-admin.js";
 import { FleetRecords } from "./sessions/fleet-records.js";
 import type { Peer } from "./sessions/peer.js";
+import { RecoveryHold } from "./sessions/recovery-hold.js";
 import { AgentSession } from "./sessions/session.js";
 import type { FencedStore } from "./store/fenced-store.js";
 import type { StateStore } from "./store/store.js";
@@ -42,6 +44,8 @@ export interface CoreOptions {
   acceptDeadlineMs: number;
   commitIntervalMs: number;
   idempotencyTtlMs: number;
+  /** How long shards of earlier plans wait at least for the nodes that may still run them. */
+  recoveryHoldMs: number;
   brake: BrakeLimits;
   /** Dataset paths of submitted suites resolve below it. */
   datasetsDir: string;
@@ -68,6 +72,7 @@ export interface Core {
   readonly fleet: Fleet;
   readonly admin: FleetAdmin;
   readonly brake: Brake;
+  readonly hold: RecoveryHold;
   /** Aborts when this coordinator no longer leads. */
   readonly lost: AbortSignal;
   /** A new agent stream; its first message must be Hello. */
@@ -80,6 +85,8 @@ export interface Core {
 const MAX_WAIT_MS = 120_000;
 /** Agents that may come in per second; the others are told when. */
 const HELLOS_PER_SECOND = 300;
+/** How long the agents of a large fleet wait at most before they dial again. */
+const RECONNECT_CAP_MS = 10_000;
 
 /** Starts a term under the leadership of `store`. */
 export async function startCore(parts: CoreParts): Promise<Core> {
@@ -128,8 +135,20 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     ...{ clock, events, log, fleet, limits: options.brake },
     storeAnswers: () => store.answers(clock.nowMs()),
   });
+  const found = await recover(campaigns, state, store.lost);
+  for (const value of found.agents) fleet.restore(value, found.inventories.get(value.inventoryHash));
+  const hold = new RecoveryHold(
+    {
+      ...{ board, fleet, clock, events, log, holdMs: options.recoveryHoldMs },
+      ...{ reconnectCapMs: RECONNECT_CAP_MS, hellosPerSecond: HELLOS_PER_SECOND },
+      wake: () => scheduling.wake(),
+    },
+    fleet.list().flatMap((node) => (node.state.kind === "LOST" ? [] : [node.id])),
+  );
+  resume(campaigns);
   const stopTicking = every(clock, options.heartbeatIntervalMs / 4, (lateMs) => {
     brake.look(lateMs);
+    hold.check();
     scheduling.sweep();
     showGauges(metrics, board, fleet);
   });
@@ -143,15 +162,20 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const sessions = {
     ...{ campaigns, board, fleet, artifacts, heartbeatIntervalMs, lostAfterMs, clock, log },
     admit: admitOne,
+    reconciled: (node: NodeEntry) => {
+      admin.startDrain(node);
+      hold.check();
+    },
   };
   return {
-    ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, admin, brake, lost: store.lost },
+    ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, admin, brake, hold, lost: store.lost },
     open: (peer) => new AgentSession(sessions, peer),
     async stop() {
       stopTicking();
       admin.stop();
       scheduling.stop();
       records.stop();
+      hold.stop();
       await campaigns.commits.drained();
     },
   };

@@ -102,15 +102,21 @@ export async function finishJob(
     jobOutcome({ samples: tally.samples, answered: tally.samplesDone - tally.samplesFailed });
   if (!jobEvent(parts, entry, job, { kind: "finish", outcome, reason: stop?.reason ?? "" })) return;
   await sealJob(parts, entry, job);
+  await endIfAllEnded(parts, entry, stop?.reason);
+}
+
+/** Ends a campaign whose jobs have all ended. */
+export async function endIfAllEnded(parts: CampaignParts, entry: CampaignEntry, why?: string): Promise<void> {
   const outcomes = entry.jobs.flatMap((j) => (isEnded(j.state) ? [j.state.kind as Outcome] : []));
-  if (outcomes.length < entry.jobs.length || entry.value.state.kind !== "RUNNING") return;
+  const { kind } = entry.value.state;
+  if (outcomes.length < entry.jobs.length || (kind !== "RUNNING" && kind !== "PAUSED")) return;
   const failed = entry.jobs.reduce((sum, j) => sum + tallyJob(j).samplesFailed, 0);
-  const reason = stop?.reason ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
+  const reason = why ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
   await campaignEvent(parts, entry, { kind: "finish", outcome: campaignOutcome(outcomes), reason });
 }
 
 /** Seals a job that is SEALING, once, whoever asks. */
-function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
+export function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
   const what = `sealing job ${job.spec.id} of ${entry.value.id}`;
   job.sealed ??= persistently(parts, what, () => writeSeal(parts, entry, job));
   return job.sealed;
@@ -130,7 +136,7 @@ async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEnt
   jobEvent(parts, entry, job, { kind: "sealed" });
   await write(parts, {
     ops: [
-      put(keys.job(campaign, id), { campaign, id, state: job.state }),
+      put(keys.job(campaign, id), { campaign, id, state: job.state, manifestSha256: job.manifestSha256 }),
       delRange(keys.doneOf(campaign, id)),
       delRange(keys.failsOf(campaign, id)),
     ],
@@ -143,7 +149,7 @@ function cancelJobs(parts: CampaignParts, entry: CampaignEntry, reason: string):
 }
 
 /** The stored summary is the final one: it has the outcome and the end, which the state gets only afterwards. */
-async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
+export async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
   const { id } = entry.value;
   for (const job of entry.jobs) if (job.state.kind === "SEALING") await sealJob(parts, entry, job);
   await storeSummary(parts, entry).catch((err) => {

@@ -14,8 +14,8 @@ import type { CampaignEntry, JobEntry } from "./board.js";
 import { campaignEvent, jobEvent } from "./lifecycle.js";
 import { type CampaignParts, write } from "./parts.js";
 
-/** A gate and its job record are two operations; 60 pairs stay below the store's 128. */
-const GATES_AT_ONCE = 60;
+/** Below the store's 128 operations. */
+const GATES_AT_ONCE = 120;
 
 /** Plans and starts a campaign; what goes wrong makes it FAILED with the reason. Never throws. */
 export async function planCampaign(
@@ -57,9 +57,15 @@ async function start(
   // Before the state says so: whoever cancels from now on finds the jobs it cancels.
   parts.board.setPlan(entry, plan, parts.clock.nowMs());
   await campaignEvent(parts, entry, { kind: "plan", planSha256 });
-  for (let i = 0; i < entry.jobs.length; i += GATES_AT_ONCE) {
+  await openAndStart(parts, entry);
+}
+
+/** Opens the gates that are not open yet and starts a PLANNED campaign. */
+export async function openAndStart(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
+  const shut = entry.jobs.filter((job) => job.state.kind === "PLANNED");
+  for (let i = 0; i < shut.length; i += GATES_AT_ONCE) {
     if (entry.value.state.kind !== "PLANNED") return;
-    await openGates(parts, entry, entry.jobs.slice(i, i + GATES_AT_ONCE));
+    await openGates(parts, entry, shut.slice(i, i + GATES_AT_ONCE));
   }
   if (entry.value.state.kind === "PLANNED") await campaignEvent(parts, entry, { kind: "start" });
 }
@@ -67,10 +73,7 @@ async function start(
 async function openGates(parts: CampaignParts, entry: CampaignEntry, jobs: JobEntry[]): Promise<void> {
   const campaign = entry.value.id;
   const gate = await write(parts, {
-    ops: jobs.flatMap((job) => [
-      put(keys.gate(campaign, job.spec.id), { epoch: parts.store.epoch }),
-      put(keys.job(campaign, job.spec.id), { campaign, id: job.spec.id, state: job.state }),
-    ]),
+    ops: jobs.map((job) => put(keys.gate(campaign, job.spec.id), { epoch: parts.store.epoch })),
   });
   if (entry.value.state.kind !== "PLANNED") {
     // Cancelled while the gates were on their way: the cancellation has closed those there were, these are ours.

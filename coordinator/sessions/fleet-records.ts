@@ -7,7 +7,7 @@
  * 3. Many changes are one transaction, and only READY, DRAINING and LOST are worth one.
  */
 import type { Json } from "../../shared/benchmark/json.js";
-import type { Inventory } from "../../shared/gen/sai/v1/node.js";
+import { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
@@ -45,7 +45,7 @@ export class FleetRecords {
   }
 
   noteInventory(hash: string, inventory: Inventory): void {
-    const value = { inventory: JSON.parse(JSON.stringify(inventory)) as Json };
+    const value = { inventory: Inventory.toJSON(inventory) as Json };
     this.change(keys.inventory(hash).key, () => put(keys.inventory(hash), value));
   }
 

@@ -15,12 +15,13 @@ import {
 } from "../../shared/domain/agent.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Heartbeat } from "../../shared/gen/sai/agent/v1/session.js";
-import type { Inventory } from "../../shared/gen/sai/v1/node.js";
+import { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
+import type { AgentValue, InventoryValue } from "../store/values.js";
 import type { FleetRecords } from "./fleet-records.js";
 import type { Peer } from "./peer.js";
 
@@ -196,7 +197,7 @@ export class Fleet {
 
   setInventory(node: NodeEntry, hash: string, inventory: Inventory): void {
     if (!this.inventories.has(hash)) this.parts.records.noteInventory(hash, inventory);
-    this.restoreInventory(hash, inventory);
+    this.inventories.set(hash, inventory);
     const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
@@ -205,9 +206,21 @@ export class Fleet {
     this.dropUnusedInventories();
   }
 
-  /** Notes an inventory that is in the store already. */
-  restoreInventory(hash: string, inventory: Inventory): void {
-    this.inventories.set(hash, inventory);
+  /** Takes a node back from its record; one that was not lost has the lost time to come back. */
+  restore(value: AgentValue, stored: InventoryValue | undefined): NodeEntry {
+    const node = this.meet(value.id);
+    const nowMs = this.parts.clock.nowMs();
+    if (value.kind === "LOST") node.state = { kind: "LOST", sinceMs: nowMs, reason: value.reason };
+    node.reason = value.kind === "LOST" ? value.reason : "not back since the coordinator began";
+    Object.assign(node, { cordon: value.cordon, labels: value.labels, version: value.version });
+    node.incarnation = value.incarnation;
+    node.seenWallMs = value.sinceMs;
+    if (stored === undefined) return node;
+    const inventory = Inventory.fromJSON(stored.inventory);
+    this.inventories.set(value.inventoryHash, inventory);
+    node.inventory = inventory;
+    node.inventoryHash = value.inventoryHash;
+    return node;
   }
 
   /** Starts a session's credits afresh. */

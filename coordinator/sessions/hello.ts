@@ -83,13 +83,22 @@ export async function verdictsFor(
 }
 
 function verdictOn(
-  { board, campaigns }: Reconciling,
-  _node: NodeEntry,
+  { board, campaigns, fleet }: Reconciling,
+  node: NodeEntry,
   { fence, shard, state }: { fence: Fence; shard: ReturnType<typeof shardOf>; state: string },
 ): "KEEP" | "STOP" | "COMMITTED" {
+  const now = board.shard(shard);
+  const job = board.job(shard.campaign, shard.job);
+  const going = job !== undefined && (job.state.kind === "RUNNING" || job.state.kind === "PAUSED");
+  // What has begun, or is to be sent again, is the agent's still (invariant 1); what has not may go to anybody.
+  if (now?.kind === "PENDING" && going && (state !== "accepted" || job.state.kind === "RUNNING")) {
+    const running = state !== "accepted";
+    shardEvent(campaigns, shard, { kind: "adopt", fence, agent: node.id, running });
+    fleet.adopted(node, { fence, shard, lane: "" });
+    return "KEEP";
+  }
   // A finished result is resent and gets its own answer.
   if (state === "uploaded") return "KEEP";
-  const now = board.shard(shard);
   if (now === undefined || !("fence" in now) || !sameFence(now.fence, fence)) return "STOP";
   if (now.kind === "DONE") return "COMMITTED";
   // Its own news of these may have been lost with the last stream.

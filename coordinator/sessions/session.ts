@@ -43,6 +43,8 @@ export interface SessionParts {
   lostAfterMs: number;
   /** 0, or the ms after which this agent's turn to say Hello has come. */
   admit(): number;
+  /** The node may take work from now on. */
+  reconciled(node: NodeEntry): void;
   clock: Clock;
   log: Logger;
 }
@@ -164,6 +166,7 @@ export class AgentSession {
     if (!probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
     this.peer.send({ $case: "ready", value: {} });
     this.parts.fleet.event(node, { kind: "reconciled" });
+    this.parts.reconciled(node);
   }
 
   private handle(node: NodeEntry, body: AgentMessage["body"]): void {

@@ -77,10 +77,12 @@ export const keys = {
   done: (campaign: string, job: string, shard: number) =>
     key(`done/${part(campaign)}/${part(job)}/${shardPart(shard)}`, doneCodec),
   doneOf: (campaign: string, job: string) => folder(`done/${part(campaign)}/${part(job)}/`, doneCodec),
+  dones: folder("done/", doneCodec),
   doneOfCampaign: (campaign: string) => folder(`done/${part(campaign)}/`, doneCodec),
   fail: (campaign: string, job: string, shard: number, fence: Fence) =>
     key(`fail/${part(campaign)}/${part(job)}/${shardPart(shard)}/${fenceText(fence)}`, failCodec),
   failsOf: (campaign: string, job: string) => folder(`fail/${part(campaign)}/${part(job)}/`, failCodec),
+  fails: folder("fail/", failCodec),
   failsOfCampaign: (campaign: string) => folder(`fail/${part(campaign)}/`, failCodec),
   /** By the hash of the caller's key, which may hold anything. */
   idem: (keySha256: string) => key(`idem/${part(keySha256)}`, idemCodec),

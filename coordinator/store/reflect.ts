@@ -56,7 +56,7 @@ export async function* reflect(
 const putEvent = (kv: KV): StoreEvent => ({ type: "put", kv });
 
 /** All ranges at one revision: that of the first page of the first one. Each key once, where ranges overlap. */
-async function listAll(
+export async function listAll(
   store: StateStore,
   ranges: Range[],
   signal: AbortSignal,

@@ -1,0 +1,197 @@
+/**
+ * What a leader that begins reads back: every campaign as the state store has it at one revision. Open ones get their
+ * plan from the artifact store and each shard's end or failures from the records; what an earlier leader had begun
+ * (planning, opening gates, sealing) goes on from where its records say it was.
+ *
+ * 1. All records are of one revision, so that no job is seen sealed without its done records.
+ * 2. Nothing is taken for ended that has no record, and nothing for open that has one.
+ * 3. A plan that cannot be read at the moment is waited for; one that is gone or damaged ends its campaign as FAILED.
+ */
+import { getCas } from "../../shared/artifacts/store.js";
+import type { Plan } from "../../shared/benchmark/plan.js";
+import type { Fence } from "../../shared/domain/fence.js";
+import { backoffMs } from "../../shared/runtime/backoff.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import { decode, keys, parseShardKey } from "../store/keys.js";
+import { listAll } from "../store/reflect.js";
+import type { KV, StateStore } from "../store/store.js";
+import type { AgentValue, DoneValue, FailValue, InventoryValue, JobValue } from "../store/values.js";
+import { detached } from "./background.js";
+import { type CampaignEntry, isEnded } from "./board.js";
+import { campaignEvent } from "./lifecycle.js";
+import type { CampaignParts } from "./parts.js";
+import { resumePlanning, resumeSealing } from "./resume.js";
+
+/** The records of one job, by shard. */
+interface Found {
+  gate: bigint;
+  value?: JobValue;
+  done: [number, DoneValue][];
+  fails: { index: number; fence: Fence; value: FailValue }[];
+}
+
+export interface Recovered {
+  /** Nodes an earlier leader knew, with what is stored of them. */
+  agents: AgentValue[];
+  /** Inventories by hash. */
+  inventories: Map<string, InventoryValue>;
+  /** Campaigns that have not ended. */
+  open: number;
+}
+
+/** Fills the board. Rejects when the store does not answer, or the term ends. */
+export async function recover(
+  parts: CampaignParts,
+  state: StateStore,
+  signal: AbortSignal,
+): Promise<Recovered> {
+  const { kvs } = await listAll(
+    state,
+    [keys.campaigns, keys.jobs, keys.gates, keys.dones, keys.fails, keys.agents, keys.inventories],
+    signal,
+  );
+  const records = new Records(kvs);
+  const open: CampaignEntry[] = [];
+  for (const kv of records.of(keys.campaigns)) {
+    const entry = parts.board.add(decode(keys.campaigns.codec, kv));
+    if (!isEnded(entry.value.state)) open.push(entry);
+  }
+  const jobs = records.jobs();
+  for (const entry of open) {
+    await restoreCampaign(parts, entry, jobs.get(entry.value.id) ?? new Map(), signal);
+  }
+  const inventories = new Map<string, InventoryValue>();
+  for (const kv of records.of(keys.inventories)) {
+    inventories.set(kv.key.slice(keys.inventories.from.length), decode(keys.inventories.codec, kv));
+  }
+  const agents = [...records.of(keys.agents)].map((kv) => decode(keys.agents.codec, kv));
+  return { agents, inventories, open: open.length };
+}
+
+/** Lets go on what an earlier leader had begun; called once everything is read back and agents may come. */
+export function resume(parts: CampaignParts): void {
+  for (const entry of parts.board.list()) {
+    const { kind } = entry.value.state;
+    if (kind === "SUBMITTED" || kind === "PLANNED") detached(parts, resumePlanning(parts, entry));
+    else if (!isEnded(entry.value.state)) detached(parts, resumeSealing(parts, entry));
+  }
+}
+
+async function restoreCampaign(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  jobs: ReadonlyMap<string, Found>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { state, id } = entry.value;
+  if (!("planSha256" in state) || state.planSha256 === undefined) return; // not planned yet
+  try {
+    await layOut(parts, entry, state.planSha256, jobs, signal);
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = `it cannot be read back: ${errorText(error)}`;
+    parts.log.error({ err: error, campaign: id }, "a campaign cannot go on");
+    if (state.kind === "SEALING") return;
+    detached(parts, campaignEvent(parts, entry, { kind: "finish", outcome: "FAILED", reason }));
+  }
+}
+
+async function layOut(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  planSha256: string,
+  jobs: ReadonlyMap<string, Found>,
+  signal: AbortSignal,
+): Promise<void> {
+  const { board, clock } = parts;
+  const { state, id } = entry.value;
+  board.setPlan(entry, (await readPatiently(parts, id, planSha256, signal)) as Plan, clock.nowMs());
+  for (const job of entry.jobs) {
+    const { gate = 0n, value, done: open = [], fails = [] } = jobs.get(job.spec.id) ?? {};
+    const sealed = value?.manifestSha256;
+    const done = sealed === undefined ? open : await sealedShards(parts, id, sealed, signal);
+    const records = {
+      ...{ gate, done, fails },
+      ...(value === undefined ? {} : { state: value.state }),
+      ...(sealed === undefined ? {} : { manifestSha256: sealed }),
+      ...(state.kind === "PAUSED" ? { paused: state.reason } : {}),
+    };
+    board.restore(job, records, clock.nowMs());
+  }
+}
+
+const READ_RETRY = { baseMs: 500, capMs: 10_000 };
+
+/** A JSON artifact, however long the store is away. Throws when the artifact itself is gone or damaged. */
+async function readPatiently(
+  { artifacts, clock, log, random }: CampaignParts,
+  campaign: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<unknown> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return JSON.parse((await getCas(artifacts, sha256)).toString("utf8"));
+    } catch (error) {
+      if (!(error instanceof SaiError) || error.code !== "unavailable") throw error;
+      log.warn(
+        { campaign, sha256, reason: errorText(error) },
+        "the artifact store is away and is waited for",
+      );
+      await clock.sleep(backoffMs(failures, READ_RETRY, random), signal);
+    }
+  }
+}
+
+/** The done records of a sealed job, from its manifest; those in the state store may be gone. */
+async function sealedShards(
+  parts: CampaignParts,
+  campaign: string,
+  sha256: string,
+  signal: AbortSignal,
+): Promise<[number, DoneValue][]> {
+  const manifest = (await readPatiently(parts, campaign, sha256, signal)) as {
+    shards: (DoneValue & { index: number })[];
+  };
+  return manifest.shards.map(({ index, ...done }) => [index, done]);
+}
+
+/** Keys and values of one revision. */
+class Records {
+  constructor(private readonly kvs: ReadonlyMap<string, KV>) {}
+
+  *of(folder: { from: string; to: string }): Generator<KV> {
+    for (const kv of this.kvs.values()) if (folder.from <= kv.key && kv.key < folder.to) yield kv;
+  }
+
+  /** By campaign and job. */
+  jobs(): Map<string, Map<string, Found>> {
+    const campaigns = new Map<string, Map<string, Found>>();
+    const found = (campaign: string, job: string): Found => {
+      const jobs = campaigns.get(campaign) ?? new Map<string, Found>();
+      campaigns.set(campaign, jobs);
+      const one = jobs.get(job) ?? { gate: 0n, done: [], fails: [] };
+      jobs.set(job, one);
+      return one;
+    };
+    for (const kv of this.of(keys.jobs)) {
+      const value = decode(keys.jobs.codec, kv);
+      found(value.campaign, value.id).value = value;
+    }
+    for (const kv of this.of(keys.gates)) {
+      const [campaign = "", job = ""] = kv.key.slice(keys.gates.from.length).split("/");
+      found(campaign, job).gate = kv.createRev;
+    }
+    for (const kv of this.of(keys.dones)) {
+      const at = parseShardKey(kv.key);
+      if (at) found(at.campaign, at.job).done.push([at.shard, decode(keys.dones.codec, kv)]);
+    }
+    for (const kv of this.of(keys.fails)) {
+      const at = parseShardKey(kv.key);
+      if (at?.fence === undefined) continue;
+      const value = decode(keys.fails.codec, kv);
+      found(at.campaign, at.job).fails.push({ index: at.shard, fence: at.fence, value });
+    }
+    return campaigns;
+  }
+}

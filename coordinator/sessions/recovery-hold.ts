@@ -1,0 +1,81 @@
+/**
+ * After a change of leaders the shards of earlier plans may still run on nodes that have not come back yet. Giving them
+ * out at once would run them twice, so their jobs are held until every known node is reconciled or lost, or time is up.
+ * Jobs that are planned later are not held.
+ */
+import type { Clock } from "../../shared/runtime/clock.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+import type { Board } from "../campaigns/board.js";
+import type { EventLog } from "../events.js";
+import type { Fleet } from "./fleet.js";
+
+export interface RecoveryHoldParts {
+  board: Board;
+  fleet: Fleet;
+  clock: Clock;
+  events: EventLog;
+  log: Logger;
+  /** The least time to wait for nodes that do not come. */
+  holdMs: number;
+  /** The longest pause between an agent's dials. */
+  reconnectCapMs: number;
+  hellosPerSecond: number;
+  wake(): void;
+}
+
+export class RecoveryHold {
+  /** Nodes that are waited for. */
+  private readonly missing: Set<string>;
+  private readonly cancelTimer: () => void;
+  private over = false;
+
+  constructor(
+    private readonly parts: RecoveryHoldParts,
+    known: readonly string[],
+  ) {
+    const { clock, holdMs, reconnectCapMs, hellosPerSecond } = parts;
+    this.missing = new Set(known);
+    const forMs = Math.max(holdMs, (known.length / hellosPerSecond) * 1000 + 2 * reconnectCapMs);
+    this.cancelTimer = clock.after(forMs, () =>
+      this.end(`${this.missing.size} known nodes did not come back in time`),
+    );
+    this.check();
+  }
+
+  /** Nodes that are waited for; 0 when nothing is held. */
+  get waitingFor(): number {
+    return this.over ? 0 : this.missing.size;
+  }
+
+  /** Looks whether everybody is back; called whenever a node's state changes. */
+  check(): void {
+    if (this.over) return;
+    for (const id of this.missing) {
+      const kind = this.parts.fleet.node(id)?.state.kind;
+      if (kind !== "CONNECTING" && kind !== "RECONCILING") this.missing.delete(id);
+    }
+    if (this.missing.size === 0) this.end("all known nodes are reconciled");
+  }
+
+  stop(): void {
+    this.over = true;
+    this.cancelTimer();
+  }
+
+  private end(why: string): void {
+    if (this.over) return;
+    this.stop();
+    let held = 0;
+    for (const entry of this.parts.board.list()) {
+      for (const job of entry.jobs) {
+        if (!job.held) continue;
+        job.held = false;
+        held += 1;
+      }
+    }
+    if (held === 0) return;
+    this.parts.events.add("recovery.ended", {}, `work of before goes on: ${why}`);
+    this.parts.log.info({ jobs: held, why }, "recovery ends");
+    this.parts.wake();
+  }
+}
