@@ -1,10 +1,9 @@
-/** The leases of the memory store: which keys hang on which, and when each ends. */
+/** The leases of a store: which keys hang on which, and when each ends. A lease that is gone may still have keys. */
 import type { Clock } from "../../shared/runtime/clock.js";
-import { StoreError } from "./store.js";
+import { type KV, StoreError } from "./store.js";
 
 interface Entry {
   readonly ttlMs: number;
-  readonly keys: Set<string>;
   /** Monotonic. */
   expiresAtMs: number;
 }
@@ -13,26 +12,25 @@ export class LeaseTable {
   readonly #clock: Clock;
   readonly #onEnd: (keys: Iterable<string>) => void;
   readonly #leases = new Map<bigint, Entry>();
-  #lastId = 0n;
+  readonly #keys = new Map<bigint, Set<string>>();
+  #nextId: bigint;
   #timer: { atMs: number; cancel: () => void } | undefined;
   #disposed = false;
 
   /** `onEnd` gets the keys of a lease that ended, after the lease is gone. */
-  constructor(clock: Clock, onEnd: (keys: Iterable<string>) => void) {
+  constructor(clock: Clock, onEnd: (keys: Iterable<string>) => void, firstId: bigint) {
     this.#clock = clock;
     this.#onEnd = onEnd;
+    this.#nextId = firstId;
   }
 
+  /** A lease of `ttlMs`, which may be Infinity. */
   grant(ttlMs: number): bigint {
     if (!(ttlMs > 0)) throw new StoreError({ kind: "BadRequest", what: `a lease of ${ttlMs} ms` });
-    this.#lastId += 1n;
-    this.#leases.set(this.#lastId, {
-      ttlMs,
-      keys: new Set(),
-      expiresAtMs: this.#clock.nowMs() + ttlMs,
-    });
+    const id = this.#nextId++;
+    this.#leases.set(id, { ttlMs, expiresAtMs: this.#clock.nowMs() + ttlMs });
     this.#arm();
-    return this.#lastId;
+    return id;
   }
 
   require(lease: bigint): Entry {
@@ -47,19 +45,34 @@ export class LeaseTable {
     this.#arm();
   }
 
+  /** Ends it and its keys; also of a lease that is gone already. */
   revoke(lease: bigint): void {
-    const entry = this.#leases.get(lease);
-    if (!entry) return;
-    this.#leases.delete(lease);
-    this.#arm();
-    this.#onEnd(entry.keys);
+    if (this.#leases.delete(lease)) this.#arm();
+    const keys = this.#keys.get(lease);
+    if (!keys) return;
+    this.#keys.delete(lease);
+    this.#onEnd(keys);
+  }
+
+  /** Ends the keys of leases that are not there. */
+  revokeOrphans(): void {
+    const orphans = [...this.#keys.keys()].filter((lease) => !this.#leases.has(lease));
+    const keys = orphans.flatMap((lease) => [...(this.#keys.get(lease) ?? [])]);
+    for (const lease of orphans) this.#keys.delete(lease);
+    this.#onEnd(keys);
+  }
+
+  /** The keys there are, instead of those known so far. */
+  attach(kvs: Iterable<KV>): void {
+    this.#keys.clear();
+    for (const { key, lease } of kvs) if (lease !== undefined) this.#add(lease, key);
   }
 
   /** A key's put or deletion moves it from the lease it had to the one it has now. */
   move(key: string, from: bigint | undefined, to: bigint | undefined): void {
     if (from === to) return;
-    if (from !== undefined) this.#leases.get(from)?.keys.delete(key);
-    if (to !== undefined) this.require(to).keys.add(key);
+    if (from !== undefined) this.#remove(from, key);
+    if (to !== undefined) this.#add(to, key);
   }
 
   /** Ends what is due now; also called before every read and write, so that no late timer lets a dead key be seen. */
@@ -74,6 +87,18 @@ export class LeaseTable {
     this.#disposed = true;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  #add(lease: bigint, key: string): void {
+    const keys = this.#keys.get(lease);
+    if (keys) keys.add(key);
+    else this.#keys.set(lease, new Set([key]));
+  }
+
+  #remove(lease: bigint, key: string): void {
+    const keys = this.#keys.get(lease);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#keys.delete(lease);
   }
 
   #arm(): void {

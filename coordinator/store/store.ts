@@ -37,6 +37,7 @@ export interface Cmp {
   operand: bigint;
 }
 
+/** The store keeps a put's array as it is; it must not change afterwards, nor must a value that was read. */
 export type Op =
   | { put: { key: string; value: Uint8Array; lease?: bigint } }
   | { del: Range }
@@ -91,17 +92,27 @@ export interface Lease {
   revoke(): Promise<void>;
 }
 
+export interface StoreUsage {
+  /** Of keys and values. */
+  usedBytes: number;
+  quotaBytes: number;
+  /** Why the store takes no new keys although the quota has room: its disk is full. Absent when it does. */
+  closedFor?: string;
+}
+
 export interface StoreAdmin {
   /** Forgets what revisions before `rev` looked like. */
   compact(rev: Rev): Promise<void>;
   snapshot(): AsyncIterable<Uint8Array>;
-  usage(): Promise<{ usedBytes: number; quotaBytes: number }>;
+  usage(): Promise<StoreUsage>;
 }
 
 /** Operations of one txn, counted as the larger of compares, success and failure. */
 export const MAX_TXN_OPS = 128;
 /** Bytes of keys and values in one txn. */
 export const MAX_TXN_BYTES = 1.5 * 1024 * 1024;
+/** UTF-16 units of a key: what the embedded store's pages can hold in any script. */
+export const MAX_KEY_CHARS = 512;
 
 export type StoreErrorDetail =
   /** What was asked for lies before the compaction. */
@@ -112,7 +123,8 @@ export type StoreErrorDetail =
   | { kind: "TooLarge"; bytes: number; limit: number }
   /** A key twice in one branch, an empty or malformed key, a range backwards. */
   | { kind: "BadRequest"; what: string }
-  | { kind: "NoSpace"; usedBytes: number; quotaBytes: number }
+  /** `disk`: what is full when it is not the quota. Certainly not done. */
+  | { kind: "NoSpace"; usedBytes: number; quotaBytes: number; disk?: string }
   | { kind: "LeaseNotFound"; lease: bigint }
   /** Not done, and certainly not done. */
   | { kind: "Unavailable"; what: string }
@@ -132,7 +144,9 @@ const text = (d: StoreErrorDetail): string => {
     case "BadRequest":
       return `the state store refused a request: ${d.what}`;
     case "NoSpace":
-      return `the state store is full: ${d.usedBytes} of ${d.quotaBytes} bytes are used`;
+      return d.disk === undefined
+        ? `the state store is full: ${d.usedBytes} of ${d.quotaBytes} bytes are used`
+        : `the state store takes nothing new: ${d.disk}`;
     case "LeaseNotFound":
       return `the state store has no lease ${d.lease}; it expired or was revoked`;
     case "Unavailable":

@@ -3,16 +3,18 @@
  * operations, too many bytes, a key twice in one branch, malformed keys, ranges backwards.
  */
 import { compareKeys } from "./persistent-map.js";
-import { MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Range, StoreError, type Txn } from "./store.js";
+import { MAX_KEY_CHARS, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Range, StoreError, type Txn } from "./store.js";
 
 /** Throws StoreError TooManyOps, TooLarge or BadRequest. */
 export function checkTxn(t: Txn): void {
   const failure = t.failure ?? [];
   const ops = Math.max(t.compare.length, t.success.length, failure.length);
   if (ops > MAX_TXN_OPS) throw new StoreError({ kind: "TooManyOps", ops, limit: MAX_TXN_OPS });
-  for (const c of t.compare) checkKey(c.key);
-  const bytes =
-    t.compare.reduce((sum, c) => sum + c.key.length, 0) + branchBytes(t.success) + branchBytes(failure);
+  let bytes = branchBytes(t.success) + branchBytes(failure);
+  for (const c of t.compare) {
+    checkKey(c.key);
+    bytes += c.key.length;
+  }
   if (bytes > MAX_TXN_BYTES) throw new StoreError({ kind: "TooLarge", bytes, limit: MAX_TXN_BYTES });
   checkBranch(t.success);
   checkBranch(failure);
@@ -21,6 +23,7 @@ export function checkTxn(t: Txn): void {
 /** Throws StoreError BadRequest for a key no store could keep. */
 export function checkKey(key: string): void {
   if (key === "") throw bad("an empty key");
+  if (key.length > MAX_KEY_CHARS) throw bad(`a key of ${key.length} characters, at most ${MAX_KEY_CHARS} are allowed`);
   // A lone surrogate has no UTF-8 form: it would come back as another key.
   if (/\p{Surrogate}/u.test(key)) throw bad(`the key ${JSON.stringify(key)} is not well-formed text`);
 }
@@ -47,32 +50,37 @@ export const inRange = (range: Range, key: string): boolean =>
 
 const bad = (what: string) => new StoreError({ kind: "BadRequest", what });
 
-const rangeOf = (op: Op): Range => ("put" in op ? { key: op.put.key } : "del" in op ? op.del : op.get);
+const rangeOf = (op: Op): Range => ("put" in op ? op.put : "del" in op ? op.del : op.get);
 
 function branchBytes(ops: readonly Op[]): number {
   let bytes = 0;
   for (const op of ops) {
-    if ("put" in op) bytes += op.put.key.length + op.put.value.length;
-    else {
-      const { from, to } = bounds(rangeOf(op));
-      bytes += from.length + to.length;
-    }
+    const range = rangeOf(op);
+    if ("key" in range) bytes += range.key.length;
+    else bytes += range.from.length + range.to.length;
+    if ("put" in op) bytes += op.put.value.length;
   }
   return bytes;
 }
 
+/** A key at most once: single keys are looked up, the few ranges compared with everything. */
 function checkBranch(ops: readonly Op[]): void {
-  const spans = ops.map((op) => {
+  const single = new Set<string>();
+  const ranges: { from: string; to: string }[] = [];
+  for (const op of ops) {
     const range = rangeOf(op);
     checkRange(range);
-    return bounds(range);
-  });
-  spans.sort((a, b) => compareKeys(a.from, b.from));
-  let end: string | undefined;
-  for (const span of spans) {
-    if (end !== undefined && compareKeys(span.from, end) < 0) {
-      throw bad(`the key ${JSON.stringify(span.from)} stands twice in one branch of a transaction`);
-    }
-    end = span.to;
+    if (!("key" in range)) {
+      if (ranges.some((other) => overlap(range, other))) throw twice(range.from);
+      ranges.push(range);
+    } else if (single.has(range.key)) throw twice(range.key);
+    else single.add(range.key);
   }
+  for (const range of ranges) for (const key of single) if (inRange(range, key)) throw twice(key);
 }
+
+type Span = { from: string; to: string };
+const overlap = (a: Span, b: Span): boolean =>
+  compareKeys(a.from, b.to) < 0 && compareKeys(b.from, a.to) < 0;
+
+const twice = (key: string) => bad(`the key ${JSON.stringify(key)} stands twice in one branch of a transaction`);
