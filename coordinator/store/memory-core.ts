@@ -116,7 +116,8 @@ export class MemoryCore {
     this.#leases.expire();
     const at = atRev ?? this.#shown;
     const { tree } = this.#history.at(at);
-    if (at > this.#shown) throw new StoreError({ kind: "BadRequest", what: `revision ${at} is not there yet` });
+    if (at > this.#shown)
+      throw new StoreError({ kind: "BadRequest", what: `revision ${at} is not there yet` });
     return {
       rev: at,
       range(r) {

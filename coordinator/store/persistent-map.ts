@@ -85,9 +85,7 @@ export function* between<V>(tree: Tree<V>, from: string, to?: string): Generator
 function sortable(key: string): string {
   if (!/[\ud800-\uffff]/.test(key)) return key;
   const units = Array.from({ length: key.length }, (_, i) => key.charCodeAt(i));
-  return String.fromCharCode(
-    ...units.map((u) => (u >= 0xe000 ? u - 0x800 : u >= 0xd800 ? u + 0x2000 : u)),
-  );
+  return String.fromCharCode(...units.map((u) => (u >= 0xe000 ? u - 0x800 : u >= 0xd800 ? u + 0x2000 : u)));
 }
 
 /** The first position whose key is not below `wanted`. */

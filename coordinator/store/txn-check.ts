@@ -3,7 +3,15 @@
  * operations, too many bytes, a key twice in one branch, malformed keys, ranges backwards.
  */
 import { compareKeys } from "./persistent-map.js";
-import { MAX_KEY_CHARS, MAX_TXN_BYTES, MAX_TXN_OPS, type Op, type Range, StoreError, type Txn } from "./store.js";
+import {
+  MAX_KEY_CHARS,
+  MAX_TXN_BYTES,
+  MAX_TXN_OPS,
+  type Op,
+  type Range,
+  StoreError,
+  type Txn,
+} from "./store.js";
 
 /** Throws StoreError TooManyOps, TooLarge or BadRequest. */
 export function checkTxn(t: Txn): void {
@@ -23,7 +31,8 @@ export function checkTxn(t: Txn): void {
 /** Throws StoreError BadRequest for a key no store could keep. */
 export function checkKey(key: string): void {
   if (key === "") throw bad("an empty key");
-  if (key.length > MAX_KEY_CHARS) throw bad(`a key of ${key.length} characters, at most ${MAX_KEY_CHARS} are allowed`);
+  if (key.length > MAX_KEY_CHARS)
+    throw bad(`a key of ${key.length} characters, at most ${MAX_KEY_CHARS} are allowed`);
   // A lone surrogate has no UTF-8 form: it would come back as another key.
   if (/\p{Surrogate}/u.test(key)) throw bad(`the key ${JSON.stringify(key)} is not well-formed text`);
 }
@@ -80,7 +89,7 @@ function checkBranch(ops: readonly Op[]): void {
 }
 
 type Span = { from: string; to: string };
-const overlap = (a: Span, b: Span): boolean =>
-  compareKeys(a.from, b.to) < 0 && compareKeys(b.from, a.to) < 0;
+const overlap = (a: Span, b: Span): boolean => compareKeys(a.from, b.to) < 0 && compareKeys(b.from, a.to) < 0;
 
-const twice = (key: string) => bad(`the key ${JSON.stringify(key)} stands twice in one branch of a transaction`);
+const twice = (key: string) =>
+  bad(`the key ${JSON.stringify(key)} stands twice in one branch of a transaction`);

@@ -38,8 +38,9 @@ storeConformance(
     };
   },
   {
-    20: "it lives and dies with its process",
-    22: "it has no users and no tokens",
-    23: "it has no folder",
+    notApplicable: {
+      20: "it lives and dies with its process",
+      23: "it has no folder",
+    },
   },
 );

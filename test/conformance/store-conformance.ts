@@ -66,11 +66,18 @@ async function take(watch: AsyncIterable<WatchMsg>, n: number): Promise<WatchMsg
 const flat = (msgs: WatchMsg[]) =>
   msgs.flatMap((m) => m.events.map((e) => `${m.rev} ${e.type} ${e.kv.key} ${text(e.kv)}`));
 
-/** `notApplicable`: item number → why. */
+/** How a store meets an item in its own way. */
+export interface OwnWays {
+  /** Item number → why it cannot apply. */
+  notApplicable?: { [item: number]: string };
+  /** Item number → the test that stands for it, where a process has to die or to be stopped. */
+  own?: { [item: number]: () => Promise<void> };
+}
+
 export function storeConformance(
   name: string,
   open: () => Promise<StoreWorld>,
-  notApplicable: { [item: number]: string },
+  { notApplicable = {}, own = {} }: OwnWays,
 ): void {
   describe(`state store conformance: ${name}`, () => {
     let w: StoreWorld;
@@ -82,7 +89,7 @@ export function storeConformance(
     afterEach(() => w.close());
     const item = (n: number, what: string, run: () => Promise<void>) => {
       const why = notApplicable[n];
-      if (why === undefined) test(`${n}. ${what}`, run);
+      if (why === undefined) test(`${n}. ${what}`, own[n] ?? run);
       else test.skip(`${n}. ${what} [not applicable: ${why}]`, run);
     };
     const elsewhere = (n: number, what: string) =>
@@ -381,7 +388,32 @@ export function storeConformance(
       await again.close();
     });
 
-    elsewhere(22, "a denied watch or expired token poisons nothing else");
+    item(22, "a denied watch or call poisons nothing else", async () => {
+      await write(a, putOp("/t/a"), putOp("/t/b"));
+      const { rev: old } = await write(a, putOp("/t/a"));
+      await a.compact((await write(a, putOp("/t/a"))).rev);
+      const fromRev = rev((await a.get("/t/a")).rev + 1n);
+      const good = take(a.watch([ALL], { fromRev, signal: never() }), 3);
+      for (let i = 0; i < 3; i++) {
+        const watch = (range: Range, from: Rev) =>
+          take(a.watch([range], { fromRev: from, signal: never() }), 1);
+        await expect(watch({ from: "/t0", to: "/t/" }, fromRev)).rejects.toMatchObject({
+          detail: { kind: "BadRequest" },
+        });
+        await expect(watch(ALL, old)).rejects.toMatchObject({ detail: { kind: "Compacted" } });
+        await expect(write(a, putOp("/t/c", "x", 999n))).rejects.toMatchObject({
+          detail: { kind: "LeaseNotFound" },
+        });
+        await expect(a.get("")).rejects.toMatchObject({ detail: { kind: "BadRequest" } });
+        await write(w.b, putOp("/t/b", `${i}`));
+      }
+      expect((await good).map((m) => m.events.map((e) => `${e.kv.key} ${text(e.kv)}`))).toEqual([
+        ["/t/b 0"],
+        ["/t/b 1"],
+        ["/t/b 2"],
+      ]);
+    });
+
     elsewhere(23, "a second process on the folder is refused; a dead owner's folder opens");
   });
 }

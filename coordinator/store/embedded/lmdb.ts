@@ -1,0 +1,259 @@
+/**
+ * LMDB under the embedded store, as the disk's thread uses it: everything is synchronous, and what goes wrong is an
+ * exception. One LMDB transaction carries the changes of every transaction that waited.
+ *
+ * 1. A commit returns when it is on the disk (no `overlappingSync`, no `noSync`), whole or not at all.
+ * 2. Every commit finds our nonce in the owner's note, or writes nothing.
+ * 3. After a commit that failed the file is opened again, because a handle that failed may be unusable and using it
+ *    would end the process; what it says then is what counts.
+ */
+import { open, type RootDatabase } from "lmdb";
+import { SaiError } from "../../../shared/runtime/errors.js";
+import { version } from "../../../shared/runtime/version.js";
+import { BatchWriter, entries, KEY_PREFIX } from "./batch.js";
+import { damaged, diskIsFull, dropReserve, makeReserve, prepareFolder, syncFolder } from "./folder.js";
+import { CommitFailed, type Head } from "./messages.js";
+import { isAlive, type Owner } from "./owner.js";
+
+const FORMAT = 1;
+const note = (name: string) => Buffer.from(`\x01${name}`);
+const FORMAT_KEY = note("format");
+const HEAD_KEY = note("head");
+const OWNER_KEY = note("owner");
+const OPENED_KEY = note("opened");
+const FIRST_KEY = Buffer.from([KEY_PREFIX]);
+const PAGE_BYTES = 64 * 1024;
+
+export class LmdbStore {
+  readonly #folder: string;
+  readonly #mapBytes: number;
+  readonly #ownerRecord: Buffer;
+  #db: RootDatabase<Buffer, Buffer>;
+  /** How often the folder was opened, this time included. */
+  opened = 0;
+
+  private constructor(folder: string, mapBytes: number, owner: Owner) {
+    this.#folder = folder;
+    this.#mapBytes = mapBytes;
+    this.#ownerRecord = Buffer.from(JSON.stringify(owner));
+    this.#db = this.#open();
+  }
+
+  /** Opens a folder and makes it ours. Throws SaiError `config`: another owner lives, or the folder is none of ours. */
+  static async open(folder: string, o: { mapBytes: number; owner: Owner }): Promise<LmdbStore> {
+    if (prepareFolder(folder)) await refuseLiving(folder);
+    const store = new LmdbStore(folder, o.mapBytes, o.owner);
+    try {
+      store.#claim();
+    } catch (error) {
+      await store.#db.close();
+      throw error;
+    }
+    syncFolder(folder);
+    return store;
+  }
+
+  /** What is there, page by page in the order of keys, then its head. Throws SaiError `config` when it is damaged. */
+  load(page: (memory: ArrayBuffer, length: number) => void): Head {
+    return this.#reading(() => {
+      const head = toHead(this.#db.get(HEAD_KEY));
+      let writer = new BatchWriter();
+      let keys = 0;
+      for (const { key, value } of this.#db.getRange({ start: FIRST_KEY })) {
+        writer.raw(key, value);
+        keys++;
+        if (writer.length < PAGE_BYTES) continue;
+        page(writer.take(), writer.length);
+        writer = new BatchWriter();
+      }
+      page(writer.take(), writer.length);
+      if (keys !== head.keys) throw new RangeError(`it has ${keys} keys, and should have ${head.keys}`);
+      return head;
+    });
+  }
+
+  /** Writes a batch and, with it, the head it leads to. Throws CommitFailed. */
+  async commit(batch: ArrayBuffer, length: number, head: Head | undefined): Promise<void> {
+    try {
+      this.#db.transactionSync(() => {
+        this.#checkOwner(); // invariant 2
+        for (const { key, record } of entries(batch, length)) {
+          if (record) this.#db.put(key, record);
+          else this.#db.remove(key);
+        }
+        if (head) this.#db.put(HEAD_KEY, fromHead(head));
+      });
+    } catch (error) {
+      await this.#failed(error); // invariant 3
+    }
+  }
+
+  /** Makes the reserve; false when there is no room for it. */
+  makeReserve(): boolean {
+    try {
+      makeReserve(this.#folder);
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  dropReserve(): void {
+    dropReserve(this.#folder);
+  }
+
+  /** Gives the folder up, for anybody to open. */
+  async close(): Promise<void> {
+    try {
+      this.#db.transactionSync(() => {
+        if (this.#db.get(OWNER_KEY)?.equals(this.#ownerRecord)) this.#db.remove(OWNER_KEY);
+      });
+    } finally {
+      await this.#db.close();
+    }
+  }
+
+  #open(): RootDatabase<Buffer, Buffer> {
+    return openLmdb(this.#folder, { mapSize: this.#mapBytes });
+  }
+
+  #claim(): void {
+    this.#reading(() =>
+      this.#db.transactionSync(() => {
+        checkFormat(this.#folder, this.#db);
+        refuse(this.#folder, ownerOf(this.#db));
+        this.opened = Number(this.#db.get(OPENED_KEY)?.toString() ?? 0) + 1;
+        this.#db.put(OPENED_KEY, Buffer.from(String(this.opened)));
+        this.#db.put(OWNER_KEY, this.#ownerRecord);
+        if (this.#db.get(FORMAT_KEY)) return;
+        this.#db.put(FORMAT_KEY, Buffer.from(JSON.stringify({ format: FORMAT, program: "sai", version })));
+        this.#db.put(HEAD_KEY, fromHead({ rev: 1n, keys: 0, bytes: 0 }));
+      }),
+    );
+  }
+
+  #checkOwner(): void {
+    if (this.#db.get(OWNER_KEY)?.equals(this.#ownerRecord)) return;
+    const owner = ownerOf(this.#db);
+    const who = owner ? `process ${owner.pid} on ${owner.host} has taken it` : "it was given up";
+    throw new CommitFailed(
+      "taken",
+      undefined,
+      `the state store's folder ${this.#folder} is not ours: ${who}`,
+    );
+  }
+
+  async #failed(error: unknown): Promise<never> {
+    if (error instanceof CommitFailed) throw error;
+    const { code, message } = error as { code?: number; message?: string };
+    const full = code === NO_SPACE || code === OVER_QUOTA || code === MAP_FULL || diskIsFull(this.#folder);
+    await this.#db.close();
+    this.#db = this.#open();
+    throw new CommitFailed(full ? "full" : "broken", toHead(this.#db.get(HEAD_KEY)), String(message));
+  }
+
+  /** Whatever cannot be read is damage, and is said as such. */
+  #reading<T>(run: () => T): T {
+    try {
+      return run();
+    } catch (error) {
+      if (error instanceof SaiError) throw error;
+      const { code, message } = error as { code?: number; message?: string };
+      if (code === NO_SPACE || code === OVER_QUOTA || diskIsFull(this.#folder)) {
+        throw new SaiError("resource_exhausted", `no space is left for the state store in ${this.#folder}`, {
+          hint: "free some megabytes on that disk and start again; nothing is lost",
+          cause: error,
+        });
+      }
+      throw damaged(this.#folder, String(message), error);
+    }
+  }
+}
+
+const NO_SPACE = 28;
+const OVER_QUOTA = 122;
+const MAP_FULL = -30792;
+
+function openLmdb(folder: string, o: { mapSize?: number; readOnly?: boolean }): RootDatabase<Buffer, Buffer> {
+  try {
+    return open<Buffer, Buffer>({
+      path: folder,
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      cache: false,
+      overlappingSync: false, // invariant 1
+      maxDbs: 1,
+      ...o,
+    });
+  } catch (cause) {
+    throw damaged(folder, String((cause as Error).message), cause);
+  }
+}
+
+/**
+ * Looks who owns the folder without taking any lock: a process that was stopped in the middle of a commit holds LMDB's
+ * lock for writers, and whoever waited for it would wait as long.
+ */
+async function refuseLiving(folder: string): Promise<void> {
+  let owner: Owner | undefined;
+  try {
+    const db = open<Buffer, Buffer>({
+      path: folder,
+      noSubdir: false,
+      encoding: "binary",
+      keyEncoding: "binary",
+      readOnly: true,
+    });
+    owner = ownerOf(db);
+    await db.close();
+  } catch {
+    return; // a new or a damaged store: opening it says which
+  }
+  refuse(folder, owner);
+}
+
+function refuse(folder: string, owner: Owner | undefined): void {
+  if (!owner || !isAlive(owner)) return;
+  throw new SaiError(
+    "config",
+    `the state store in ${folder} is in use by process ${owner.pid} on ${owner.host}`,
+    {
+      hint: "one coordinator owns a folder: stop that one, or give this one another data_dir or store.path",
+    },
+  );
+}
+
+function checkFormat(folder: string, db: RootDatabase<Buffer, Buffer>): void {
+  const text = db.get(FORMAT_KEY)?.toString();
+  if (text === undefined) {
+    if (db.getKeysCount({ limit: 1 }) === 0) return;
+    throw new SaiError("config", `${folder} holds another program's LMDB database`, {
+      hint: "name an empty or a new folder in store.path",
+    });
+  }
+  const { format, version: by } = JSON.parse(text) as { format: number; version: string };
+  if (format === FORMAT) return;
+  throw new SaiError(
+    "config",
+    `the state store in ${folder} has format ${format}; this program writes ${FORMAT}`,
+    {
+      hint: `version ${by} of this program wrote it: use that one or a newer one`,
+    },
+  );
+}
+
+function ownerOf(db: RootDatabase<Buffer, Buffer>): Owner | undefined {
+  const text = db.get(OWNER_KEY)?.toString();
+  return text === undefined ? undefined : (JSON.parse(text) as Owner);
+}
+
+function fromHead({ rev, keys, bytes }: Head): Buffer {
+  return Buffer.from(JSON.stringify({ rev: String(rev), keys, bytes }));
+}
+
+function toHead(record: Buffer | undefined): Head {
+  if (!record) throw new RangeError("its head is missing");
+  const { rev, keys, bytes } = JSON.parse(record.toString()) as { rev: string; keys: number; bytes: number };
+  return { rev: BigInt(rev), keys, bytes };
+}
