@@ -23,7 +23,7 @@ import { addAgentService } from "./sessions/agent-service.js";
 import { BRAKE_LIMITS } from "./sessions/brake-state.js";
 import type { GrpcPeer } from "./sessions/peer.js";
 import { keys } from "./store/keys.js";
-import { openMemoryStore } from "./store/memory-store.js";
+import { openStateStore } from "./store/open.js";
 import type { StateStore } from "./store/store.js";
 
 export interface RunningCoordinator {
@@ -51,7 +51,7 @@ const GRACE_MS = 1000;
 export async function startCoordinator(config: Config, parts: CoordinatorParts): Promise<RunningCoordinator> {
   const { clock, random, logger: log } = parts;
   const artifacts = await openFolderStore(config.artifacts.dir, random);
-  const state = openMemoryStore({ clock });
+  const state = await openStateStore(config, { clock, random, log });
   const ending = new AbortController();
   let term: Term;
   try {

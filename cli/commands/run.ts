@@ -114,6 +114,7 @@ async function runLocally(context: Context, source: SuiteSource, flags: RunFlags
   const userConfig = requireConfig(context, false).config;
   const { config } = requireConfig(context, true, {
     data_dir: folder,
+    "store.kind": "memory",
     "coordinator.host": "127.0.0.1",
     "coordinator.grpc_port": 0,
     "coordinator.agent_port": 0,

@@ -73,6 +73,7 @@ export async function runDemo(context: Context, seed: number): Promise<void> {
 function demoConfig(context: Context, dataDir: string): Config {
   return requireConfig(context, true, {
     data_dir: dataDir,
+    "store.kind": "memory",
     "coordinator.host": "127.0.0.1",
     "coordinator.grpc_port": 0,
     "coordinator.agent_port": 0,

@@ -100,7 +100,7 @@ describe.each(clients)("%s calls", (_, call) => {
   });
   test("AdminService", async () => {
     const status = await call("sai.v1.AdminService/GetStatus", {});
-    expect(JSON.parse(status)).toMatchObject({ nodesReady: 1, store: "memory" });
+    expect(JSON.parse(status)).toMatchObject({ nodesReady: 1, store: "embedded" });
   });
   test("NodeService", async () => {
     expect(await call("sai.v1.NodeService/ListNodes", {})).toContain('"reflected-agent"');

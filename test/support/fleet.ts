@@ -55,6 +55,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
   const configOf = (change?: (config: Config) => void): Config => {
     const config = defaultConfig();
     config.dataDir = folder;
+    config.store.kind = "memory";
+    config.store.path = join(folder, "state");
     config.artifacts.dir = join(folder, "artifacts");
     config.storage.datasetsDir = join(folder, "datasets");
     Object.assign(config.coordinator, {

@@ -67,11 +67,14 @@ describe("precedence", () => {
   });
 
   test("folders follow data_dir", () => {
-    const { agent, artifacts, storage } = config({ overrides: { data_dir: "/d", "agent.data_dir": "/e" } });
-    expect([agent.dataDir, artifacts.dir, storage.datasetsDir]).toEqual([
+    const { agent, artifacts, storage, store } = config({
+      overrides: { data_dir: "/d", "agent.data_dir": "/e" },
+    });
+    expect([agent.dataDir, artifacts.dir, storage.datasetsDir, store.path]).toEqual([
       "/e",
       "/d/artifacts",
       "/d/datasets",
+      "/d/state",
     ]);
     expect(defaultConfig()).toMatchObject({
       dataDir: ".sai",
@@ -117,7 +120,7 @@ describe("every key", () => {
     const unset = loadConfig({ env: { SAI_DB_HOST: "h" } });
     if (!unset.ok) throw new Error("defaults do not load");
     const before = describeConfig(unset.config, unset.sources).find((one) => one.key === leaf.key);
-    const fixed = ["logging.format", "store.kind", "artifacts.kind", "performance.enable_metrics_collection"];
+    const fixed = ["logging.format", "artifacts.kind", "performance.enable_metrics_collection"];
     if (!fixed.includes(leaf.key)) expect(row?.value).not.toBe(before?.value);
   });
 });

@@ -94,7 +94,11 @@ export function resolveConfig(file: FileConfig): Config {
       journalSyncSamples: a.journal_sync_samples,
       drainTimeoutMs: a.drain_timeout_ms,
     },
-    store: { kind: file.store.kind },
+    store: {
+      kind: file.store.kind,
+      path: file.store.path ?? under("state"),
+      quotaBytes: bytes(file.store.quota),
+    },
     artifacts: { kind: file.artifacts.kind, dir: file.artifacts.dir ?? under("artifacts") },
     client: { address: file.client.address ?? `127.0.0.1:${c.grpc_port ?? PORTS.grpc}` },
     database:

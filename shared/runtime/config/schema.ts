@@ -194,7 +194,12 @@ export const fileSchema = z.strictObject({
     drain_timeout_ms: millis(25_000),
   }),
   store: section({
-    kind: z.literal("memory", { error: 'can only be "memory" in this version' }).default("memory"),
+    // What is agreed (campaigns, done records): in a folder, or in memory and gone with the coordinator.
+    kind: z.enum(["embedded", "memory"], { error: "is not one of embedded, memory" }).default("embedded"),
+    // The embedded store's folder, with nothing else in it; default: state below data_dir.
+    path: folder(),
+    // How much it takes; above 70 % no new campaigns are taken.
+    quota: size().default("2GiB"),
   }),
   artifacts: section({
     kind: z.literal("folder", { error: 'can only be "folder" in this version' }).default("folder"),

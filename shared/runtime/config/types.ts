@@ -20,7 +20,7 @@ export interface Config {
   performance: PerformanceConfig;
   coordinator: CoordinatorConfig;
   agent: AgentConfig;
-  store: { kind: "memory" };
+  store: StoreConfig;
   artifacts: { kind: "folder"; dir: string };
   client: { /** host:port of the sai.v1 API the command line talks to. */ address: string };
   database: DatabaseConfig | undefined;
@@ -141,6 +141,15 @@ export interface CoordinatorConfig {
   recoveryHoldMs: number;
   /** On SIGTERM everything has ended within it. */
   shutdownTimeoutMs: number;
+}
+
+export interface StoreConfig {
+  /** embedded: in a folder, for one coordinator; memory: gone with its process. */
+  kind: "embedded" | "memory";
+  /** The embedded store's folder; nothing else may be in it. */
+  path: string;
+  /** Of keys and values. Above 70 % no new campaigns are taken. */
+  quotaBytes: number;
 }
 
 export interface AgentConfig {
