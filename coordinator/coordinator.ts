@@ -149,7 +149,11 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
   addAgentService(
     agents,
     core,
-    { maxMessages: options.outboxMaxMessages, drainMs: options.slowPeerTimeoutMs },
+    {
+      maxMessages: options.outboxMaxMessages,
+      maxBytes: options.outboxMaxBytes,
+      drainMs: options.slowPeerTimeoutMs,
+    },
     clock,
     open,
   );

@@ -1,9 +1,12 @@
 /**
- * The coordinator's side of one stream: an outbox that honours the agent's pace. What does not fit waits, up to 1,000
- * messages; a peer that does not drain for 30 s, or overflows, is closed, and its agent dials again.
+ * The coordinator's side of one stream: an outbox that honours the agent's pace.
+ *
+ * 1. Once the stream asks for a pause nothing is written until it drains.
+ * 2. What waits meanwhile is at most 1,000 messages and 4 MiB, and of answers to heartbeats only the newest. A peer that
+ *    overflows or does not drain for 30 s is closed; its agent dials again and hears what counts then.
  */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
-import type { AgentMessage, CoordinatorMessage } from "../../shared/gen/sai/agent/v1/session.js";
+import { type AgentMessage, CoordinatorMessage } from "../../shared/gen/sai/agent/v1/session.js";
 import { toServiceError } from "../../shared/rpc/status.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -12,6 +15,7 @@ export type CoordinatorBody = NonNullable<CoordinatorMessage["body"]>;
 
 export interface PeerLimits {
   maxMessages: number;
+  maxBytes: number;
   drainMs: number;
 }
 
@@ -22,7 +26,8 @@ export interface Peer {
 }
 
 export class GrpcPeer implements Peer {
-  private readonly outbox: CoordinatorMessage[] = [];
+  private readonly outbox: { message: CoordinatorMessage; bytes: number }[] = [];
+  private waitingBytes = 0;
   private cancelTimer: (() => void) | undefined;
   private open = true;
 
@@ -36,6 +41,11 @@ export class GrpcPeer implements Peer {
     stream.on("error", () => this.ended());
   }
 
+  /** What waits for the agent to read. */
+  get backlog(): { messages: number; bytes: number } {
+    return { messages: this.outbox.length, bytes: this.waitingBytes };
+  }
+
   send(body: CoordinatorBody): void {
     if (!this.open) return;
     const message = { clusterId: this.from.clusterId, epoch: this.from.epoch, body };
@@ -43,8 +53,23 @@ export class GrpcPeer implements Peer {
       if (!this.stream.write(message)) this.wait();
       return;
     }
-    this.outbox.push(message);
-    if (this.outbox.length > this.limits.maxMessages) this.close(tooSlow("its outbox overflowed"));
+    this.keep(message);
+    const { maxMessages, maxBytes } = this.limits;
+    if (this.outbox.length > maxMessages || this.waitingBytes > maxBytes) {
+      const waits = `${this.outbox.length} messages of ${this.waitingBytes} bytes wait`;
+      this.close(tooSlow(`its outbox overflowed: ${waits}`));
+    }
+  }
+
+  private keep(message: CoordinatorMessage): void {
+    const bytes = CoordinatorMessage.encode(message).finish().byteLength;
+    const last = this.outbox.at(-1);
+    if (message.body?.$case === "heartbeatAck" && last?.message.body?.$case === "heartbeatAck") {
+      this.waitingBytes -= last.bytes;
+      this.outbox.pop();
+    }
+    this.outbox.push({ message, bytes });
+    this.waitingBytes += bytes;
   }
 
   close(error?: SaiError): void {
@@ -65,7 +90,8 @@ export class GrpcPeer implements Peer {
       while (this.open && this.cancelTimer === undefined) {
         const next = this.outbox.shift();
         if (next === undefined) return;
-        if (!this.stream.write(next)) this.wait();
+        this.waitingBytes -= next.bytes;
+        if (!this.stream.write(next.message)) this.wait();
       }
     });
   }
@@ -74,6 +100,7 @@ export class GrpcPeer implements Peer {
     this.open = false;
     this.cancelTimer?.();
     this.outbox.length = 0;
+    this.waitingBytes = 0;
   }
 }
 

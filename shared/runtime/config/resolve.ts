@@ -71,6 +71,7 @@ export function resolveConfig(file: FileConfig): Config {
       acceptDeadlineMs: c.accept_deadline_ms,
       commitIntervalMs: c.commit_interval_ms,
       outboxMaxMessages: c.outbox_max_messages,
+      outboxMaxBytes: c.outbox_max_bytes,
       slowPeerTimeoutMs: c.slow_peer_timeout_ms,
       idempotencyTtlMs: c.idempotency_ttl_ms,
       brakeHoldMs: c.brake_hold_ms,

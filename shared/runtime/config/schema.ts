@@ -175,6 +175,7 @@ export const fileSchema = z.strictObject({
     accept_deadline_ms: millis(5_000),
     commit_interval_ms: millis(5),
     outbox_max_messages: count(1000),
+    outbox_max_bytes: count(4_194_304, 1_073_741_824),
     slow_peer_timeout_ms: millis(30_000),
     idempotency_ttl_ms: millis(604_800_000),
     brake_hold_ms: millis(60_000),

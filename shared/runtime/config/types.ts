@@ -132,6 +132,8 @@ export interface CoordinatorConfig {
   /** Done records are committed together this often. */
   commitIntervalMs: number;
   outboxMaxMessages: number;
+  /** Bytes that may wait for one agent to read them. */
+  outboxMaxBytes: number;
   /** A peer that does not drain its outbox for this long is closed. */
   slowPeerTimeoutMs: number;
   idempotencyTtlMs: number;
