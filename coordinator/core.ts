@@ -174,8 +174,8 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       stopTicking();
       admin.stop();
       scheduling.stop();
-      records.stop();
       hold.stop();
+      await records.stop();
       await campaigns.commits.drained();
     },
   };

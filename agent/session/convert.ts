@@ -56,4 +56,5 @@ export const heldMessage = (held: { assignment: Assignment; state: HeldState }):
   shard: held.assignment.shard as WireShardRef,
   // What failed and could not be told yet is still ours to answer for; `failed` follows after Welcome.
   state: held.state === "failed" ? "running" : held.state,
+  lane: held.assignment.lane,
 });

@@ -19,6 +19,7 @@ import type { NodeEntry } from "./fleet.js";
 
 const DELAY_MS = 100;
 const RETRY_MS = 1000;
+const STOP_MS = 1000;
 const OPS_AT_ONCE = 100;
 
 interface Change {
@@ -65,9 +66,12 @@ export class FleetRecords {
     return this.waitFor(keys.agent(id).key);
   }
 
-  stop(): void {
+  /** Writes what waits, if the store takes it at once, and nothing more. */
+  async stop(): Promise<void> {
+    this.flush();
     this.stopped = true;
     this.cancelTimer?.();
+    await Promise.race([this.writing, this.clock.sleep(STOP_MS, this.store.lost).catch(() => {})]);
   }
 
   private waitFor(key: string): Promise<void> {

@@ -72,7 +72,12 @@ export async function verdictsFor(
     const fence = fenceOf(held.fence);
     return {
       fence,
-      verdict: verdictOn(parts, node, { fence, shard: shardOf(held.shard), state: held.state }),
+      verdict: verdictOn(parts, node, {
+        fence,
+        shard: shardOf(held.shard),
+        state: held.state,
+        lane: held.lane,
+      }),
     };
   });
   const held = new Set(verdicts.map(({ fence }) => fenceText(fence)));
@@ -85,7 +90,12 @@ export async function verdictsFor(
 function verdictOn(
   { board, campaigns, fleet }: Reconciling,
   node: NodeEntry,
-  { fence, shard, state }: { fence: Fence; shard: ReturnType<typeof shardOf>; state: string },
+  {
+    fence,
+    shard,
+    state,
+    lane,
+  }: { fence: Fence; shard: ReturnType<typeof shardOf>; state: string; lane: string },
 ): "KEEP" | "STOP" | "COMMITTED" {
   const now = board.shard(shard);
   const job = board.job(shard.campaign, shard.job);
@@ -94,7 +104,7 @@ function verdictOn(
   if (now?.kind === "PENDING" && going && (state !== "accepted" || job.state.kind === "RUNNING")) {
     const running = state !== "accepted";
     shardEvent(campaigns, shard, { kind: "adopt", fence, agent: node.id, running });
-    fleet.adopted(node, { fence, shard, lane: "" });
+    fleet.adopted(node, { fence, shard, lane });
     return "KEEP";
   }
   // A finished result is resent and gets its own answer.

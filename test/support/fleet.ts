@@ -34,7 +34,7 @@ export interface TestFleet {
   agent(id: string, change?: (config: Config) => void, waits?: boolean): Promise<RunningAgent>;
   /** Stops an agent that `agent` started. */
   stopAgent(id: string): Promise<void>;
-  /** Ends this coordinator and starts another, with an empty store, at the same addresses. */
+  /** Ends this coordinator and starts another at the same addresses; with the memory store it has forgotten all. */
   replaceCoordinator(): Promise<void>;
   stop(): Promise<void>;
 }

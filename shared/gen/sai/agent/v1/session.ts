@@ -141,6 +141,8 @@ export interface HeldAttempt {
     | undefined;
   /** accepted, running or uploaded. */
   state: string;
+  /** The lane it was assigned to. */
+  lane: string;
 }
 
 /** A sample in flight at a crash. */
@@ -1383,7 +1385,7 @@ export const HeldMore: MessageFns<HeldMore> = {
 };
 
 function createBaseHeldAttempt(): HeldAttempt {
-  return { fence: undefined, shard: undefined, state: "" };
+  return { fence: undefined, shard: undefined, state: "", lane: "" };
 }
 
 export const HeldAttempt: MessageFns<HeldAttempt> = {
@@ -1396,6 +1398,9 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
     }
     if (message.state !== "") {
       writer.uint32(26).string(message.state);
+    }
+    if (message.lane !== "") {
+      writer.uint32(34).string(message.lane);
     }
     return writer;
   },
@@ -1437,6 +1442,14 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
             message.state = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.lane = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1454,6 +1467,7 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
       fence: isSet(object.fence) ? Fence.fromJSON(object.fence) : undefined,
       shard: isSet(object.shard) ? ShardRef.fromJSON(object.shard) : undefined,
       state: isSet(object.state) ? globalThis.String(object.state) : "",
+      lane: isSet(object.lane) ? globalThis.String(object.lane) : "",
     };
   },
 
@@ -1468,6 +1482,9 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
     if (message.state !== "") {
       obj.state = message.state;
     }
+    if (message.lane !== "") {
+      obj.lane = message.lane;
+    }
     return obj;
   },
 
@@ -1481,6 +1498,7 @@ export const HeldAttempt: MessageFns<HeldAttempt> = {
       ? ShardRef.fromPartial(object.shard)
       : undefined;
     message.state = object.state ?? "";
+    message.lane = object.lane ?? "";
     return message;
   },
 };

@@ -1,0 +1,60 @@
+/** What a coordinator that begins again does with what was there: nothing stops, nothing runs twice, nothing is lost. */
+import { afterEach, expect, test } from "vitest";
+import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
+import { ask } from "../support/api.js";
+import { isReady, startFleet, type TestFleet } from "../support/fleet.js";
+import { suiteOf } from "../support/suites.js";
+import { until } from "../support/until.js";
+
+let fleet: TestFleet;
+afterEach(() => fleet?.stop());
+
+const durable = (agents: string[]) =>
+  startFleet({
+    agents,
+    config: (config) => {
+      config.store.kind = "embedded";
+    },
+  });
+
+const status = () => ask(fleet.api.admin.getStatus.bind(fleet.api.admin), {});
+
+const fencesOf = async (id: string) =>
+  new Set((await fleet.api.records(id)).map(({ shard, attempt }) => `${shard} ${attempt}`));
+
+test("running shards go on over a restart, and count under the fence of before", async () => {
+  fleet = await durable(["n1", "n2"]);
+  const suite = suiteOf({ items: 24, shardSize: 6, options: { latency_ms: 150 } });
+  const { id } = await fleet.api.create({ suite });
+  await until("every slot is busy", async () => {
+    const { shards } = await fleet.api.job(id, "j0000");
+    return shards.filter(({ state }) => state === "running").length === 4;
+  });
+  const { epoch, clusterId } = await status();
+  await fleet.replaceCoordinator();
+  const campaign = await fleet.api.ended(id);
+  expect(campaign.state).toBe(CampaignState.SUCCEEDED);
+  const records = await fleet.api.records(id);
+  expect(records.map(({ ordinal }) => ordinal)).toEqual([...Array(24).keys()]);
+  // All four ran before the restart: no attempt is of the new epoch, and none was stopped.
+  expect([...(await fencesOf(id))].filter((fence) => !fence.includes(` ${epoch}.`))).toEqual([]);
+  expect(fleet.logs.filter(({ msg }) => msg.includes("attempt stopped"))).toEqual([]);
+  const after = await status();
+  expect(after.clusterId).toBe(clusterId);
+  expect(BigInt(after.epoch)).toBeGreaterThan(BigInt(epoch));
+});
+
+test("work of before waits for the known nodes, new work does not", async () => {
+  fleet = await durable(["n1", "n2"]);
+  const suite = suiteOf({ items: 16, shardSize: 2, options: { latency_ms: 200 } });
+  const { id } = await fleet.api.create({ suite });
+  await until("it runs", async () => ((await fleet.api.get(id)).progress?.samplesRunning ?? 0) > 0);
+  await fleet.stopAgent("n2");
+  await fleet.agent("n2", undefined, false);
+  await fleet.replaceCoordinator();
+  await Promise.all([isReady(fleet, "n1"), isReady(fleet, "n2")]);
+  const { id: later } = await fleet.api.create({ suite: suiteOf({ items: 2, name: "later" }) });
+  expect((await fleet.api.ended(later)).state).toBe(CampaignState.SUCCEEDED);
+  expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
+  expect(fleet.logs.some(({ msg }) => msg === "recovery ends")).toBe(true);
+});
