@@ -24,7 +24,7 @@ import { BRAKE_LIMITS } from "./sessions/brake-state.js";
 import type { GrpcPeer } from "./sessions/peer.js";
 import { keys } from "./store/keys.js";
 import { openStateStore } from "./store/open.js";
-import type { StateStore } from "./store/store.js";
+import type { StateStore, StoreAdmin } from "./store/store.js";
 
 export interface RunningCoordinator {
   /** host:port of sai.v1. */
@@ -91,7 +91,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
 
 interface TermParts extends CoordinatorParts {
   artifacts: ArtifactStore;
-  state: StateStore;
+  state: StateStore & Pick<StoreAdmin, "usage">;
   signal: AbortSignal;
 }
 
@@ -136,14 +136,22 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
   );
   undo.push(() => core.stop());
 
+  const stopping = new AbortController();
   const calls: CallObserver = {
     failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
     ended: (method, status, seconds) => metrics.observeRpc({ method, status }, seconds),
+    drainMs: options.slowPeerTimeoutMs,
+    stopping: stopping.signal,
   };
-  const { campaigns, fleet, board } = core;
+  const { fleet, board } = core;
   const api = newServer();
-  const about = { version, clusterId, epoch: core.epoch, store: config.store.kind, startMs: clock.wallMs() };
-  addApi(api, { campaigns, fleet, artifacts, about, serving: () => !core.lost.aborted, calls });
+  let apiAddress = "";
+  addApi(api, {
+    ...{ term: core, artifacts, calls, about: { version, store: config.store.kind } },
+    address: () => apiAddress,
+    storeUsage: () => state.usage(),
+    serving: () => !core.lost.aborted,
+  });
   const agents = newServer();
   const open = new Set<GrpcPeer>();
   addAgentService(
@@ -159,6 +167,7 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
   );
   const apiServer = await begun(listen(api, options.host, options.grpcPort, "coordinator.grpc_port"));
   undo.push(() => apiServer.stop(0));
+  apiAddress = apiServer.address;
   const agentServer = await begun(listen(agents, options.host, options.agentPort, "coordinator.agent_port"));
   undo.push(() => agentServer.stop(0));
   const ops = await begun(
@@ -199,6 +208,7 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
           value: { address: "", retryAfterMs: GRACE_MS, reason: "the coordinator stops" },
         });
       }
+      stopping.abort();
       await Promise.all([agentServer.stop(GRACE_MS), apiServer.stop(GRACE_MS), ops.close()]);
       await core.stop();
       await results?.close();

@@ -21,6 +21,7 @@ import { EventLog } from "./events.js";
 import { showGauges } from "./gauges.js";
 import type { Meter } from "./metrics.js";
 import type { ResultsIndex } from "./results/results-index.js";
+import type { JobWaiting } from "./scheduler/snapshot.js";
 import { Scheduling } from "./scheduling.js";
 import { admit, openAdmission } from "./sessions/admission-state.js";
 import { agentsPort } from "./sessions/agents-port.js";
@@ -75,6 +76,8 @@ export interface Core {
   readonly hold: RecoveryHold;
   /** Aborts when this coordinator no longer leads. */
   readonly lost: AbortSignal;
+  /** Why shards of a campaign wait, as the scheduler would say now. */
+  waiting(campaign: string): JobWaiting[];
   /** A new agent stream; its first message must be Hello. */
   open(peer: Peer): AgentSession;
   /** Ends scheduling and waits for what is being committed. */
@@ -170,6 +173,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   return {
     ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, admin, brake, hold, lost: store.lost },
     open: (peer) => new AgentSession(sessions, peer),
+    waiting: (campaign) => scheduling.waiting(campaign),
     async stop() {
       stopTicking();
       admin.stop();

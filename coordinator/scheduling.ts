@@ -16,6 +16,7 @@ import {
   type Capability,
   DEFAULT_TENANT,
   type JobSnapshot,
+  type JobWaiting,
   modelKey,
   type Schedule,
 } from "./scheduler/snapshot.js";
@@ -88,6 +89,19 @@ export class Scheduling {
     }
   }
 
+  /** Why shards of a campaign wait: what a cycle at this moment would say. Changes nothing. */
+  waiting(campaign: string): JobWaiting[] {
+    const { board, clock, fleet, maxWaitMs } = this.parts;
+    const entry = board.campaign(campaign);
+    if (entry === undefined) return [];
+    const others = [...runningJobs(board)].filter((running) => running.entry !== entry);
+    const own = entry.jobs.filter((job) => job.pending.size > 0).map((job) => ({ entry, job }));
+    const agents = fleet.list().map((node) => this.agentSnapshot(node));
+    const jobs = [...others, ...own].map(jobSnapshot);
+    const plan = schedule({ agents, jobs, options: { maxWaitMs } }, clock.nowMs());
+    return plan.waiting.filter((w) => w.campaign === campaign);
+  }
+
   private cycle(): void {
     const { clock, metrics, board } = this.parts;
     const startMs = clock.nowMs();
@@ -152,7 +166,7 @@ export class Scheduling {
     const acceptByMs = clock.nowMs() + acceptDeadlineMs;
     if (!board.shardEvent(key, { kind: "assign", fence, agent: node.id, acceptByMs }, clock.nowMs()))
       return undefined;
-    fleet.given(node, { fence, shard: key, lane: a.lane });
+    fleet.given(node, { fence, shard: key, lane: a.lane, why: a.why });
     job.waitingSinceMs = clock.nowMs();
     const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
     this.lastModel.set(`${node.id}/${a.lane}`, model);
@@ -236,7 +250,9 @@ function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): J
     priority: entry.value.priority,
     createdMs: entry.value.createdMs,
     modelLoads: job.spec.model.engine === "ollama" || job.spec.model.engine === "ocr",
-    gate: job.gate,
+    ...(job.gate === 0n ? {} : { gate: job.gate }),
+    held: job.held,
+    paused: entry.value.state.kind === "PAUSED",
     pending: job.pending,
     waitingSinceMs: job.waitingSinceMs,
     ...jobRequirements(job.spec),

@@ -32,7 +32,10 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   "coordinator/results": [...MIDDLE, ...coordinator("store report campaigns/board")],
   "coordinator/campaigns": [...MIDDLE, ...coordinator("store scheduler results/results-index.ts")],
   "coordinator/sessions": [...MIDDLE, ...WIRE, ...coordinator("store scheduler campaigns results")],
-  "coordinator/api": [...MIDDLE, ...WIRE, ...coordinator("store campaigns results sessions report")],
+  "coordinator/api": [
+    ...[...MIDDLE, ...WIRE],
+    ...coordinator("store campaigns results sessions report scheduler"),
+  ],
   coordinator: [...MIDDLE, "shared/rpc"],
 
   "agent/hardware": LOW,

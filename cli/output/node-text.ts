@@ -10,9 +10,9 @@ import { stateColor, time } from "./words.js";
 /** `ready`, `ready, cordoned`. */
 export const nodeState = (node: Node): string => (node.cordoned ? `${node.state}, cordoned` : node.state);
 
-/** Why it takes no work: people's reason, then its own. */
+/** Why it takes no work: people's reason, then its own; a drain's reason is both. */
 export const nodeReason = (node: Node): string =>
-  [node.cordonReason, node.reason].filter((reason) => reason !== "").join("; ");
+  [...new Set([node.cordonReason, node.reason, node.notOffering])].filter((r) => r !== "").join("; ");
 
 /** `zone=a,rack=7`, by key. */
 export const labelText = (labels: Readonly<Record<string, string>>): string =>

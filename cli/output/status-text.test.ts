@@ -31,7 +31,7 @@ test("one fact a line; what is ordinary is said in a word", () => {
 
 test("what needs attention: the brake, a full store, what is held back, what is not acknowledged", () => {
   const brake = {
-    ...{ engaged: true, cause: "mass_loss", message: "8 of 20 nodes were lost within 60 s", since },
+    ...{ engaged: true, causes: ["mass_loss"], message: "8 of 20 nodes were lost within 60 s", since },
     ends: "ends 5 min after the last loss",
   };
   const more = { brake, refusesCampaigns: "the state store is 81 % full", campaignsHeld: 2 };
@@ -48,6 +48,6 @@ test("a memory store has no quota; a brake without a sentence names its cause", 
   expect(statusLines(status({ store: "memory", storeQuotaBytes: 0 }), plain)).toContain(
     "store      memory, 3.00 MiB used",
   );
-  const brake = { engaged: true, cause: "loop_lag", message: "", since: undefined, ends: "" };
+  const brake = { engaged: true, causes: ["loop_lag"], message: "", since: undefined, ends: "" };
   expect(brakeText(brake)).toBe("engaged: loop_lag");
 });

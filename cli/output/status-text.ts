@@ -28,7 +28,7 @@ export function brakeText(brake: Brake | undefined): string {
   if (!brake?.engaged) return "not engaged";
   const since = brake.since === undefined ? "" : ` since ${time(brake.since)}`;
   const ends = brake.ends === "" ? "" : `; ${brake.ends}`;
-  return `engaged${since}: ${brake.message === "" ? brake.cause : brake.message}${ends}`;
+  return `engaged${since}: ${brake.message === "" ? brake.causes.join(", ") : brake.message}${ends}`;
 }
 
 function storeText({ store, storeUsedBytes, storeQuotaBytes }: GetStatusResponse): string {

@@ -1,6 +1,8 @@
-import type { AdminServiceServer, Brake } from "../../shared/gen/sai/v1/admin.js";
+import type { AdminServiceServer, Brake as BrakeMessage } from "../../shared/gen/sai/v1/admin.js";
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { type Board, isEnded } from "../campaigns/board.js";
+import type { Brake } from "../sessions/brake.js";
+import { brakeEnds, brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
 import { reasonField, refuseAll } from "./check.js";
 import { nodeMessage } from "./convert.js";
@@ -19,11 +21,10 @@ export interface AdminParts {
   about: About;
   board: Board;
   fleet: Fleet;
-  /** The mass-loss brake. */
-  brake: { now(): Brake; release(reason: string): boolean };
+  brake: Brake;
   /** How long this coordinator has been running, s. */
   uptimeS(): number;
-  /** host:port of this API. */
+  /** host:port of this API; empty until it is bound. */
   leader(): string;
   storeUsage(): Promise<{ usedBytes: number; quotaBytes: number }>;
   /** Results that wait to be committed. */
@@ -39,7 +40,7 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
     const nodes = fleet.list();
     const shown = nodes.map(nodeMessage);
     const campaigns = board.list().filter((entry) => !isEnded(entry.value.state));
-    const shards = campaigns.flatMap((entry) => entry.jobs.flatMap((job) => job.shards));
+    const open = campaigns.flatMap((entry) => entry.jobs);
     const { usedBytes, quotaBytes } = await parts.storeUsage();
     return {
       version: about.version,
@@ -52,13 +53,13 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
       nodesReady: nodes.filter((node) => node.state.kind === "READY").length,
       nodes: nodes.length,
       campaignsActive: campaigns.length,
-      campaignsHeld: 0,
+      campaignsHeld: campaigns.filter((entry) => entry.jobs.some((job) => job.held)).length,
       refusesCampaigns: parts.refusesCampaigns(),
-      shardsPending: shards.filter((shard) => shard.kind === "PENDING").length,
-      shardsRunning: shards.filter((shard) => "agent" in shard).length,
+      shardsPending: open.reduce((sum, job) => sum + job.pending.size, 0),
+      shardsRunning: open.reduce((sum, job) => sum + job.inFlight, 0),
       storeUsedBytes: usedBytes,
       storeQuotaBytes: quotaBytes,
-      brake: parts.brake.now(),
+      brake: brakeMessage(parts.brake),
       commitQueue: parts.commitQueue(),
       spoolResults: shown.reduce((sum, node) => sum + node.spoolResults, 0),
       spoolBytes: shown.reduce((sum, node) => sum + node.spoolBytes, 0),
@@ -66,7 +67,17 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
   }),
   releaseBrake: unary(calls, ({ reason }) => {
     refuseAll([reasonField(reason)]);
-    const released = parts.brake.release(reason);
-    return { released, brake: parts.brake.now() };
+    const released = parts.brake.release(reason === "" ? "asked to" : reason);
+    return { released, brake: brakeMessage(parts.brake) };
   }),
 });
+
+function brakeMessage({ state, since }: Brake): BrakeMessage {
+  return {
+    engaged: state.kind === "engaged",
+    causes: state.kind === "engaged" ? Object.keys(state.causes) : [],
+    message: brakeText(state),
+    since: since === undefined ? undefined : new Date(since),
+    ends: brakeEnds(state),
+  };
+}

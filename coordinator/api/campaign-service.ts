@@ -1,6 +1,6 @@
-import type { CampaignServiceServer } from "../../shared/gen/sai/v1/campaign.js";
+import type { CampaignServiceServer, ExplainCampaignResponse } from "../../shared/gen/sai/v1/campaign.js";
 import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
-import { type CampaignEntry, isEnded } from "../campaigns/board.js";
+import { type Board, type CampaignEntry, isEnded } from "../campaigns/board.js";
 import { campaignEvent } from "../campaigns/lifecycle.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { prepareRequest, submitCampaign } from "../campaigns/submit.js";
@@ -18,6 +18,8 @@ export interface CampaignUses {
   pause(entry: CampaignEntry, reason: string): Promise<void>;
   resume(entry: CampaignEntry): Promise<void>;
   retry(entry: CampaignEntry, options: { idempotencyKey: string; priority?: number }): Promise<CampaignEntry>;
+  /** Why it is where it is; changes nothing. */
+  explain(entry: CampaignEntry): Pick<ExplainCampaignResponse, "reasons" | "jobs">;
 }
 
 /** sai.v1.CampaignService over the use cases. */
@@ -31,6 +33,9 @@ export function campaignService(
     if (entry === undefined) throw noCampaign(id);
     return entry;
   };
+  /** Only what has ended can have been retried. */
+  const shown = (entry: CampaignEntry) =>
+    campaignMessage(entry, true, isEnded(entry.value.state) ? retriesOf(parts.board, entry.value.id) : []);
   return {
     createCampaign: unary(calls, async ({ spec, idempotencyKey }) => {
       const entry = await submitCampaign(parts, requestOf(spec), idempotencyKey);
@@ -42,7 +47,7 @@ export function campaignService(
       const { ok, findings, jobs, samples } = prepared;
       return { ok, findings, jobs, samples, messages: ok ? prepared.rendered(show) : [] };
     }),
-    getCampaign: unary(calls, ({ id }) => ({ campaign: campaignMessage(found(id), true) })),
+    getCampaign: unary(calls, ({ id }) => ({ campaign: shown(found(id)) })),
     listCampaigns: unary(calls, (request) => {
       const { page, nextPageToken } = pageOf(parts.board.list(), request, (entry) => entry.value.id);
       return { campaigns: page.map((entry) => campaignMessage(entry, false)), nextPageToken };
@@ -75,22 +80,29 @@ export function campaignService(
     }),
     explainCampaign: unary(calls, ({ id }) => {
       const entry = found(id);
-      return { campaign: campaignMessage(entry, true), reasons: [], jobs: [] };
+      return { campaign: shown(entry), ...uses.explain(entry) };
     }),
     watchCampaign: streaming(calls, async function* ({ id }, signal) {
       const entry = found(id);
-      let shown = "";
+      let told = "";
       while (!signal.aborted) {
-        const campaign = campaignMessage(entry, true);
+        const campaign = shown(entry);
         const now = JSON.stringify(campaign);
-        if (now !== shown) yield { campaign };
-        shown = now;
+        if (now !== told) yield { campaign };
+        told = now;
         if (isEnded(entry.value.state)) return;
         await nextLook(parts, entry, signal);
       }
     }),
   };
 }
+
+/** Ids of the campaigns that retry one, oldest first. */
+const retriesOf = (board: Board, id: string): string[] =>
+  board
+    .list()
+    .flatMap(({ value }) => (value.retryOf === id ? [value.id] : []))
+    .reverse();
 
 /** Resolves after WATCH_MS, when the campaign's state changes, or when `signal` aborts. */
 async function nextLook(parts: CampaignParts, entry: CampaignEntry, signal: AbortSignal): Promise<void> {

@@ -42,7 +42,8 @@ function inputKindOf(kind: ResolvedInput_Kind, i: number): "dataset" | "prompt" 
   });
 }
 
-export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campaign {
+/** `retriedBy` is left out where looking for it would cost a look at all campaigns for each. */
+export function campaignMessage(entry: CampaignEntry, withJobs: boolean, retriedBy: string[] = []): Campaign {
   const { value } = entry;
   const { state } = value;
   return {
@@ -59,10 +60,10 @@ export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campai
     warnings: value.warnings,
     suiteSha256: value.suiteSha256,
     planSha256: ("planSha256" in state && state.planSha256) || "",
-    simulated: entry.jobs.some((job) => job.spec.model.engine === "simulated"),
+    simulated: value.simulated ?? entry.jobs.some((job) => job.spec.model.engine === "simulated"),
     waiting: state.kind === "RUNNING" ? entry.waiting : [],
-    retryOf: "",
-    retriedBy: [],
+    retryOf: value.retryOf ?? "",
+    retriedBy,
   };
 }
 
@@ -75,7 +76,7 @@ export function jobProgressMessage(job: JobEntry): JobProgress {
     dataset: dataset.id,
     state: job.state.kind.toLowerCase(),
     progress: progressMessage(tallyJob(job)),
-    held: false,
+    held: job.held,
   };
 }
 
@@ -101,10 +102,11 @@ export function nodeMessage(node: NodeEntry): Node {
     attempts: held.length,
     loadedModels: node.loadedModels,
     loopLagMs: node.loopLagMs,
-    cordoned: false,
-    cordonReason: "",
-    labels: {},
-    spoolResults: 0,
-    spoolBytes: 0,
+    cordoned: node.cordon.kind !== "open",
+    cordonReason: node.cordon.kind === "open" ? "" : node.cordon.reason,
+    labels: { ...node.labels },
+    spoolResults: node.spool.results,
+    spoolBytes: node.spool.bytes,
+    notOffering: node.notOffering,
   };
 }

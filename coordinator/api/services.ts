@@ -13,12 +13,18 @@ import { addHealth } from "../../shared/rpc/health.js";
 import { addReflection } from "../../shared/rpc/reflection.js";
 import type { CallObserver } from "../../shared/rpc/serve.js";
 import { SaiError } from "../../shared/runtime/errors.js";
+import type { CampaignEntry } from "../campaigns/board.js";
 import type { CampaignParts } from "../campaigns/parts.js";
+import type { JobWaiting } from "../scheduler/snapshot.js";
+import type { Brake } from "../sessions/brake.js";
+import { brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
+import type { FleetAdmin } from "../sessions/fleet-admin.js";
 import { adminService } from "./admin-service.js";
 import { artifactService } from "./artifact-service.js";
 import { campaignService } from "./campaign-service.js";
 import { eventService } from "./event-service.js";
+import { explain } from "./explain.js";
 import { jobService } from "./job-service.js";
 import { gpuService, nodeService } from "./node-service.js";
 import { resultService } from "./result-service.js";
@@ -34,43 +40,61 @@ const SERVICES = [
   "ResultService",
 ].map((name) => `sai.v1.${name}`);
 
+/** One term of leadership as people may ask of it; `startCore` makes it. */
+export interface Term {
+  readonly epoch: bigint;
+  readonly clusterId: string;
+  readonly campaigns: CampaignParts;
+  readonly fleet: Fleet;
+  readonly admin: FleetAdmin;
+  readonly brake: Brake;
+  /** Why shards of a campaign wait, as the scheduler would say now. */
+  waiting(campaign: string): JobWaiting[];
+}
+
 export interface ApiParts {
-  campaigns: CampaignParts;
-  fleet: Fleet;
+  term: Term;
   artifacts: ArtifactStore;
-  about: { version: string; clusterId: string; epoch: bigint; store: string; startMs: number };
+  about: { version: string; store: string };
+  /** host:port of this API; empty until it is bound. */
+  address(): string;
+  storeUsage(): Promise<{ usedBytes: number; quotaBytes: number }>;
   serving(): boolean;
   calls: CallObserver;
 }
 
 export function addApi(server: Server, parts: ApiParts): void {
-  const { campaigns, fleet, calls } = parts;
-  const startMs = campaigns.clock.nowMs();
-  server.addService(
-    AdminServiceService,
-    adminService(
-      {
-        ...{ about: parts.about, board: campaigns.board, fleet },
-        brake: {
-          now: () => ({ engaged: false, cause: "", message: "", since: undefined, ends: "" }),
-          release: () => false,
-        },
-        uptimeS: () => (campaigns.clock.nowMs() - startMs) / 1000,
-        leader: () => "",
-        storeUsage: async () => ({ usedBytes: 0, quotaBytes: 0 }),
-        commitQueue: () => 0,
-        refusesCampaigns: () => "",
-      },
-      calls,
-    ),
-  );
-  server.addService(ArtifactServiceService, artifactService(parts.artifacts, calls));
-  server.addService(CampaignServiceService, campaignService(campaigns, LATER_CAMPAIGN, calls));
-  server.addService(EventServiceService, eventService(campaigns.events, parts.about.epoch, calls));
+  const { artifacts, calls, term } = parts;
+  const { admin, brake, campaigns, fleet } = term;
+  const { board, clock, events, results } = campaigns;
+  const startMs = clock.nowMs();
+  const about = {
+    ...{ ...parts.about, clusterId: term.clusterId, epoch: term.epoch },
+    startMs: clock.wallMs(),
+  };
+  const refusesCampaigns = () => "";
+  const status = {
+    ...{ about, board, fleet, brake, refusesCampaigns, storeUsage: parts.storeUsage },
+    uptimeS: () => (clock.nowMs() - startMs) / 1000,
+    leader: parts.address,
+    commitQueue: () => 0,
+  };
+  const uses = {
+    ...LATER,
+    explain: (entry: CampaignEntry) =>
+      explain(entry, term.waiting(entry.value.id), fleet.list(), {
+        brake: brakeText(brake.state),
+        refusesCampaigns: refusesCampaigns(),
+      }),
+  };
+  server.addService(AdminServiceService, adminService(status, calls));
+  server.addService(ArtifactServiceService, artifactService(artifacts, calls));
+  server.addService(CampaignServiceService, campaignService(campaigns, uses, calls));
+  server.addService(EventServiceService, eventService(events, term.epoch, calls));
   server.addService(GpuServiceService, gpuService(fleet, calls));
-  server.addService(JobServiceService, jobService(campaigns.board, calls));
-  server.addService(NodeServiceService, nodeService(fleet, LATER_FLEET, calls));
-  server.addService(ResultServiceService, resultService(campaigns.results, parts.about.version, calls));
+  server.addService(JobServiceService, jobService(board, calls));
+  server.addService(NodeServiceService, nodeService(fleet, admin, calls));
+  server.addService(ResultServiceService, resultService(results, about.version, calls));
   addReflection(server, [...SERVICES, "grpc.health.v1.Health"]);
   addHealth(server, SERVICES, parts.serving);
 }
@@ -78,5 +102,4 @@ export function addApi(server: Server, parts: ApiParts): void {
 const later = async (): Promise<never> => {
   throw new SaiError("failed_precondition", "this coordinator cannot do that yet");
 };
-const LATER_CAMPAIGN = { pause: later, resume: later, retry: later };
-const LATER_FLEET = { cordon: later, uncordon: later, drain: later, label: later, remove: later };
+const LATER = { pause: later, resume: later, retry: later };

@@ -110,6 +110,16 @@ export function brakeText(state: BrakeState): string {
   return `${why.join("; ")}: no node is declared lost and nothing is given to another node`;
 }
 
+/** One sentence for people: what ends it; empty when released. */
+export function brakeEnds(state: BrakeState, limits: BrakeLimits = BRAKE_LIMITS): string {
+  if (state.kind === "released") return "";
+  const { holdMs, giveWayMs, shareAMinute } = limits;
+  const gone = `it ends when that has been gone for ${Math.round(holdMs / 1000)} s`;
+  if (Object.keys(state.causes).some((cause) => cause !== "mass_loss")) return gone;
+  const slowly = `${shareAMinute * 100} % of the fleet a minute`;
+  return `${gone}; after ${Math.round(giveWayMs / 60_000)} min ${slowly} may be declared lost all the same`;
+}
+
 function causesOf(signs: BrakeSigns, limits: BrakeLimits): BrakeCause[] {
   const gone = signs.overdue + signs.recentlyLost;
   const fleet = signs.nodes + signs.recentlyLost;

@@ -21,6 +21,7 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
+import type { AssignmentReason } from "../scheduler/snapshot.js";
 import type { AgentValue, InventoryValue } from "../store/values.js";
 import type { FleetRecords } from "./fleet-records.js";
 import type { Peer } from "./peer.js";
@@ -29,6 +30,8 @@ export interface HeldAttempt {
   fence: Fence;
   shard: ShardKey;
   lane: string;
+  /** Why it was given here; absent for what the node had from before. */
+  why?: AssignmentReason;
   /** When it was last asked back for want of an answer, monotonic ms. */
   retractedMs?: number;
 }

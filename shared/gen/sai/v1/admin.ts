@@ -83,8 +83,8 @@ export interface GetStatusResponse {
 export interface Brake {
   /** True while nothing expires. */
   engaged: boolean;
-  /** mass_loss, loop_lag or store_unreachable; empty unless engaged. */
-  cause: string;
+  /** mass_loss, loop_lag, store; empty unless engaged. */
+  causes: string[];
   /** One sentence: what was seen. */
   message: string;
   /** When it engaged; absent unless engaged. */
@@ -621,7 +621,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
 };
 
 function createBaseBrake(): Brake {
-  return { engaged: false, cause: "", message: "", since: undefined, ends: "" };
+  return { engaged: false, causes: [], message: "", since: undefined, ends: "" };
 }
 
 export const Brake: MessageFns<Brake> = {
@@ -629,8 +629,8 @@ export const Brake: MessageFns<Brake> = {
     if (message.engaged !== false) {
       writer.uint32(8).bool(message.engaged);
     }
-    if (message.cause !== "") {
-      writer.uint32(18).string(message.cause);
+    for (const v of message.causes) {
+      writer.uint32(18).string(v!);
     }
     if (message.message !== "") {
       writer.uint32(26).string(message.message);
@@ -670,7 +670,7 @@ export const Brake: MessageFns<Brake> = {
               break;
             }
 
-            message.cause = reader.string();
+            message.causes.push(reader.string());
             continue;
           }
           case 3: {
@@ -712,7 +712,7 @@ export const Brake: MessageFns<Brake> = {
   fromJSON(object: any): Brake {
     return {
       engaged: isSet(object.engaged) ? globalThis.Boolean(object.engaged) : false,
-      cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
+      causes: globalThis.Array.isArray(object?.causes) ? object.causes.map((e: any) => globalThis.String(e)) : [],
       message: isSet(object.message) ? globalThis.String(object.message) : "",
       since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
       ends: isSet(object.ends) ? globalThis.String(object.ends) : "",
@@ -724,8 +724,8 @@ export const Brake: MessageFns<Brake> = {
     if (message.engaged !== false) {
       obj.engaged = message.engaged;
     }
-    if (message.cause !== "") {
-      obj.cause = message.cause;
+    if (message.causes?.length) {
+      obj.causes = message.causes;
     }
     if (message.message !== "") {
       obj.message = message.message;
@@ -745,7 +745,7 @@ export const Brake: MessageFns<Brake> = {
   fromPartial(object: DeepPartial<Brake>): Brake {
     const message = createBaseBrake();
     message.engaged = object.engaged ?? false;
-    message.cause = object.cause ?? "";
+    message.causes = object.causes?.map((e) => e) || [];
     message.message = object.message ?? "";
     message.since = object.since ?? undefined;
     message.ends = object.ends ?? "";

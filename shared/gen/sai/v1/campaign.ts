@@ -158,7 +158,7 @@ export interface Campaign {
   waiting: string[];
   /** The campaign this one runs again what was left of; empty if it is no retry. */
   retryOf: string;
-  /** Campaigns that retry this one, oldest first. */
+  /** Campaigns that retry this one, oldest first; ListCampaigns leaves it empty. */
   retriedBy: string[];
 }
 
@@ -481,22 +481,35 @@ export interface JobExplanation {
   shardsDone: number;
   /** Why shards wait; empty if none does. */
   reasons: Reason[];
-  /** Every node, and whether it could take a shard of this job. */
-  nodes: NodeVerdict[];
+  /** Nodes that take none of those that wait, by what keeps them from it. */
+  nodes: NodesReason[];
+  /** Where its shards are, and why they were given there. */
+  placements: Placement[];
 }
 
-/** Whether a node could take a shard of a job. */
-export interface NodeVerdict {
-  /** The node's id. */
-  node: string;
-  /** True if it could, credits aside. */
-  able: boolean;
-  /** Why not; of an able node, why none goes there now (no credit, other work first) or empty. */
+/** What keeps some nodes from taking a shard of a job. */
+export interface NodesReason {
+  /** What is so of each of them, such as `is cordoned`. */
   reason:
     | Reason
     | undefined;
-  /** Attempts of this job on it now. */
-  running: number;
+  /** The first few, by id. */
+  nodes: string[];
+  /** How many they are. */
+  count: number;
+}
+
+/** Shards of a job on one node, given to it for one reason. */
+export interface Placement {
+  /** The node's id. */
+  node: string;
+  /** Attempts of the job on it. */
+  attempts: number;
+  /**
+   * Why they were given there: no_load, stays, loaded, loads, takes_over or starved; empty for what it had before the
+   * coordinator started.
+   */
+  why: string;
 }
 
 function createBaseCampaign(): Campaign {
@@ -3572,7 +3585,16 @@ export const Reason: MessageFns<Reason> = {
 };
 
 function createBaseJobExplanation(): JobExplanation {
-  return { jobId: "", shardsReady: 0, shardsBackingOff: 0, shardsRunning: 0, shardsDone: 0, reasons: [], nodes: [] };
+  return {
+    jobId: "",
+    shardsReady: 0,
+    shardsBackingOff: 0,
+    shardsRunning: 0,
+    shardsDone: 0,
+    reasons: [],
+    nodes: [],
+    placements: [],
+  };
 }
 
 export const JobExplanation: MessageFns<JobExplanation> = {
@@ -3596,7 +3618,10 @@ export const JobExplanation: MessageFns<JobExplanation> = {
       Reason.encode(v!, writer.uint32(50).fork()).join();
     }
     for (const v of message.nodes) {
-      NodeVerdict.encode(v!, writer.uint32(58).fork()).join();
+      NodesReason.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.placements) {
+      Placement.encode(v!, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -3667,7 +3692,15 @@ export const JobExplanation: MessageFns<JobExplanation> = {
               break;
             }
 
-            message.nodes.push(NodeVerdict.decode(reader, reader.uint32()));
+            message.nodes.push(NodesReason.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.placements.push(Placement.decode(reader, reader.uint32()));
             continue;
           }
         }
@@ -3713,7 +3746,10 @@ export const JobExplanation: MessageFns<JobExplanation> = {
         ? object.reasons.map((e: any) => Reason.fromJSON(e))
         : [],
       nodes: globalThis.Array.isArray(object?.nodes)
-        ? object.nodes.map((e: any) => NodeVerdict.fromJSON(e))
+        ? object.nodes.map((e: any) => NodesReason.fromJSON(e))
+        : [],
+      placements: globalThis.Array.isArray(object?.placements)
+        ? object.placements.map((e: any) => Placement.fromJSON(e))
         : [],
     };
   },
@@ -3739,7 +3775,10 @@ export const JobExplanation: MessageFns<JobExplanation> = {
       obj.reasons = message.reasons.map((e) => Reason.toJSON(e));
     }
     if (message.nodes?.length) {
-      obj.nodes = message.nodes.map((e) => NodeVerdict.toJSON(e));
+      obj.nodes = message.nodes.map((e) => NodesReason.toJSON(e));
+    }
+    if (message.placements?.length) {
+      obj.placements = message.placements.map((e) => Placement.toJSON(e));
     }
     return obj;
   },
@@ -3755,33 +3794,31 @@ export const JobExplanation: MessageFns<JobExplanation> = {
     message.shardsRunning = object.shardsRunning ?? 0;
     message.shardsDone = object.shardsDone ?? 0;
     message.reasons = object.reasons?.map((e) => Reason.fromPartial(e)) || [];
-    message.nodes = object.nodes?.map((e) => NodeVerdict.fromPartial(e)) || [];
+    message.nodes = object.nodes?.map((e) => NodesReason.fromPartial(e)) || [];
+    message.placements = object.placements?.map((e) => Placement.fromPartial(e)) || [];
     return message;
   },
 };
 
-function createBaseNodeVerdict(): NodeVerdict {
-  return { node: "", able: false, reason: undefined, running: 0 };
+function createBaseNodesReason(): NodesReason {
+  return { reason: undefined, nodes: [], count: 0 };
 }
 
-export const NodeVerdict: MessageFns<NodeVerdict> = {
-  encode(message: NodeVerdict, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    if (message.node !== "") {
-      writer.uint32(10).string(message.node);
-    }
-    if (message.able !== false) {
-      writer.uint32(16).bool(message.able);
-    }
+export const NodesReason: MessageFns<NodesReason> = {
+  encode(message: NodesReason, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.reason !== undefined) {
-      Reason.encode(message.reason, writer.uint32(26).fork()).join();
+      Reason.encode(message.reason, writer.uint32(10).fork()).join();
     }
-    if (message.running !== 0) {
-      writer.uint32(32).uint32(message.running);
+    for (const v of message.nodes) {
+      writer.uint32(18).string(v!);
+    }
+    if (message.count !== 0) {
+      writer.uint32(24).uint32(message.count);
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): NodeVerdict {
+  decode(input: BinaryReader | Uint8Array, length?: number): NodesReason {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -3790,7 +3827,110 @@ export const NodeVerdict: MessageFns<NodeVerdict> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseNodeVerdict();
+      const message = createBaseNodesReason();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.reason = Reason.decode(reader, reader.uint32());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nodes.push(reader.string());
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.count = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): NodesReason {
+    return {
+      reason: isSet(object.reason) ? Reason.fromJSON(object.reason) : undefined,
+      nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => globalThis.String(e)) : [],
+      count: isSet(object.count) ? globalThis.Number(object.count) : 0,
+    };
+  },
+
+  toJSON(message: NodesReason): unknown {
+    const obj: any = {};
+    if (message.reason !== undefined) {
+      obj.reason = Reason.toJSON(message.reason);
+    }
+    if (message.nodes?.length) {
+      obj.nodes = message.nodes;
+    }
+    if (message.count !== 0) {
+      obj.count = Math.round(message.count);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<NodesReason>): NodesReason {
+    return NodesReason.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<NodesReason>): NodesReason {
+    const message = createBaseNodesReason();
+    message.reason = (object.reason !== undefined && object.reason !== null)
+      ? Reason.fromPartial(object.reason)
+      : undefined;
+    message.nodes = object.nodes?.map((e) => e) || [];
+    message.count = object.count ?? 0;
+    return message;
+  },
+};
+
+function createBasePlacement(): Placement {
+  return { node: "", attempts: 0, why: "" };
+}
+
+export const Placement: MessageFns<Placement> = {
+  encode(message: Placement, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.node !== "") {
+      writer.uint32(10).string(message.node);
+    }
+    if (message.attempts !== 0) {
+      writer.uint32(16).uint32(message.attempts);
+    }
+    if (message.why !== "") {
+      writer.uint32(26).string(message.why);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Placement {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlacement();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -3807,7 +3947,7 @@ export const NodeVerdict: MessageFns<NodeVerdict> = {
               break;
             }
 
-            message.able = reader.bool();
+            message.attempts = reader.uint32();
             continue;
           }
           case 3: {
@@ -3815,15 +3955,7 @@ export const NodeVerdict: MessageFns<NodeVerdict> = {
               break;
             }
 
-            message.reason = Reason.decode(reader, reader.uint32());
-            continue;
-          }
-          case 4: {
-            if (tag !== 32) {
-              break;
-            }
-
-            message.running = reader.uint32();
+            message.why = reader.string();
             continue;
           }
         }
@@ -3838,43 +3970,36 @@ export const NodeVerdict: MessageFns<NodeVerdict> = {
     }
   },
 
-  fromJSON(object: any): NodeVerdict {
+  fromJSON(object: any): Placement {
     return {
       node: isSet(object.node) ? globalThis.String(object.node) : "",
-      able: isSet(object.able) ? globalThis.Boolean(object.able) : false,
-      reason: isSet(object.reason) ? Reason.fromJSON(object.reason) : undefined,
-      running: isSet(object.running) ? globalThis.Number(object.running) : 0,
+      attempts: isSet(object.attempts) ? globalThis.Number(object.attempts) : 0,
+      why: isSet(object.why) ? globalThis.String(object.why) : "",
     };
   },
 
-  toJSON(message: NodeVerdict): unknown {
+  toJSON(message: Placement): unknown {
     const obj: any = {};
     if (message.node !== "") {
       obj.node = message.node;
     }
-    if (message.able !== false) {
-      obj.able = message.able;
+    if (message.attempts !== 0) {
+      obj.attempts = Math.round(message.attempts);
     }
-    if (message.reason !== undefined) {
-      obj.reason = Reason.toJSON(message.reason);
-    }
-    if (message.running !== 0) {
-      obj.running = Math.round(message.running);
+    if (message.why !== "") {
+      obj.why = message.why;
     }
     return obj;
   },
 
-  create(base?: DeepPartial<NodeVerdict>): NodeVerdict {
-    return NodeVerdict.fromPartial(base ?? {});
+  create(base?: DeepPartial<Placement>): Placement {
+    return Placement.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<NodeVerdict>): NodeVerdict {
-    const message = createBaseNodeVerdict();
+  fromPartial(object: DeepPartial<Placement>): Placement {
+    const message = createBasePlacement();
     message.node = object.node ?? "";
-    message.able = object.able ?? false;
-    message.reason = (object.reason !== undefined && object.reason !== null)
-      ? Reason.fromPartial(object.reason)
-      : undefined;
-    message.running = object.running ?? 0;
+    message.attempts = object.attempts ?? 0;
+    message.why = object.why ?? "";
     return message;
   },
 };

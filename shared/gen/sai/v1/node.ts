@@ -60,6 +60,8 @@ export interface Node {
   spoolResults: number;
   /** Their size in bytes. */
   spoolBytes: number;
+  /** Why it offers to take nothing although it is ready, such as a full disk; may be empty. */
+  notOffering: string;
 }
 
 export interface Node_LabelsEntry {
@@ -165,7 +167,7 @@ export interface UncordonNodeResponse {
 export interface DrainNodeRequest {
   /** The agent's id. */
   id: string;
-  /** How long running work may take to finish, in ms; 0 means 10 minutes, at most 7 days. */
+  /** How long running work may take to finish, in ms, at most 7 days; 0: as long as it takes. */
   deadlineMs: number;
   /** Why, for those who look at it; at most 500 characters, may be empty. */
   reason: string;
@@ -181,7 +183,7 @@ export interface DrainNodeResponse {
 export interface LabelNodeRequest {
   /** The agent's id. */
   id: string;
-  /** Labels to set; keys and values of letters, digits and . _ : / @ -, up to 128 characters, at most 64 labels a node. */
+  /** Labels to set, at most 64 a node. Keys have 1 to 63 letters, digits and . _ / - inside; values up to 63 characters. */
   set: { [key: string]: string };
   /** Keys of labels to remove; those it does not have are ignored. */
   unset: string[];
@@ -227,6 +229,7 @@ function createBaseNode(): Node {
     labels: {},
     spoolResults: 0,
     spoolBytes: 0,
+    notOffering: "",
   };
 }
 
@@ -282,6 +285,9 @@ export const Node: MessageFns<Node> = {
         throw new globalThis.Error("value provided for field BigInt(message.spoolBytes) of type uint64 too large");
       }
       writer.uint32(120).uint64(BigInt(message.spoolBytes));
+    }
+    if (message.notOffering !== "") {
+      writer.uint32(130).string(message.notOffering);
     }
     return writer;
   },
@@ -422,6 +428,14 @@ export const Node: MessageFns<Node> = {
             message.spoolBytes = longToNumber(reader.uint64());
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.notOffering = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -488,6 +502,11 @@ export const Node: MessageFns<Node> = {
         : isSet(object.spool_bytes)
         ? globalThis.Number(object.spool_bytes)
         : 0,
+      notOffering: isSet(object.notOffering)
+        ? globalThis.String(object.notOffering)
+        : isSet(object.not_offering)
+        ? globalThis.String(object.not_offering)
+        : "",
     };
   },
 
@@ -544,6 +563,9 @@ export const Node: MessageFns<Node> = {
     if (message.spoolBytes !== 0) {
       obj.spoolBytes = globalThis.Number(message.spoolBytes);
     }
+    if (message.notOffering !== "") {
+      obj.notOffering = message.notOffering;
+    }
     return obj;
   },
 
@@ -577,6 +599,7 @@ export const Node: MessageFns<Node> = {
     );
     message.spoolResults = object.spoolResults ?? 0;
     message.spoolBytes = object.spoolBytes ?? 0;
+    message.notOffering = object.notOffering ?? "";
     return message;
   },
 };
@@ -2295,7 +2318,7 @@ export const NodeServiceService = {
   },
   /**
    * Cordons a node, takes back what it has not begun, and lets the rest finish until the deadline; what runs longer is
-   * given to others. FAILED_PRECONDITION when the node is not connected.
+   * given to others and counts against no shard. A node that is away drains when it comes back.
    */
   drainNode: {
     path: "/sai.v1.NodeService/DrainNode" as const,
@@ -2316,7 +2339,10 @@ export const NodeServiceService = {
     responseSerialize: (value: LabelNodeResponse): Buffer => Buffer.from(LabelNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): LabelNodeResponse => LabelNodeResponse.decode(value),
   },
-  /** Forgets a node that is gone, with its cordon and labels. FAILED_PRECONDITION while it is connected or holds work. */
+  /**
+   * Forgets a node that is lost, with its cordon and labels; it may join again as a new one. FAILED_PRECONDITION while
+   * it is not lost.
+   */
   removeNode: {
     path: "/sai.v1.NodeService/RemoveNode" as const,
     requestStream: false as const,
@@ -2339,12 +2365,15 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   uncordonNode: handleUnaryCall<UncordonNodeRequest, UncordonNodeResponse>;
   /**
    * Cordons a node, takes back what it has not begun, and lets the rest finish until the deadline; what runs longer is
-   * given to others. FAILED_PRECONDITION when the node is not connected.
+   * given to others and counts against no shard. A node that is away drains when it comes back.
    */
   drainNode: handleUnaryCall<DrainNodeRequest, DrainNodeResponse>;
   /** Sets and removes labels. INVALID_ARGUMENT names the label that is none. */
   labelNode: handleUnaryCall<LabelNodeRequest, LabelNodeResponse>;
-  /** Forgets a node that is gone, with its cordon and labels. FAILED_PRECONDITION while it is connected or holds work. */
+  /**
+   * Forgets a node that is lost, with its cordon and labels; it may join again as a new one. FAILED_PRECONDITION while
+   * it is not lost.
+   */
   removeNode: handleUnaryCall<RemoveNodeRequest, RemoveNodeResponse>;
 }
 
@@ -2415,7 +2444,7 @@ export interface NodeServiceClient extends Client {
   ): ClientUnaryCall;
   /**
    * Cordons a node, takes back what it has not begun, and lets the rest finish until the deadline; what runs longer is
-   * given to others. FAILED_PRECONDITION when the node is not connected.
+   * given to others and counts against no shard. A node that is away drains when it comes back.
    */
   drainNode(
     request: DrainNodeRequest,
@@ -2448,7 +2477,10 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: LabelNodeResponse) => void,
   ): ClientUnaryCall;
-  /** Forgets a node that is gone, with its cordon and labels. FAILED_PRECONDITION while it is connected or holds work. */
+  /**
+   * Forgets a node that is lost, with its cordon and labels; it may join again as a new one. FAILED_PRECONDITION while
+   * it is not lost.
+   */
   removeNode(
     request: RemoveNodeRequest,
     callback: (error: ServiceError | null, response: RemoveNodeResponse) => void,

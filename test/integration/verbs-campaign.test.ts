@@ -1,0 +1,85 @@
+/** What people do to campaigns, through the command, the API, the use cases and back. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { CampaignState, type Event } from "../../cli/client.js";
+import { cliOf } from "../support/cli.js";
+import { startFleet, type TestFleet } from "../support/fleet.js";
+import { suiteOf } from "../support/suites.js";
+import { until } from "../support/until.js";
+
+let fleet: TestFleet;
+let sai: ReturnType<typeof cliOf>;
+beforeAll(async () => {
+  fleet = await startFleet({ agents: ["n1"] });
+  sai = cliOf(fleet);
+});
+afterAll(() => fleet?.stop());
+
+const jsonl = (text: string): Event[] =>
+  text
+    .trimEnd()
+    .split("\n")
+    .map((line) => JSON.parse(line) as Event);
+
+test("events: what there was, in order, with an end of its own; --since leaves out what is known", async () => {
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 2 }) });
+  await fleet.api.ended(id);
+  const { code, out } = await sai("campaign", "events", id);
+  expect(code).toBe(0);
+  expect(out).toMatch(/^TIME +SEQ +EVENT +JOB +NODE +MESSAGE\n/);
+  const kinds = [...out.matchAll(/ (campaign\.\w+) /g)].map(([, kind]) => kind);
+  expect(kinds).toEqual(
+    ["submitted", "planned", "running", "sealing", "succeeded"].map((verb) => `campaign.${verb}`),
+  );
+  const all = jsonl((await sai("campaign", "events", id, "-o", "jsonl")).out);
+  const third = all[2]?.seq ?? 0;
+  const later = jsonl((await sai("campaign", "events", id, "--since", `${third}`, "-o", "jsonl")).out);
+  expect(later).toEqual(all.slice(3));
+  expect(new Set(all.map(({ epoch }) => epoch)).size).toBe(1);
+  const ahead = await sai("campaign", "events", id, "--since", "999999");
+  expect(ahead.code).toBe(1);
+  expect(ahead.err).toMatch(/^error: the newest event is \d+, asked for those after 999999\nhint: /);
+});
+
+test("events --follow: as they happen, until the campaign has ended; of one that ended, all at once", async () => {
+  const { id } = await fleet.api.create({
+    suite: suiteOf({ items: 6, shardSize: 2, options: { latency_ms: 50 } }),
+  });
+  const followed = await sai("campaign", "events", id, "--follow", "-o", "jsonl");
+  expect(followed.code).toBe(0);
+  expect(jsonl(followed.out).at(-1)?.kind).toBe("campaign.succeeded");
+  const again = await sai("campaign", "events", id, "--follow", "-o", "jsonl");
+  expect(jsonl(again.out)).toEqual(jsonl(followed.out));
+  expect(again.err).toBe("");
+  const lines = (await sai("campaign", "events", id, "--follow")).out;
+  expect(lines).toMatch(/^\S+ \S+Z {2}campaign\.submitted {2}test was submitted\n/);
+  expect((await sai("campaign", "events", "c-nope")).err).toMatch(/^error: .*c-nope/);
+});
+
+test("why: which nodes cannot, what runs where and why there; of an ended campaign, how it ended", async () => {
+  const stuck = await fleet.api.create({
+    suite: suiteOf({ items: 2, options: { device: "test" } }),
+  });
+  await until("it waits", async () => (await fleet.api.get(stuck.id)).waiting.length > 0);
+  const none = await sai("campaign", "get", stuck.id, "--why");
+  expect(none.out).toMatch(/waits +no node can run simulated:m/);
+  expect(none.out).toContain("n1");
+  expect(none.out).toContain("has no test device");
+  await sai("campaign", "cancel", stuck.id);
+
+  const busy = await fleet.api.create({
+    suite: suiteOf({ items: 10, shardSize: 1, options: { latency_ms: 60_000 } }),
+  });
+  await until("it runs", async () => (await fleet.api.get(busy.id)).jobs[0]?.state === "running");
+  await until("n1 works", async () => (await fleet.api.node("n1")).attempts >= 2);
+  const { campaign, jobs } = JSON.parse((await sai("campaign", "get", busy.id, "--why", "-o", "json")).out);
+  expect(campaign.id).toBe(busy.id);
+  const [{ shardsReady = 0, shardsRunning, placements, reasons }] = jobs;
+  expect(shardsReady + shardsRunning).toBe(10);
+  expect(placements).toEqual([{ node: "n1", attempts: shardsRunning, why: "no_load" }]);
+  expect(reasons).toEqual([{ code: "busy", message: expect.stringContaining("busy") }]);
+  await sai("campaign", "cancel", busy.id);
+  await fleet.api.ended(busy.id);
+  const ended = await sai("campaign", "get", busy.id, "--why");
+  expect(ended.out).toMatch(/^why: it has ended, cancelled: cancelled by the user$/m);
+  expect((await fleet.api.get(busy.id)).state).toBe(CampaignState.CANCELLED);
+});
