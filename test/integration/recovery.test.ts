@@ -3,6 +3,7 @@ import { afterEach, expect, test } from "vitest";
 import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
 import { ask } from "../support/api.js";
 import { isReady, startFleet, type TestFleet } from "../support/fleet.js";
+import { startRelay } from "../support/relay.js";
 import { suiteOf } from "../support/suites.js";
 import { until } from "../support/until.js";
 
@@ -27,7 +28,8 @@ test("running shards go on over a restart, and count under the fence of before",
   const suite = suiteOf({ items: 24, shardSize: 6, options: { latency_ms: 150 } });
   const { id } = await fleet.api.create({ suite });
   await until("every slot is busy", async () => {
-    const { shards } = await fleet.api.job(id, "j0000");
+    const [job] = (await fleet.api.get(id)).jobs;
+    const { shards } = job ? await fleet.api.job(id, job.id) : { shards: [] };
     return shards.filter(({ state }) => state === "running").length === 4;
   });
   const { epoch, clusterId } = await status();
@@ -44,17 +46,28 @@ test("running shards go on over a restart, and count under the fence of before",
   expect(BigInt(after.epoch)).toBeGreaterThan(BigInt(epoch));
 });
 
-test("work of before waits for the known nodes, new work does not", async () => {
-  fleet = await durable(["n1", "n2"]);
-  const suite = suiteOf({ items: 16, shardSize: 2, options: { latency_ms: 200 } });
-  const { id } = await fleet.api.create({ suite });
-  await until("it runs", async () => ((await fleet.api.get(id)).progress?.samplesRunning ?? 0) > 0);
-  await fleet.stopAgent("n2");
-  await fleet.agent("n2", undefined, false);
-  await fleet.replaceCoordinator();
-  await Promise.all([isReady(fleet, "n1"), isReady(fleet, "n2")]);
-  const { id: later } = await fleet.api.create({ suite: suiteOf({ items: 2, name: "later" }) });
-  expect((await fleet.api.ended(later)).state).toBe(CampaignState.SUCCEEDED);
-  expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
-  expect(fleet.logs.some(({ msg }) => msg === "recovery ends")).toBe(true);
+test("work of before waits for the nodes that are known, new work does not", async () => {
+  fleet = await durable(["n1"]);
+  const relay = await startRelay(fleet.coordinator.agentAddress);
+  try {
+    await fleet.agent("n2", (config) => {
+      config.agent.coordinatorAddress = relay.address;
+    });
+    const suite = suiteOf({ items: 24, shardSize: 2, options: { latency_ms: 100 } });
+    const { id } = await fleet.api.create({ suite });
+    await until("it runs", async () => ((await fleet.api.get(id)).progress?.samplesRunning ?? 0) > 0);
+    relay.block(true);
+    await fleet.replaceCoordinator();
+    await isReady(fleet, "n1");
+    const { id: later } = await fleet.api.create({ suite: suiteOf({ items: 2, name: "later" }) });
+    expect((await fleet.api.ended(later)).state).toBe(CampaignState.SUCCEEDED);
+    expect((await fleet.api.get(id)).state).toBe(CampaignState.RUNNING);
+    expect(fleet.logs.some(({ msg }) => msg === "recovery ends")).toBe(false);
+    relay.block(false);
+    expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
+    expect(fleet.logs.some(({ msg }) => msg === "recovery ends")).toBe(true);
+    expect(await fleet.api.records(id)).toHaveLength(24);
+  } finally {
+    await relay.close();
+  }
 });
