@@ -10,7 +10,7 @@ import { parseArgs } from "node:util";
 import { connect } from "../../cli/client.js";
 import { startSai } from "../../test/support/sai-processes.js";
 import { figuresOf, type Pair } from "./arithmetic.js";
-import { startLineChild } from "./line-child.js";
+import { startLineChild } from "../support/line-child.js";
 import { printed } from "./report.js";
 import { runBare, runCampaign } from "./sides.js";
 import { CONCURRENCY, delaysMs, MODEL, SHARD_SIZE } from "./workload.js";
