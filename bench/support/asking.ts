@@ -9,7 +9,7 @@ export type Questions = { readonly [name: string]: (about: never) => Promise<unk
 export async function ask<Q extends Questions, K extends keyof Q & string>(
   child: LineChild,
   name: K,
-  about: Parameters<Q[K]>[0],
+  about: NonNullable<Parameters<Q[K]>[0]>,
 ): Promise<Awaited<ReturnType<Q[K]>>> {
   child.send({ name, about });
   const { answer, error } = (await child.next()) as { answer: unknown; error?: string };
@@ -23,7 +23,10 @@ export async function answer(questions: Questions): Promise<void> {
     const { name, about } = JSON.parse(line) as { name: string; about: never };
     const said = await Promise.resolve(questions[name]?.(about)).then(
       (value) => ({ answer: value ?? null }),
-      (error: unknown) => ({ answer: null, error: error instanceof Error ? (error.stack ?? "") : `${error}` }),
+      (error: unknown) => ({
+        answer: null,
+        error: error instanceof Error ? (error.stack ?? "") : `${error}`,
+      }),
     );
     process.stdout.write(`${JSON.stringify(said)}\n`);
   }

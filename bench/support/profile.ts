@@ -1,5 +1,7 @@
 /** Where a process spends its time: V8's sampling profiler over a window, summed up by line of the source. */
+import type { Runtime } from "node:inspector";
 import { Session } from "node:inspector/promises";
+import { findSourceMap } from "node:module";
 
 /** One line of a profile: a function, and the share of the window in which it ran itself. */
 export interface HotLine {
@@ -29,9 +31,7 @@ export async function profile(most: number): Promise<() => Promise<HotLine[]>> {
       const us = selfUs.get(id) ?? 0;
       allUs += us;
       if (callFrame.functionName === "(idle)") continue;
-      const { functionName, url, lineNumber } = callFrame;
-      const file = url.replace(/^.*\/(?=(?:[^/]+\/){2}[^/]+$)/, "").replace(/\?.*$/, "");
-      const what = `${functionName === "" ? "(anonymous)" : functionName}${file === "" ? "" : ` ${file}:${lineNumber + 1}`}`;
+      const what = `${callFrame.functionName === "" ? "(anonymous)" : callFrame.functionName}${placeOf(callFrame)}`;
       byWhat.set(what, (byWhat.get(what) ?? 0) + us);
     }
     return [...byWhat]
@@ -39,4 +39,13 @@ export async function profile(most: number): Promise<() => Promise<HotLine[]>> {
       .slice(0, most)
       .map(([what, us]) => ({ what, share: us / allUs }));
   };
+}
+
+/** ` folder/file:line` of the source; what runs may be one line that tsx made of it. */
+function placeOf({ url, lineNumber, columnNumber }: Runtime.CallFrame): string {
+  if (url === "") return "";
+  const entry = findSourceMap(url)?.findEntry(lineNumber, columnNumber);
+  const line = entry && "originalLine" in entry ? entry.originalLine : lineNumber;
+  const file = url.replace(/^.*\/(?=(?:[^/]+\/){2}[^/]+$)/, "").replace(/\?.*$/, "");
+  return ` ${file}:${line + 1}`;
 }
