@@ -78,7 +78,8 @@ const questions = {
       },
     });
     const server = newServer();
-    const limits = { maxMessages: o.outboxMaxMessages, drainMs: o.slowPeerTimeoutMs };
+    const { outboxMaxMessages: maxMessages, outboxMaxBytes: maxBytes, slowPeerTimeoutMs: drainMs } = o;
+    const limits = { maxMessages, maxBytes, drainMs };
     addAgentService(server, core, limits, clock, new Set());
     return { address: (await listen(server, "127.0.0.1", { value: 0, explicit: true }, "bench")).address };
   },
