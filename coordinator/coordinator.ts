@@ -4,6 +4,7 @@
  * included, and tries to lead again at the same addresses with nothing but what the stores hold.
  */
 import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import { type CallObserver, listen, newServer } from "../shared/rpc/serve.js";
@@ -131,6 +132,8 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
         results = new StreamedResults(board, artifacts);
         return results;
       },
+      readFile: (path) => readFile(path),
+      usage: () => state.usage(),
       options: coreOptions(config),
     }),
   );

@@ -9,14 +9,17 @@
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { Fence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
+import { SaiError } from "../shared/runtime/errors.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { detached } from "./campaigns/background.js";
 import { Board } from "./campaigns/board.js";
 import { CommitQueue } from "./campaigns/commit-queue.js";
 import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
+import { loadEnded } from "./campaigns/loaded.js";
 import type { CampaignParts } from "./campaigns/parts.js";
 import { recover, resume } from "./campaigns/recover.js";
+import { ShardNotices } from "./campaigns/shard-notices.js";
 import { EventLog } from "./events.js";
 import { showGauges } from "./gauges.js";
 import type { Meter } from "./metrics.js";
@@ -34,7 +37,7 @@ import type { Peer } from "./sessions/peer.js";
 import { RecoveryHold } from "./sessions/recovery-hold.js";
 import { AgentSession } from "./sessions/session.js";
 import type { FencedStore } from "./store/fenced-store.js";
-import type { StateStore } from "./store/store.js";
+import type { StateStore, StoreAdmin } from "./store/store.js";
 
 export interface CoreOptions {
   heartbeatIntervalMs: number;
@@ -58,6 +61,10 @@ export interface CoreParts {
   clusterId: string;
   artifacts: ArtifactStore;
   results(board: Board): ResultsIndex;
+  /** Reads a file below `datasetsDir`; without it there are none. */
+  readFile?: CampaignParts["readFile"];
+  /** How full the state store is; without it it is never too full for a new campaign. */
+  usage?: StoreAdmin["usage"];
   metrics: Meter;
   clock: Clock;
   random: Random;
@@ -108,10 +115,17 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       wake: () => scheduling.wake(),
     },
   });
+  const results = parts.results(board);
   const campaigns: CampaignParts = {
-    ...{ board, store, state, artifacts, events, metrics, clock, random, log },
-    results: parts.results(board),
-    commits: new CommitQueue(store, clock, options.commitIntervalMs, metrics, log),
+    ...{ board, store, state, artifacts, results, events, metrics, clock, random, log },
+    ...(parts.usage ? { usage: parts.usage } : {}),
+    notices: new ShardNotices({ clock, events, metrics, results, log }),
+    submitting: new Map(),
+    readFile: parts.readFile ?? noFiles,
+    commits: new CommitQueue(
+      { store, clock, random, metrics, log },
+      { intervalMs: options.commitIntervalMs },
+    ),
     datasetsDir: options.datasetsDir,
     idempotencyTtlMs: options.idempotencyTtlMs,
     agents: agentsPort(fleet),
@@ -138,6 +152,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     ...{ clock, events, log, fleet, limits: options.brake },
     storeAnswers: () => store.answers(clock.nowMs()),
   });
+  board.loadWith((entry) => loadEnded(campaigns, entry));
   const found = await recover(campaigns, state, store.lost);
   for (const value of found.agents) fleet.restore(value, found.inventories.get(value.inventoryHash));
   const hold = new RecoveryHold(
@@ -181,9 +196,13 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       hold.stop();
       await records.stop();
       await campaigns.commits.drained();
+      campaigns.notices.flush();
     },
   };
 }
+
+const noFiles = (path: string): Promise<never> =>
+  Promise.reject(new SaiError("not_found", `this coordinator reads no files, asked for ${path}`));
 
 /** What a lost node had goes to others: what has not begun costs no attempt, what is uploaded is being committed. */
 function giveElsewhere(campaigns: CampaignParts, node: NodeEntry, { shard, fence }: HeldAttempt): void {

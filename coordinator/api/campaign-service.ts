@@ -1,9 +1,10 @@
 import type { CampaignServiceServer, ExplainCampaignResponse } from "../../shared/gen/sai/v1/campaign.js";
 import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
-import { type Board, type CampaignEntry, isEnded } from "../campaigns/board.js";
+import { type CampaignEntry, isEnded } from "../campaigns/board.js";
 import { campaignEvent } from "../campaigns/lifecycle.js";
 import type { CampaignParts } from "../campaigns/parts.js";
-import { prepareRequest, submitCampaign } from "../campaigns/submit.js";
+import { prepareRequest } from "../campaigns/request.js";
+import { submitCampaign } from "../campaigns/submit.js";
 import { noCampaign } from "../results/streamed-results.js";
 import { priorityField, reasonField, refuseAll } from "./check.js";
 import { campaignMessage, requestOf } from "./convert.js";
@@ -33,13 +34,15 @@ export function campaignService(
     if (entry === undefined) throw noCampaign(id);
     return entry;
   };
-  /** Only what has ended can have been retried. */
-  const shown = (entry: CampaignEntry) =>
-    campaignMessage(entry, true, isEnded(entry.value.state) ? retriesOf(parts.board, entry.value.id) : []);
+  /** With its jobs, which of an ended one may have to be read again. */
+  const shown = async (entry: CampaignEntry) => {
+    await parts.board.loaded(entry);
+    return campaignMessage(entry, true);
+  };
   return {
     createCampaign: unary(calls, async ({ spec, idempotencyKey }) => {
       const entry = await submitCampaign(parts, requestOf(spec), idempotencyKey);
-      return { campaign: campaignMessage(entry, true) };
+      return { campaign: await shown(entry) };
     }),
     validateCampaign: unary(calls, async ({ spec, show }) => {
       if (show > MAX_SHOWN) throw refuse("show", `is ${show}, at most ${MAX_SHOWN}`);
@@ -47,7 +50,7 @@ export function campaignService(
       const { ok, findings, jobs, samples } = prepared;
       return { ok, findings, jobs, samples, messages: ok ? prepared.rendered(show) : [] };
     }),
-    getCampaign: unary(calls, ({ id }) => ({ campaign: shown(found(id)) })),
+    getCampaign: unary(calls, async ({ id }) => ({ campaign: await shown(found(id)) })),
     listCampaigns: unary(calls, (request) => {
       const { page, nextPageToken } = pageOf(parts.board.list(), request, (entry) => entry.value.id);
       return { campaigns: page.map((entry) => campaignMessage(entry, false)), nextPageToken };
@@ -57,18 +60,18 @@ export function campaignService(
       if (!isEnded(entry.value.state) && entry.value.state.kind !== "SEALING") {
         await campaignEvent(parts, entry, { kind: "cancel", reason: "cancelled by the user" });
       }
-      return { campaign: campaignMessage(entry, true) };
+      return { campaign: await shown(entry) };
     }),
     pauseCampaign: unary(calls, async ({ id, reason }) => {
       refuseAll([reasonField(reason)]);
       const entry = found(id);
       await uses.pause(entry, reason);
-      return { campaign: campaignMessage(entry, true) };
+      return { campaign: await shown(entry) };
     }),
     resumeCampaign: unary(calls, async ({ id }) => {
       const entry = found(id);
       await uses.resume(entry);
-      return { campaign: campaignMessage(entry, true) };
+      return { campaign: await shown(entry) };
     }),
     retryCampaign: unary(calls, async ({ id, idempotencyKey, priority }) => {
       refuseAll([priorityField(priority)]);
@@ -76,17 +79,17 @@ export function campaignService(
         idempotencyKey,
         ...(priority === undefined ? {} : { priority }),
       });
-      return { campaign: campaignMessage(retried, true) };
+      return { campaign: await shown(retried) };
     }),
-    explainCampaign: unary(calls, ({ id }) => {
+    explainCampaign: unary(calls, async ({ id }) => {
       const entry = found(id);
-      return { campaign: shown(entry), ...uses.explain(entry) };
+      return { campaign: await shown(entry), ...uses.explain(entry) };
     }),
     watchCampaign: streaming(calls, async function* ({ id }, signal) {
       const entry = found(id);
       let told = "";
       while (!signal.aborted) {
-        const campaign = shown(entry);
+        const campaign = await shown(entry);
         const now = JSON.stringify(campaign);
         if (now !== told) yield { campaign };
         told = now;
@@ -96,13 +99,6 @@ export function campaignService(
     }),
   };
 }
-
-/** Ids of the campaigns that retry one, oldest first. */
-const retriesOf = (board: Board, id: string): string[] =>
-  board
-    .list()
-    .flatMap(({ value }) => (value.retryOf === id ? [value.id] : []))
-    .reverse();
 
 /** Resolves after WATCH_MS, when the campaign's state changes, or when `signal` aborts. */
 async function nextLook(parts: CampaignParts, entry: CampaignEntry, signal: AbortSignal): Promise<void> {

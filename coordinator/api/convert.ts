@@ -12,7 +12,7 @@ import {
 import type { Node } from "../../shared/gen/sai/v1/node.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type CampaignEntry, type JobEntry, tallyCampaign, tallyJob } from "../campaigns/board.js";
-import type { CampaignRequest } from "../campaigns/submit.js";
+import type { CampaignRequest } from "../campaigns/request.js";
 import type { NodeEntry } from "../sessions/fleet.js";
 
 export function requestOf(spec: CampaignSpec | undefined): CampaignRequest {
@@ -42,8 +42,7 @@ function inputKindOf(kind: ResolvedInput_Kind, i: number): "dataset" | "prompt" 
   });
 }
 
-/** `retriedBy` is left out where looking for it would cost a look at all campaigns for each. */
-export function campaignMessage(entry: CampaignEntry, withJobs: boolean, retriedBy: string[] = []): Campaign {
+export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campaign {
   const { value } = entry;
   const { state } = value;
   return {
@@ -63,7 +62,7 @@ export function campaignMessage(entry: CampaignEntry, withJobs: boolean, retried
     simulated: value.simulated ?? entry.jobs.some((job) => job.spec.model.engine === "simulated"),
     waiting: state.kind === "RUNNING" ? entry.waiting : [],
     retryOf: value.retryOf ?? "",
-    retriedBy,
+    retriedBy: [...entry.retriedBy],
   };
 }
 

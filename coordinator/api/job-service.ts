@@ -7,17 +7,18 @@ import { jobProgressMessage } from "./convert.js";
 
 /** sai.v1.JobService: the cells of a campaign and where their shards are. */
 export function jobService(board: Board, calls: CallObserver): JobServiceServer {
-  const jobs = (campaign: string): readonly JobEntry[] => {
+  const jobs = async (campaign: string): Promise<readonly JobEntry[]> => {
     const entry = board.campaign(campaign);
     if (entry === undefined) throw noCampaign(campaign);
+    await board.loaded(entry);
     return entry.jobs;
   };
   return {
-    listJobs: unary(calls, ({ campaignId }) => ({
-      jobs: jobs(campaignId).map((job) => ({ ...jobMessage(campaignId, job), shards: [] })),
+    listJobs: unary(calls, async ({ campaignId }) => ({
+      jobs: (await jobs(campaignId)).map((job) => ({ ...jobMessage(campaignId, job), shards: [] })),
     })),
-    getJob: unary(calls, ({ campaignId, jobId }) => {
-      const job = jobs(campaignId).find((j) => j.spec.id === jobId);
+    getJob: unary(calls, async ({ campaignId, jobId }) => {
+      const job = (await jobs(campaignId)).find((j) => j.spec.id === jobId);
       if (job === undefined) {
         throw new SaiError("not_found", `campaign ${campaignId} has no job ${jobId.slice(0, 80)}`);
       }

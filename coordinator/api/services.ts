@@ -12,9 +12,10 @@ import { ResultServiceService } from "../../shared/gen/sai/v1/result.js";
 import { addHealth } from "../../shared/rpc/health.js";
 import { addReflection } from "../../shared/rpc/reflection.js";
 import type { CallObserver } from "../../shared/rpc/serve.js";
-import { SaiError } from "../../shared/runtime/errors.js";
 import type { CampaignEntry } from "../campaigns/board.js";
 import type { CampaignParts } from "../campaigns/parts.js";
+import { pauseCampaign, resumeCampaign } from "../campaigns/pause.js";
+import { type RetryOptions, retryCampaign } from "../campaigns/retry.js";
 import type { JobWaiting } from "../scheduler/snapshot.js";
 import type { Brake } from "../sessions/brake.js";
 import { brakeText } from "../sessions/brake-state.js";
@@ -77,10 +78,12 @@ export function addApi(server: Server, parts: ApiParts): void {
     ...{ about, board, fleet, brake, refusesCampaigns, storeUsage: parts.storeUsage },
     uptimeS: () => (clock.nowMs() - startMs) / 1000,
     leader: parts.address,
-    commitQueue: () => 0,
+    commitQueue: () => campaigns.commits.waiting,
   };
   const uses = {
-    ...LATER,
+    pause: (entry: CampaignEntry, reason: string) => pauseCampaign(campaigns, entry, reason),
+    resume: (entry: CampaignEntry) => resumeCampaign(campaigns, entry),
+    retry: (entry: CampaignEntry, options: RetryOptions) => retryCampaign(campaigns, entry, options),
     explain: (entry: CampaignEntry) =>
       explain(entry, term.waiting(entry.value.id), fleet.list(), {
         brake: brakeText(brake.state),
@@ -98,8 +101,3 @@ export function addApi(server: Server, parts: ApiParts): void {
   addReflection(server, [...SERVICES, "grpc.health.v1.Health"]);
   addHealth(server, SERVICES, parts.serving);
 }
-
-const later = async (): Promise<never> => {
-  throw new SaiError("failed_precondition", "this coordinator cannot do that yet");
-};
-const LATER = { pause: later, resume: later, retry: later };

@@ -3,7 +3,7 @@
  * acknowledgement nor a user's cancel may wait with it.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
-import { errorText } from "../../shared/runtime/errors.js";
+import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { CampaignParts } from "./parts.js";
 
 const RETRY = { baseMs: 500, capMs: 30_000 };
@@ -24,6 +24,21 @@ export async function persistently(
     }
   }
 }
+
+/** The same for what waiting may mend only; anything else is thrown. Throws when we no longer lead, too. */
+export async function patiently<T>(parts: CampaignParts, what: string, run: () => Promise<T>): Promise<T> {
+  for (let failures = 0; ; failures += 1) {
+    try {
+      return await run();
+    } catch (error) {
+      const passing = error instanceof SaiError && PASSING.has(error.code);
+      if (!passing || parts.store.lost.aborted) throw error;
+      parts.log.warn({ reason: errorText(error), failures }, `${what} failed, trying again`);
+      await parts.clock.sleep(backoffMs(failures, RETRY, parts.random), parts.store.lost);
+    }
+  }
+}
+const PASSING: ReadonlySet<string> = new Set(["unavailable", "resource_exhausted"]);
 
 /** Lets `work` go on by itself; an error it ends with is logged, unless we no longer lead. */
 export function detached(parts: CampaignParts, work: Promise<void>): void {

@@ -37,6 +37,8 @@ export interface JobEntry {
   readonly running: Map<number, number>;
   /** Deaths reported with samples of it in flight, by `<shard>/<fence>`; few, if any. */
   readonly deaths: Map<string, Death[]>;
+  /** The handling of the last report of deaths; they take turns. */
+  reports?: Promise<void>;
   readonly counters: Counters;
   /** SHA-256 of its manifest once sealed. */
   manifestSha256?: string;

@@ -28,10 +28,7 @@ export function restoreJob(job: JobEntry, records: JobRecords, nowMs: number): v
   job.state = records.state ?? stateOf(job, records);
   job.held = job.state.kind === "RUNNING" || job.state.kind === "PAUSED";
   if (records.manifestSha256 !== undefined) job.manifestSha256 = records.manifestSha256;
-  for (const [index, value] of records.done) {
-    setShard(job, index, endOf(value), nowMs);
-    setDone(job, index, value);
-  }
+  for (const [index, value] of records.done) restoreDone(job, index, value, nowMs);
   const histories = new Map<number, ShardHistory>();
   for (const { index, fence, value } of records.fails) {
     if (value.deaths !== undefined) job.deaths.set(deathsKey(index, fence), value.deaths);
@@ -45,6 +42,13 @@ export function restoreJob(job: JobEntry, records: JobRecords, nowMs: number): v
   for (const [index, history] of histories) {
     if (job.shards[index]?.kind === "PENDING") setShard(job, index, { kind: "PENDING", ...history }, nowMs);
   }
+}
+
+/** Takes in a record that is in the state store or the manifest; nothing if the board has it. */
+export function restoreDone(job: JobEntry, index: number, value: DoneValue, nowMs: number): void {
+  if (job.done.has(index)) return;
+  setShard(job, index, endOf(value), nowMs);
+  setDone(job, index, value);
 }
 
 function stateOf(job: JobEntry, { gate, paused }: JobRecords): JobState {

@@ -27,7 +27,7 @@ export {
   suspectsOf,
   tallyJob,
 } from "./board-job.js";
-export type { JobRecords } from "./board-restore.js";
+export { type JobRecords, restoreDone } from "./board-restore.js";
 
 export interface ShardKey {
   campaign: string;
@@ -39,6 +39,10 @@ export interface CampaignEntry {
   value: CampaignValue;
   plan?: Plan;
   readonly jobs: readonly JobEntry[];
+  /** The last of its steps that were asked for; they take turns. */
+  turn?: Promise<unknown>;
+  /** Campaigns that retry it, oldest first. */
+  readonly retriedBy: string[];
   /** Why shards wait, from the last scheduling. */
   waiting: string[];
   /** Wall ms. */
@@ -50,12 +54,45 @@ interface Kept extends CampaignEntry {
   byId: Map<string, JobEntry>;
 }
 
+/** Ended campaigns whose jobs are kept in memory; those of others are read again when they are asked for. */
+const ENDED_LOADED = 50;
+
 export class Board {
   private readonly campaigns = new Map<string, Kept>();
   private sorted: CampaignEntry[] | undefined;
+  private load: (entry: CampaignEntry) => Promise<void> = async () => {};
+  /** Ended campaigns with their jobs, the one used last at the end. */
+  private readonly endedLoaded = new Map<string, Promise<void>>();
 
+  /** How the jobs of an ended campaign are brought back. */
+  loadWith(load: (entry: CampaignEntry) => Promise<void>): void {
+    this.load = load;
+  }
+
+  /**
+   * Resolves when the campaign's jobs are on the board; always before its plan, jobs or records are looked at by anyone
+   * but scheduling. Rejects with what reading an ended one's jobs rejects with.
+   */
+  async loaded(entry: CampaignEntry): Promise<void> {
+    if (!isEnded(entry.value.state)) return;
+    const { id } = entry.value;
+    const loading = this.endedLoaded.get(id) ?? (entry.plan ? Promise.resolve() : this.load(entry));
+    this.endedLoaded.delete(id);
+    this.endedLoaded.set(id, loading);
+    loading.catch(() => this.endedLoaded.delete(id));
+    for (const oldest of this.endedLoaded.keys()) {
+      if (this.endedLoaded.size <= ENDED_LOADED) break;
+      this.endedLoaded.delete(oldest);
+      const kept = this.campaigns.get(oldest);
+      if (kept) Object.assign(kept, { plan: undefined, jobs: [], byId: new Map() });
+    }
+    await loading;
+  }
+
+  /** Puts a campaign on the board; those it retries were there before. */
   add(value: CampaignValue): CampaignEntry {
-    const entry: Kept = { value, jobs: [], byId: new Map(), waiting: [] };
+    const entry: Kept = { value, jobs: [], byId: new Map(), retriedBy: [], waiting: [] };
+    if (value.retryOf !== undefined) this.campaigns.get(value.retryOf)?.retriedBy.push(value.id);
     if (value.endedMs !== undefined) entry.endedMs = value.endedMs;
     this.campaigns.set(value.id, entry);
     this.sorted = undefined;

@@ -1,15 +1,12 @@
 /**
  * Applies campaign and job transitions: the state is written under our epoch first, then shown and announced. What a
- * transition asks for beyond that is done here too: closing gates, stopping attempts, sealing.
+ * transition asks for beyond that is done here too: closing gates, taking back or stopping attempts, and sealing.
  *
- * 1. What people see was written before.
- * 2. A job's gate is gone before its manifest is written, so that the manifest is complete.
- * 3. What is SEALING gets sealed, however long the artifact store is away; nobody waits for it.
+ * 1. What people see of a campaign was written before.
+ * 2. Steps of one campaign take turns, so that the store has them in the order in which they were decided.
+ * 3. What is SEALING gets sealed, however long a store is away; nobody waits for it.
  */
-
-import { putCas } from "../../shared/artifacts/store.js";
 import { count } from "../../shared/benchmark/count.js";
-import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
 import {
   type CampaignEvent,
   campaignOutcome,
@@ -17,15 +14,16 @@ import {
   type Outcome,
   transitionCampaign,
 } from "../../shared/domain/campaign.js";
+import type { Fence } from "../../shared/domain/fence.js";
 import { type JobEvent, jobOutcome, transitionJob } from "../../shared/domain/job.js";
-import { rfc3339 } from "../../shared/runtime/clock.js";
-import { errorText, SaiError } from "../../shared/runtime/errors.js";
-import { del, delRange, put } from "../store/fenced-store.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import { delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
-import type { Op } from "../store/store.js";
+import type { CampaignValue } from "../store/values.js";
 import { detached, persistently } from "./background.js";
-import { type CampaignEntry, closeJob, isEnded, type JobEntry, tallyJob } from "./board.js";
+import { type CampaignEntry, closeJob, isEnded, type JobEntry, tallyCampaign, tallyJob } from "./board.js";
 import { type CampaignParts, write } from "./parts.js";
+import { sealCampaign, sealJob } from "./sealing.js";
 
 /** Moves a campaign on. Throws failed_precondition when the event does not fit its state. */
 export async function campaignEvent(
@@ -33,39 +31,69 @@ export async function campaignEvent(
   entry: CampaignEntry,
   event: CampaignEvent,
 ): Promise<void> {
-  const campaign = entry.value.id;
-  const step = transitionCampaign(entry.value.state, event, parts.clock.wallMs());
-  if (!step.ok) throw new SaiError("failed_precondition", `campaign ${campaign}: ${step.reason}`);
-  const value = { ...entry.value, state: step.state };
-  const close: Op[] = step.effects.some((e) => e.kind === "close_gates")
-    ? [delRange(keys.gatesOf(campaign))]
-    : [];
-  // Shown before the write is answered only to ourselves: a second event must not start from the old state.
-  const before = entry.value;
-  entry.value = value;
-  try {
-    await write(parts, { ops: [put(keys.campaign(campaign), value), ...close] });
-  } catch (error) {
-    entry.value = before;
-    throw error;
+  const refused = await tryCampaignEvent(parts, entry, event);
+  if (refused !== undefined) {
+    throw new SaiError("failed_precondition", `campaign ${entry.value.id}: ${refused}`);
   }
-  if (isTerminal(step.state)) entry.endedMs ??= parts.clock.wallMs();
-  const stopReason = "reason" in step.state ? step.state.reason : "";
-  for (const effect of step.effects) {
-    if (effect.kind === "announce") {
-      parts.events.add(
-        effect.event,
-        { campaign },
-        `${value.name} is ${step.state.kind.toLowerCase()}${why(effect)}`,
-      );
-      parts.log.info({ campaign, state: step.state.kind, reason: effect.reason }, "campaign transition");
-    } else if (effect.kind === "wake_scheduler") parts.wake();
-    else if (effect.kind === "cancel_attempts") cancelJobs(parts, entry, stopReason);
-  }
-  if (step.state.kind === "SEALING") detached(parts, sealCampaign(parts, entry));
 }
 
-/** Moves a job on in memory; its record is written with the next campaign step or seal. */
+/** Moves a campaign on; the reason when the event does not fit its state. */
+export function tryCampaignEvent(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  event: CampaignEvent,
+): Promise<string | undefined> {
+  return inTurn(entry, async () => {
+    const step = transitionCampaign(entry.value.state, event, parts.clock.wallMs());
+    if (!step.ok) return step.reason;
+    const campaign = entry.value.id;
+    const value: CampaignValue = { ...entry.value, state: step.state };
+    if (isTerminal(step.state)) Object.assign(value, ending(entry, step.state.sinceMs));
+    const close = step.effects.some((e) => e.kind === "close_gates");
+    const ops = [put(keys.campaign(campaign), value), ...(close ? [delRange(keys.gatesOf(campaign))] : [])];
+    await write(parts, { ops });
+    entry.value = value; // invariant 1
+    if (value.endedMs !== undefined) {
+      entry.endedMs = value.endedMs;
+      detached(parts, parts.board.loaded(entry)); // one more that may be forgotten
+    }
+    const reason = "reason" in step.state ? step.state.reason : "";
+    for (const effect of step.effects) {
+      if (effect.kind === "announce") {
+        const text = `${value.name} is ${step.state.kind.toLowerCase()}${why(effect)}`;
+        parts.events.add(effect.event, { campaign }, text);
+        parts.log.info({ campaign, state: step.state.kind, reason: effect.reason }, "campaign transition");
+      } else if (effect.kind === "wake_scheduler") jobsEvent(parts, entry, { kind: "resume" });
+      else if (effect.kind === "retract_unstarted") jobsEvent(parts, entry, { kind: "pause", reason });
+      else if (effect.kind === "cancel_attempts") jobsEvent(parts, entry, { kind: "cancel", reason });
+    }
+    parts.wake();
+    if (step.state.kind === "SEALING") detached(parts, sealCampaign(parts, entry));
+    return undefined;
+  });
+}
+
+/** Runs `step` after all steps of the campaign that were asked for before. Invariant 2. */
+export function inTurn<T>(entry: CampaignEntry, step: () => Promise<T>): Promise<T> {
+  const mine = (entry.turn ?? Promise.resolve()).then(step);
+  entry.turn = mine.catch(() => {});
+  return mine;
+}
+
+/** What is written down of a campaign that ends: all that a list of campaigns shows. */
+const ending = (entry: CampaignEntry, nowMs: number): Partial<CampaignValue> => ({
+  tally: { ...tallyCampaign(entry), samplesRunning: 0 },
+  // Its work was over when sealing began; that is the same however often sealing was tried.
+  endedMs: entry.value.state.kind === "SEALING" ? entry.value.state.sinceMs : nowMs,
+  simulated: entry.jobs.some((job) => job.spec.model.engine === "simulated"),
+});
+
+/** Moves those jobs of a campaign on that the event fits. */
+function jobsEvent(parts: CampaignParts, entry: CampaignEntry, event: JobEvent): void {
+  for (const job of entry.jobs) jobEvent(parts, entry, job, event);
+}
+
+/** Moves a job on in memory, false when the event does not fit; its record is written when it is sealed. */
 export function jobEvent(
   parts: CampaignParts,
   entry: CampaignEntry,
@@ -78,12 +106,10 @@ export function jobEvent(
   for (const effect of step.effects) {
     if (effect.kind === "announce") {
       const about = { campaign: entry.value.id, job: job.spec.id };
-      parts.events.add(
-        effect.event,
-        about,
-        `${job.spec.id} is ${step.state.kind.toLowerCase()}${why(effect)}`,
-      );
+      const text = `${job.spec.id} is ${step.state.kind.toLowerCase()}${why(effect)}`;
+      parts.events.add(effect.event, about, text);
     } else if (effect.kind === "cancel_attempts") stopAttempts(parts, job, event);
+    else if (effect.kind === "retract_unstarted") retractUnstarted(parts, job);
     else if (effect.kind === "wake_scheduler") parts.wake();
   }
   return true;
@@ -96,78 +122,34 @@ export async function finishJob(
   job: JobEntry,
   stop?: { outcome: Outcome; reason: string },
 ): Promise<void> {
-  const tally = tallyJob(job);
-  const outcome =
-    stop?.outcome ??
-    jobOutcome({ samples: tally.samples, answered: tally.samplesDone - tally.samplesFailed });
+  const { samples, samplesDone, samplesFailed } = tallyJob(job);
+  const outcome = stop?.outcome ?? jobOutcome({ samples, answered: samplesDone - samplesFailed });
+  parts.notices.flush();
   if (!jobEvent(parts, entry, job, { kind: "finish", outcome, reason: stop?.reason ?? "" })) return;
   await sealJob(parts, entry, job);
-  await endIfAllEnded(parts, entry, stop?.reason);
+  await finishCampaign(parts, entry);
 }
 
-/** Ends a campaign whose jobs have all ended. */
-export async function endIfAllEnded(parts: CampaignParts, entry: CampaignEntry, why?: string): Promise<void> {
+/** Ends a campaign all of whose jobs have ended; nothing when it has others, or is ending already. */
+export async function finishCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
   const outcomes = entry.jobs.flatMap((j) => (isEnded(j.state) ? [j.state.kind as Outcome] : []));
-  const { kind } = entry.value.state;
-  if (outcomes.length < entry.jobs.length || (kind !== "RUNNING" && kind !== "PAUSED")) return;
-  const failed = entry.jobs.reduce((sum, j) => sum + tallyJob(j).samplesFailed, 0);
-  const reason = why ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
-  await campaignEvent(parts, entry, { kind: "finish", outcome: campaignOutcome(outcomes), reason });
+  if (outcomes.length < entry.jobs.length) return;
+  const stopped = entry.jobs.flatMap(({ state }) => ("reason" in state && state.reason) || []);
+  const failed = tallyCampaign(entry).samplesFailed;
+  const reason = stopped[0] ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
+  const event: CampaignEvent = { kind: "finish", outcome: campaignOutcome(outcomes), reason };
+  const what = `finishing campaign ${entry.value.id}`;
+  await persistently(parts, what, async () => void (await tryCampaignEvent(parts, entry, event)));
 }
 
-/** Seals a job that is SEALING, once, whoever asks. */
-export function sealJob(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
-  const what = `sealing job ${job.spec.id} of ${entry.value.id}`;
-  job.sealed ??= persistently(parts, what, () => writeSeal(parts, entry, job));
-  return job.sealed;
-}
-
-/** Closes the gate, writes the manifest of what committed, deletes the shard records. Repeatable. */
-async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEntry): Promise<void> {
-  const campaign = entry.value.id;
-  const id = job.spec.id;
-  await write(parts, {
-    ops: [del(keys.gate(campaign, id)), put(keys.job(campaign, id), { campaign, id, state: job.state })],
-  });
-  await parts.commits.drained();
-  const shards = [...job.done].sort(([a], [b]) => a - b).map(([index, done]) => ({ index, ...done }));
-  const manifest = { v: 1, campaign, job: id, shards } as unknown as Json;
-  job.manifestSha256 = await putCas(parts.artifacts, Buffer.from(canonicalJson(manifest)));
-  jobEvent(parts, entry, job, { kind: "sealed" });
-  await write(parts, {
-    ops: [
-      put(keys.job(campaign, id), { campaign, id, state: job.state, manifestSha256: job.manifestSha256 }),
-      delRange(keys.doneOf(campaign, id)),
-      delRange(keys.failsOf(campaign, id)),
-    ],
-  });
-}
-
-/** Stops all jobs at once; they are sealed with the campaign. */
-function cancelJobs(parts: CampaignParts, entry: CampaignEntry, reason: string): void {
-  for (const job of entry.jobs) jobEvent(parts, entry, job, { kind: "cancel", reason });
-}
-
-/** The stored summary is the final one: it has the outcome and the end, which the state gets only afterwards. */
-export async function sealCampaign(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
-  const { id } = entry.value;
-  for (const job of entry.jobs) if (job.state.kind === "SEALING") await sealJob(parts, entry, job);
-  await storeSummary(parts, entry).catch((err) => {
-    // A records file that is gone or damaged must not keep the campaign from ending; asking for the summary tells why.
-    parts.log.error({ err, campaign: id }, "the summary of a campaign cannot be stored");
-    entry.value.warnings.push(`the summary could not be stored: ${errorText(err)}`);
-  });
-  await persistently(parts, `ending campaign ${id}`, () => campaignEvent(parts, entry, { kind: "sealed" }));
-}
-
-async function storeSummary(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
-  const { id, state } = entry.value;
-  const outcome = state.kind === "SEALING" ? state.outcome : state.kind;
-  const summary = await parts.results.summary(id);
-  entry.endedMs = parts.clock.wallMs();
-  const ended = { state: outcome.toLowerCase(), endedAt: rfc3339(entry.endedMs) };
-  const json = canonicalJson(JSON.parse(JSON.stringify({ ...summary, ...ended })));
-  await parts.artifacts.put(`run/${id}/summary.json`, Buffer.from(json));
+/** Asks for what agents hold and have not begun; what they do not give back goes on. */
+function retractUnstarted(parts: CampaignParts, job: JobEntry): void {
+  const byAgent = new Map<string, Fence[]>();
+  for (const shard of job.shards) {
+    if (shard.kind !== "ASSIGNED" && shard.kind !== "ACCEPTED") continue;
+    byAgent.set(shard.agent, [...(byAgent.get(shard.agent) ?? []), shard.fence]);
+  }
+  for (const [agent, fences] of byAgent) parts.agents.retract(agent, fences);
 }
 
 /** Tells the agents of a job's open attempts to stop; late results find the gate gone. */

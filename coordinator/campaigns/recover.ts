@@ -7,19 +7,18 @@
  * 2. Nothing is taken for ended that has no record, and nothing for open that has one.
  * 3. A plan that cannot be read at the moment is waited for; one that is gone or damaged ends its campaign as FAILED.
  */
-import { getCas } from "../../shared/artifacts/store.js";
-import type { Plan } from "../../shared/benchmark/plan.js";
 import type { Fence } from "../../shared/domain/fence.js";
-import { backoffMs } from "../../shared/runtime/backoff.js";
-import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import { errorText } from "../../shared/runtime/errors.js";
 import { decode, keys, parseShardKey } from "../store/keys.js";
 import { listAll } from "../store/reflect.js";
 import type { KV, StateStore } from "../store/store.js";
 import type { AgentValue, DoneValue, FailValue, InventoryValue, JobValue } from "../store/values.js";
-import { detached } from "./background.js";
+import { detached, patiently } from "./background.js";
 import { type CampaignEntry, isEnded } from "./board.js";
 import { campaignEvent } from "./lifecycle.js";
+import { readManifest } from "./manifest.js";
 import type { CampaignParts } from "./parts.js";
+import { readPlan } from "./plan.js";
 import { resumePlanning, resumeSealing } from "./resume.js";
 
 /** The records of one job, by shard. */
@@ -103,13 +102,17 @@ async function layOut(
   jobs: ReadonlyMap<string, Found>,
   signal: AbortSignal,
 ): Promise<void> {
-  const { board, clock } = parts;
+  const { artifacts, board, clock } = parts;
   const { state, id } = entry.value;
-  board.setPlan(entry, (await readPatiently(parts, id, planSha256, signal)) as Plan, clock.nowMs());
+  const plan = await patiently(parts, `reading the plan of ${id}`, () => readPlan(parts, planSha256));
+  board.setPlan(entry, plan, clock.nowMs());
   for (const job of entry.jobs) {
     const { gate = 0n, value, done: open = [], fails = [] } = jobs.get(job.spec.id) ?? {};
     const sealed = value?.manifestSha256;
-    const done = sealed === undefined ? open : await sealedShards(parts, id, sealed, signal);
+    const done =
+      sealed === undefined
+        ? open
+        : await patiently(parts, `reading manifests of ${id}`, () => readManifest(artifacts, sealed));
     const records = {
       ...{ gate, done, fails },
       ...(value === undefined ? {} : { state: value.state }),
@@ -118,42 +121,6 @@ async function layOut(
     };
     board.restore(job, records, clock.nowMs());
   }
-}
-
-const READ_RETRY = { baseMs: 500, capMs: 10_000 };
-
-/** A JSON artifact, however long the store is away. Throws when the artifact itself is gone or damaged. */
-async function readPatiently(
-  { artifacts, clock, log, random }: CampaignParts,
-  campaign: string,
-  sha256: string,
-  signal: AbortSignal,
-): Promise<unknown> {
-  for (let failures = 0; ; failures += 1) {
-    try {
-      return JSON.parse((await getCas(artifacts, sha256)).toString("utf8"));
-    } catch (error) {
-      if (!(error instanceof SaiError) || error.code !== "unavailable") throw error;
-      log.warn(
-        { campaign, sha256, reason: errorText(error) },
-        "the artifact store is away and is waited for",
-      );
-      await clock.sleep(backoffMs(failures, READ_RETRY, random), signal);
-    }
-  }
-}
-
-/** The done records of a sealed job, from its manifest; those in the state store may be gone. */
-async function sealedShards(
-  parts: CampaignParts,
-  campaign: string,
-  sha256: string,
-  signal: AbortSignal,
-): Promise<[number, DoneValue][]> {
-  const manifest = (await readPatiently(parts, campaign, sha256, signal)) as {
-    shards: (DoneValue & { index: number })[];
-  };
-  return manifest.shards.map(({ index, ...done }) => [index, done]);
 }
 
 /** Keys and values of one revision. */

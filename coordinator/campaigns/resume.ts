@@ -1,42 +1,45 @@
-/** Going on with what an earlier leader had begun: planning, opening gates, sealing. Each may be repeated at any point. */
-import { errorText } from "../../shared/runtime/errors.js";
-import { detached } from "./background.js";
-import { type CampaignEntry, isComplete, isEnded } from "./board.js";
-import { campaignEvent, endIfAllEnded, finishJob, jobEvent, sealCampaign, sealJob } from "./lifecycle.js";
+/**
+ * Going on with what an earlier leader had begun: planning, opening gates, sealing. Each may be repeated at any point and
+ * goes on until it is done or we no longer lead.
+ */
+import { type CampaignEntry, isComplete } from "./board.js";
+import { finishCampaign, finishJob, jobEvent } from "./lifecycle.js";
 import type { CampaignParts } from "./parts.js";
-import { openAndStart, planCampaign } from "./plan.js";
-import { type CampaignRequest, prepareRequest } from "./submit.js";
+import { planCampaign, start } from "./plan.js";
+import { planOfRetry } from "./retry.js";
+import { sealCampaign, sealJob } from "./sealing.js";
+import { endIfDone } from "./shard-steps.js";
+import { planOfSubmitted } from "./submit.js";
 
-/** Plans a SUBMITTED campaign again from its request, or starts a PLANNED one. */
+/** Plans a campaign that was acknowledged, or opens the gates that are not open yet. */
 export async function resumePlanning(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
-  if (entry.value.state.kind === "PLANNED") return openAndStart(parts, entry);
-  try {
-    const prepared = await prepareRequest(parts, entry.value.request as unknown as CampaignRequest);
-    if (prepared.ok) return await planCampaign(parts, entry, prepared);
-    const [first] = prepared.findings;
-    await campaignEvent(parts, entry, { kind: "refuse", reason: `planning failed: ${first?.message ?? ""}` });
-  } catch (error) {
-    if (parts.store.lost.aborted || entry.value.state.kind !== "SUBMITTED") return;
-    await campaignEvent(parts, entry, { kind: "refuse", reason: `planning failed: ${errorText(error)}` });
-  }
+  const { kind } = entry.value.state;
+  const planOf = entry.value.retryOf === undefined ? planOfSubmitted : planOfRetry;
+  if (kind === "SUBMITTED") await planCampaign(parts, entry, () => planOf(parts, entry));
+  else if (kind === "PLANNED") await start(parts, entry);
 }
 
-/** Ends the jobs whose shards have all ended, seals what is to be sealed, and ends the campaign if that was all. */
+/**
+ * Ends what had come to its end, or was being ended, when the last leader went: jobs and campaigns. The board has the
+ * campaign's jobs, restored.
+ */
 export async function resumeSealing(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
   const { state } = entry.value;
   if (state.kind === "SEALING") {
     for (const job of entry.jobs) {
-      if (!isEnded(job.state)) jobEvent(parts, entry, job, { kind: "cancel", reason: state.reason });
+      // Its campaign was stopped before the job could be marked.
+      jobEvent(parts, entry, job, { kind: "cancel", reason: state.reason });
     }
-    return sealCampaign(parts, entry);
+    await sealCampaign(parts, entry);
+    return;
   }
+  if (state.kind !== "RUNNING" && state.kind !== "PAUSED") return;
+  const ending: Promise<void>[] = [];
   for (const job of entry.jobs) {
-    if (job.state.kind === "SEALING") {
-      detached(
-        parts,
-        sealJob(parts, entry, job).then(() => endIfAllEnded(parts, entry)),
-      );
-    } else if (!isEnded(job.state) && isComplete(job)) detached(parts, finishJob(parts, entry, job));
+    if (job.state.kind === "SEALING") ending.push(sealJob(parts, entry, job));
+    else if (isComplete(job)) ending.push(finishJob(parts, entry, job));
+    else endIfDone(parts, entry, job);
   }
-  if (entry.jobs.every((job) => isEnded(job.state))) await endIfAllEnded(parts, entry);
+  await Promise.all(ending);
+  await finishCampaign(parts, entry);
 }

@@ -1,7 +1,7 @@
 import { pairKey, recordId, targetSha } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { Sha256 } from "../../shared/benchmark/json.js";
-import type { JobSpec } from "../../shared/benchmark/plan.js";
+import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { scoreSample } from "../../shared/benchmark/score.js";
 import type { ShardRange } from "../../shared/domain/sharding.js";
@@ -22,14 +22,14 @@ export function givenUpRecords(
   sha256: Sha256,
 ): ResultRecord[] {
   return Array.from({ length: range.count }, (_, i) => {
-    const ordinal = range.first + i;
+    const ordinal = ordinalAt(job, range.first + i);
     const index = ordinal % items.length;
     const repetition = Math.floor(ordinal / items.length);
     const item = items[index];
     if (item === undefined) throw new RangeError(`job ${job.id} has no item for sample ${ordinal}`);
     return {
       v: 1,
-      record_id: recordId(campaign, job.id, ordinal, sha256),
+      record_id: recordId(job.retry?.campaign ?? campaign, job.id, ordinal, sha256),
       cache_key: "",
       pair_key: pairKey(pairs[index] ?? "", repetition, sha256),
       campaign,

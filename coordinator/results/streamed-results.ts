@@ -2,7 +2,8 @@
  * Results straight from the artifacts: the records of committed attempts are read, verified by hash and aggregated.
  * Shards that were given up have no file; their samples get the records that say so, the same at each reading.
  *
- * A summary of a campaign is kept until another shard commits, because its intervals take a while to draw.
+ * A retry's results are those of its whole chain. A summary of a campaign is kept until another shard commits, because
+ * its intervals take a while to draw.
  */
 import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
 import { pairKeys } from "../../shared/benchmark/identity.js";
@@ -14,7 +15,9 @@ import { rfc3339 } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { type Board, type CampaignEntry, type JobEntry, rangeOf } from "../campaigns/board.js";
+import { type ChainShard, chainOf, chainShards } from "../campaigns/board-chain.js";
 import type { DoneValue } from "../store/values.js";
+import { chainRecords } from "./chain-records.js";
 import { givenUpRecords } from "./given-up-records.js";
 import type { RecordFilter, ResultsIndex } from "./results-index.js";
 import { SummaryThread } from "./summary-thread.js";
@@ -38,12 +41,13 @@ export class StreamedResults implements ResultsIndex {
   ) {}
 
   async summary(campaign: string): Promise<Summary> {
-    const entry = this.entry(campaign);
+    const chain = await this.chain(campaign);
+    const entry = chain.at(-1) ?? this.entry(campaign);
     const shards = entry.jobs.reduce((sum, job) => sum + job.done.size, 0);
     const state = `${entry.value.state.kind} ${shards}`;
     const kept = this.kept.get(campaign);
     if (kept?.state === state) return kept.summary;
-    const summary = this.summarize(entry);
+    const summary = this.summarize(entry, chain);
     this.kept.delete(campaign);
     this.kept.set(campaign, { state, summary });
     const [oldest] = this.kept.keys();
@@ -58,16 +62,14 @@ export class StreamedResults implements ResultsIndex {
   }
 
   async *records(campaign: string, filter: RecordFilter = {}): AsyncGenerator<ResultRecord> {
-    const entry = this.entry(campaign);
-    if (filter.job !== undefined && !entry.jobs.some((job) => job.spec.id === filter.job)) {
+    const chain = await this.chain(campaign);
+    const jobs = jobsOf(chain);
+    if (filter.job !== undefined && !jobs.includes(filter.job)) {
       throw new SaiError("not_found", `campaign ${campaign} has no job ${filter.job}`);
     }
-    for (const job of entry.jobs) {
-      if (filter.job !== undefined && job.spec.id !== filter.job) continue;
-      for (const [index, done] of [...job.done].sort(([a], [b]) => a - b)) {
-        for (const record of await this.ofShard(entry, job, index, done)) {
-          if (filter.status === undefined || record.status === filter.status) yield record;
-        }
+    for await (const records of this.batches(chain, filter.job === undefined ? jobs : [filter.job])) {
+      for (const record of records) {
+        if (filter.status === undefined || record.status === filter.status) yield record;
       }
     }
   }
@@ -96,15 +98,19 @@ export class StreamedResults implements ResultsIndex {
       .map((line) => JSON.parse(line) as ResultRecord);
   }
 
-  private async summarize(entry: CampaignEntry): Promise<Summary> {
-    const { value, plan } = entry;
+  private async summarize(entry: CampaignEntry, chain: readonly CampaignEntry[]): Promise<Summary> {
+    const { value } = entry;
     const time = (ms: number | undefined) => (ms === undefined ? "" : rfc3339(ms));
-    return this.thread.summarize(plan ?? emptyPlan(entry), this.batches(entry), {
+    // All samples are those of the first campaign's plan; who ran them stands in the records.
+    const plan = { ...(chain[0]?.plan ?? emptyPlan(entry)), campaign: value.id };
+    const campaigns = chain.map((each) => each.value.id);
+    const merged = chain.length === 1 ? [] : [`with the results of ${campaigns.slice(0, -1).join(", ")}`];
+    return this.thread.summarize({ plan, campaigns }, this.batches(chain, jobsOf(chain)), {
       state: value.state.kind.toLowerCase(),
       createdAt: time(value.createdMs),
       endedAt: time(entry.endedMs),
       planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
-      warnings: value.warnings,
+      warnings: [...value.warnings, ...merged],
     });
   }
 
@@ -123,10 +129,21 @@ export class StreamedResults implements ResultsIndex {
     return this.lastDataset.value;
   }
 
-  private async *batches(entry: CampaignEntry): AsyncGenerator<ResultRecord[]> {
-    for (const job of entry.jobs) {
-      for (const [index, done] of job.done) yield await this.ofShard(entry, job, index, done);
-    }
+  private async *batches(
+    chain: readonly CampaignEntry[],
+    jobs: readonly string[],
+  ): AsyncGenerator<ResultRecord[]> {
+    // What counts is decided before the first record is read: meanwhile more may commit.
+    const shards = jobs.map((job) => chainShards(chain, job));
+    const read = ({ entry, job, index, done }: ChainShard) => this.ofShard(entry, job, index, done);
+    for (const of of shards) yield* chainRecords(of, read);
+  }
+
+  /** The campaigns a campaign's results come from, with their jobs. Throws not_found. */
+  private async chain(campaign: string): Promise<CampaignEntry[]> {
+    const chain = chainOf(this.board, this.entry(campaign));
+    for (const entry of chain) await this.board.loaded(entry);
+    return chain;
   }
 
   private entry(campaign: string): CampaignEntry {
@@ -140,6 +157,8 @@ export const noCampaign = (id: string): SaiError =>
   new SaiError("not_found", `no campaign ${id.slice(0, 80)}`, {
     hint: "`sai campaign list` shows those there are",
   });
+
+const jobsOf = ([first]: readonly CampaignEntry[]): string[] => (first?.jobs ?? []).map((job) => job.spec.id);
 
 const emptyPlan = ({ value }: CampaignEntry) => ({
   v: 1 as const,

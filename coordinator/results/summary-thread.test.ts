@@ -4,6 +4,7 @@ import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { SummaryThread } from "./summary-thread.js";
 
 const plan: Plan = { v: 1, campaign: "c-1", name: "n", description: "", suiteSha256: "s", jobs: [] };
+const source = { plan, campaigns: ["c-1"] };
 const meta = { state: "succeeded", createdAt: "", endedAt: "", planSha256: "p", warnings: [] };
 const stray = { record_id: "r", job: "j0000", ordinal: 0, attempt: "1.1" } as ResultRecord;
 async function* batches(...records: ResultRecord[][]) {
@@ -15,7 +16,9 @@ afterEach(() => thread.close());
 
 test("summaries asked for at once are answered each with its own", async () => {
   const names = ["one", "two", "three"];
-  const asked = names.map((name) => thread.summarize({ ...plan, name }, batches([stray]), meta));
+  const asked = names.map((name) =>
+    thread.summarize({ ...source, plan: { ...plan, name } }, batches([stray]), meta),
+  );
   const summaries = await Promise.all(asked);
   expect(summaries.map((summary) => summary.name)).toEqual(names);
   for (const { warnings } of summaries) expect(warnings).toEqual(["1 record of no sample of the plan"]);
@@ -26,15 +29,17 @@ test("records that cannot be read reject that summary and no other", async () =>
     yield [stray];
     throw new Error("the store is away");
   }
-  const failed = thread.summarize(plan, broken(), meta);
-  const next = thread.summarize(plan, batches(), meta);
+  const failed = thread.summarize(source, broken(), meta);
+  const next = thread.summarize(source, batches(), meta);
   await expect(failed).rejects.toThrow("the store is away");
   expect((await next).warnings).toEqual([]);
 });
 
 test("what the aggregate throws is said, and a closed thread starts again", async () => {
   const bad = { ...plan, jobs: [null] } as unknown as Plan;
-  await expect(thread.summarize(bad, batches(), meta)).rejects.toThrow("the summary cannot be computed");
+  await expect(thread.summarize({ ...source, plan: bad }, batches(), meta)).rejects.toThrow(
+    "the summary cannot be computed",
+  );
   await thread.close();
-  expect((await thread.summarize(plan, batches(), meta)).campaignId).toBe("c-1");
+  expect((await thread.summarize(source, batches(), meta)).campaignId).toBe("c-1");
 });

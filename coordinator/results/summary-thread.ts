@@ -10,8 +10,15 @@ import type { Summary } from "../../shared/benchmark/summary.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { startThread } from "../../shared/runtime/thread.js";
 
+/** What is summed up: all records of `campaigns` that are of the plan's samples. */
+export interface SummarySource {
+  plan: Plan;
+  /** The campaign itself, and those it is a retry of. */
+  campaigns: string[];
+}
+
 export type ToWorker =
-  | { kind: "begin"; plan: Plan }
+  | ({ kind: "begin" } & SummarySource)
   | { kind: "records"; records: ResultRecord[] }
   | { kind: "end"; meta: SummaryMeta };
 
@@ -21,9 +28,13 @@ export class SummaryThread {
   private worker: Worker | undefined;
   private turn: Promise<unknown> = Promise.resolve();
 
-  /** The summary of a plan's records, which arrive a shard at a time. Rejects when the thread dies or `batches` throws. */
-  summarize(plan: Plan, batches: AsyncIterable<ResultRecord[]>, meta: SummaryMeta): Promise<Summary> {
-    const mine = this.turn.then(() => this.run(plan, batches, meta));
+  /** The summary of the records, which arrive a shard at a time. Rejects when the thread dies or `batches` throws. */
+  summarize(
+    source: SummarySource,
+    batches: AsyncIterable<ResultRecord[]>,
+    meta: SummaryMeta,
+  ): Promise<Summary> {
+    const mine = this.turn.then(() => this.run(source, batches, meta));
     this.turn = mine.catch(() => {});
     return mine;
   }
@@ -33,14 +44,18 @@ export class SummaryThread {
     await this.worker?.terminate();
   }
 
-  private async run(plan: Plan, batches: AsyncIterable<ResultRecord[]>, meta: SummaryMeta): Promise<Summary> {
+  private async run(
+    source: SummarySource,
+    batches: AsyncIterable<ResultRecord[]>,
+    meta: SummaryMeta,
+  ): Promise<Summary> {
     this.worker ??= this.start();
     const worker = this.worker;
     const post = (message: ToWorker) => worker.postMessage(message);
     const answered = answerOf(worker);
     // A death while the records are still being read must not go unhandled; the await below reports it.
     answered.catch(() => {});
-    post({ kind: "begin", plan });
+    post({ kind: "begin", ...source });
     for await (const records of batches) post({ kind: "records", records });
     post({ kind: "end", meta });
     const answer = await answered;

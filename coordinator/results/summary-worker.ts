@@ -11,7 +11,7 @@ let aggregate: Aggregate | undefined;
 
 parentPort?.on("message", (message: ToWorker) => {
   try {
-    if (message.kind === "begin") aggregate = createAggregate(message.plan);
+    if (message.kind === "begin") aggregate = createAggregate(message.plan, message.campaigns);
     else if (message.kind === "records") for (const record of message.records) aggregate?.add(record);
     else if (aggregate) answer({ ok: true, summary: aggregate.summary(message.meta) });
   } catch (error) {

@@ -40,14 +40,16 @@ export interface Aggregate {
   summary(meta: SummaryMeta): Summary;
 }
 
-export function createAggregate(plan: Plan): Aggregate {
+/** Sums up the records of `campaigns` (those of a retry and of what it retries have the same samples). */
+export function createAggregate(plan: Plan, campaigns: readonly string[] = [plan.campaign]): Aggregate {
+  const known = new Set(campaigns);
   const jobs = new Map(plan.jobs.map((job) => [job.id, collectJob(job)]));
   const strangers = new Set<string>();
   // Intervals of a large campaign take a while; what has not changed is not computed again.
   let computed: Computed | undefined;
   return {
     add(record) {
-      const job = record.campaign === plan.campaign ? jobs.get(record.job) : undefined;
+      const job = known.has(record.campaign) ? jobs.get(record.job) : undefined;
       if (job === undefined || record.ordinal >= job.job.samples) strangers.add(record.record_id);
       else if (job.add(record)) computed = undefined;
     },

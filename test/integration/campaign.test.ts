@@ -76,7 +76,8 @@ test("a campaign runs on both nodes and its numbers are those of its records", a
   const kinds = events.map(({ kind }) => kind).filter((kind) => kind.startsWith("campaign."));
   const order = ["submitted", "planned", "running", "sealing", "partial"];
   expect(kinds).toEqual(order.map((verb) => `campaign.${verb}`));
-  expect(events.filter(({ kind }) => kind === "shard.done")).toHaveLength(12);
+  const ends = events.filter(({ kind }) => kind === "shard.done");
+  expect(ends.at(-1)?.message).toContain("12 of 12 in all");
 });
 
 test("samples come in pages, by job and by status", async () => {

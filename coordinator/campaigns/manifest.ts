@@ -1,0 +1,46 @@
+/**
+ * A job's manifest: what its done records said, inline results included, as one artifact that outlives them. JSON lines:
+ * a head, then one line a shard in order of the shards, each as canonical JSON, so that equal records give equal bytes.
+ */
+
+import type { ArtifactStore } from "../../shared/artifacts/store.js";
+import { getCas } from "../../shared/artifacts/store.js";
+import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import type { DoneValue } from "../store/values.js";
+
+export type ShardRecord = readonly [index: number, done: DoneValue];
+
+/** Bytes of the manifest of these records, which come in order of their shards. */
+export async function manifestBytes(
+  campaign: string,
+  job: string,
+  records: AsyncIterable<ShardRecord>,
+): Promise<Buffer> {
+  const pieces: Buffer[] = [Buffer.from(`${canonicalJson({ v: 1, campaign, job })}\n`)];
+  let lines = "";
+  for await (const [index, done] of records) {
+    lines += `${canonicalJson({ index, ...done } as unknown as Json)}\n`;
+    if (lines.length < PIECE) continue;
+    pieces.push(Buffer.from(lines));
+    lines = "";
+  }
+  pieces.push(Buffer.from(lines));
+  return Buffer.concat(pieces);
+}
+const PIECE = 256 * 1024;
+
+/** The records of a manifest, in order of their shards. Throws not_found, or internal for other bytes. */
+export async function readManifest(artifacts: ArtifactStore, sha256: string): Promise<ShardRecord[]> {
+  const text = (await getCas(artifacts, sha256)).toString("utf8");
+  const [head = "", ...lines] = text.trimEnd().split("\n");
+  if (JSON.parse(head).v !== 1) {
+    throw new SaiError("internal", `the job manifest ${sha256} is of a version this program does not read`, {
+      hint: "use the program version that wrote it, or a newer one",
+    });
+  }
+  return lines.map((line) => {
+    const { index, ...done } = JSON.parse(line) as DoneValue & { index: number };
+    return [index, done as DoneValue];
+  });
+}
