@@ -1,4 +1,5 @@
 /** The benchmark's output: a table for people, then one line of JSON for programs. */
+import { table } from "../support/table.js";
 import type { Figures, Spread } from "./arithmetic.js";
 
 /** Median of the pairs' wall ratios, submit → terminal state. */
@@ -62,10 +63,3 @@ const wall = (campaign: Spread, bare: Spread, ratio: Spread): string[] => [
 
 const spreadText = ({ median, min, max }: Spread, digits: number, unit: string): string =>
   `${median.toFixed(digits)} ${unit === "" ? "" : `${unit} `}(${min.toFixed(digits)} to ${max.toFixed(digits)})`;
-
-function table(rows: string[][]): string[] {
-  const widths = rows[0]?.map((_, i) => Math.max(...rows.map((row) => row[i]?.length ?? 0))) ?? [];
-  const aligned = (cell: string, i: number) =>
-    i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0);
-  return rows.map((row) => row.map(aligned).join("  ").trimEnd());
-}

@@ -3,9 +3,9 @@ import type { Client } from "../../cli/client.js";
 import { CampaignState } from "../../cli/client.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { SeenRequest } from "../../test/support/scripted-server.js";
+import type { LineChild } from "../support/line-child.js";
 import { campaignWalls, type Pair, type Request, type Seen, ttftErrorsMs } from "./arithmetic.js";
 import type { BareAnswer, BareRequest } from "./bare-loop.js";
-import type { LineChild } from "./line-child.js";
 import { CONCURRENCY, question, replies, suite } from "./workload.js";
 
 const nowNs = (): number => Number(process.hrtime.bigint());

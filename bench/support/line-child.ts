@@ -5,11 +5,14 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export interface LineChild {
+  readonly pid: number;
   /** The child's next line. Rejects when it ends instead. */
   next(): Promise<unknown>;
   send(value: unknown): void;
   /** Closes its stdin and resolves when it is gone. */
   end(): Promise<void>;
+  /** Ends it at once. */
+  kill(): Promise<void>;
 }
 
 /** Runs the TypeScript file `main` with Node; `args` follow it. */
@@ -17,11 +20,14 @@ export function startLineChild(main: URL, args: readonly string[]): LineChild {
   const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", fileURLToPath(main), ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
-  const { stdin, stdout } = child;
-  if (stdin === null || stdout === null) throw new Error("a child without pipes");
+  const { stdin, stdout, pid } = child;
+  if (stdin === null || stdout === null || pid === undefined) throw new Error("a child without pipes");
+  // One that has died cannot be told anything; whoever waits for its next line hears of it.
+  stdin.on("error", () => {});
   const lines = createInterface(stdout)[Symbol.asyncIterator]();
   const gone = once(child, "exit");
   return {
+    pid,
     async next() {
       const { done, value } = await lines.next();
       if (done) throw new Error(`${fileURLToPath(main)} ended before it answered`);
@@ -30,6 +36,10 @@ export function startLineChild(main: URL, args: readonly string[]): LineChild {
     send: (value) => void stdin.write(`${JSON.stringify(value)}\n`),
     async end() {
       stdin.end();
+      await gone;
+    },
+    async kill() {
+      child.kill("SIGKILL");
       await gone;
     },
   };

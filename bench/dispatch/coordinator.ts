@@ -1,0 +1,165 @@
+/**
+ * The coordinator under test, a process of its own: the real core on the embedded store and the real agent port, put
+ * together as coordinator.ts does, without the ports for people. The campaign is submitted through the use case that
+ * CreateCampaign calls.
+ *
+ * 1. A shard counts as done when its record is durable: what is counted is the board, which commits' verdicts fill.
+ * 2. With an offered rate no shard may be given out before its moment: all are taken from the pending ones, and put back
+ *    one by one.
+ */
+import { randomUUID } from "node:crypto";
+import { join } from "node:path";
+import type { CampaignEntry, JobEntry } from "../../coordinator/campaigns/board.js";
+import { submitCampaign } from "../../coordinator/campaigns/submit.js";
+import { type Core, startCore } from "../../coordinator/core.js";
+import { clusterIdOf, lead } from "../../coordinator/leading.js";
+import { Metrics } from "../../coordinator/metrics.js";
+import { StreamedResults } from "../../coordinator/results/streamed-results.js";
+import { addAgentService } from "../../coordinator/sessions/agent-service.js";
+import { BRAKE_LIMITS } from "../../coordinator/sessions/brake-state.js";
+import { openEmbeddedStore } from "../../coordinator/store/embedded/embedded-store.js";
+import { openFolderStore } from "../../shared/artifacts/folder-store.js";
+import { listen, newServer } from "../../shared/rpc/serve.js";
+import { systemClock as clock } from "../../shared/runtime/clock.js";
+import { defaultConfig } from "../../shared/runtime/config.js";
+import { lineLogger } from "../../shared/runtime/logger.js";
+import { systemRandom as random } from "../../shared/runtime/random.js";
+import { arrivals } from "../support/arrivals.js";
+import { answer } from "../support/asking.js";
+import { type HotLine, profile } from "../support/profile.js";
+import { measureUsage, type Usage } from "../support/usage.js";
+
+/** What happened in a window. */
+export interface CoordinatorWindow {
+  usage: Usage;
+  /** Shards whose records became durable. */
+  shards: number;
+  /** Transactions sent to the state store. */
+  txns: number;
+  hot: HotLine[];
+}
+
+const HOT_LINES = 10;
+
+const log = lineLogger((line) => process.stderr.write(line), "warn");
+let txns = 0;
+let core: Core | undefined;
+let entry: CampaignEntry | undefined;
+let endWindow: (() => Promise<CoordinatorWindow>) | undefined;
+
+const questions = {
+  /** Starts it; where agents dial. */
+  async start({ folder }: { folder: string }): Promise<{ address: string }> {
+    const config = defaultConfig();
+    const { coordinator: o } = config;
+    const artifacts = await openFolderStore(join(folder, "artifacts"), random);
+    const hook = {
+      async request(call: string) {
+        if (call === "txn") txns += 1;
+      },
+      async reply() {},
+    };
+    const { quotaBytes } = config.store;
+    const state = await openEmbeddedStore({
+      ...{ folder: join(folder, "state"), quotaBytes, clock, random, log, hook },
+    });
+    const self = { replica: "bench", address: "127.0.0.1" };
+    const store = await lead(state, self, { clock, random, log }, new AbortController().signal);
+    const clusterId = await clusterIdOf(state, store, clock, randomUUID);
+    core = await startCore({
+      ...{ store, state, clusterId, artifacts, clock, random, log, metrics: new Metrics({ clock }) },
+      results: (board) => new StreamedResults(board, artifacts),
+      options: {
+        ...o,
+        suspectAfterMs: o.heartbeatIntervalMs * o.suspectAfterIntervals,
+        lostAfterMs: o.heartbeatIntervalMs * o.lostAfterIntervals,
+        brake: BRAKE_LIMITS,
+        datasetsDir: folder,
+      },
+    });
+    const server = newServer();
+    const { outboxMaxMessages: maxMessages, outboxMaxBytes: maxBytes, slowPeerTimeoutMs: drainMs } = o;
+    const limits = { maxMessages, maxBytes, drainMs };
+    addAgentService(server, core, limits, clock, new Set());
+    return { address: (await listen(server, "127.0.0.1", { value: 0, explicit: true }, "bench")).address };
+  },
+
+  /** Resolves when so many nodes are ready. */
+  async ready({ nodes }: { nodes: number }): Promise<void> {
+    await until(
+      () =>
+        running()
+          .fleet.list()
+          .filter((node) => node.state.kind === "READY").length === nodes,
+    );
+  },
+
+  /** Starts a campaign; with `held` nothing of it is pending until `offer` says so. */
+  async campaign({ suite, held }: { suite: string; held: boolean }): Promise<void> {
+    const { campaigns, fleet } = running();
+    for (const node of fleet.list()) node.cordon = { kind: "cordoned", reason: "the campaign is prepared" };
+    const request = { suite, inputs: [], modelMap: {}, priority: 0 };
+    const submitted = await submitCampaign(campaigns, request, "");
+    entry = submitted;
+    await until(() => submitted.value.state.kind === "RUNNING");
+    if (held) for (const { pending } of submitted.jobs) pending.clear(); // invariant 2
+    for (const node of fleet.list()) node.cordon = { kind: "open" };
+    campaigns.wake();
+  },
+
+  /** Lets shards of the first job become pending at random moments; each one's moment, ns of the machine's clock. */
+  async offer(o: {
+    ratePerS: number;
+    seconds: number;
+    seed: number;
+  }): Promise<{ from: number; atNs: number[] }> {
+    const job = firstJob();
+    const from = next;
+    const atNs: number[] = [];
+    for await (const dueNs of arrivals(o)) {
+      for (const at of dueNs) {
+        atNs.push(at);
+        job.pending.add(next++);
+      }
+      running().campaigns.wake();
+    }
+    return { from, atNs };
+  },
+
+  async begin({ profiled }: { profiled: boolean }): Promise<void> {
+    const [doneBefore, txnsBefore] = [firstJob().done.size, txns];
+    const endProfile = profiled ? await profile(HOT_LINES) : undefined;
+    const usage = measureUsage();
+    endWindow = async () => ({
+      ...{ usage: usage(), shards: firstJob().done.size - doneBefore, txns: txns - txnsBefore },
+      hot: (await endProfile?.()) ?? [],
+    });
+  },
+
+  async end(_: object): Promise<CoordinatorWindow> {
+    if (endWindow === undefined) throw new Error("no window has begun");
+    return endWindow();
+  },
+};
+export type CoordinatorQuestions = typeof questions;
+
+/** Shards of the first job that were offered. */
+let next = 0;
+
+const running = (): Core => {
+  if (core === undefined) throw new Error("the coordinator has not been started");
+  return core;
+};
+
+function firstJob(): JobEntry {
+  const job = entry?.jobs[0];
+  if (job === undefined) throw new Error("no campaign runs");
+  return job;
+}
+
+async function until(isTrue: () => boolean): Promise<void> {
+  while (!isTrue()) await clock.sleep(20);
+}
+
+await answer(questions);
+process.exit();

@@ -1,0 +1,48 @@
+/**
+ * The attempt of the benchmark: nothing is run. Its records file is one record of the real shape with the sample's own
+ * names in it, below the size up to which results travel inline.
+ */
+import type { Assignment, ShardResult } from "../../agent/attempt/assignment.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { fenceText } from "../../shared/domain/fence.js";
+import { sha256 } from "../../shared/runtime/hash.js";
+
+const HASH = sha256("no-op");
+
+const recordOf = ({ shard, fence }: Assignment): Omit<ResultRecord, "gen" | "flags"> => ({
+  v: 1,
+  record_id: HASH,
+  cache_key: HASH,
+  pair_key: HASH,
+  campaign: shard.campaign,
+  job: shard.job,
+  shard: shard.index,
+  attempt: fenceText(fence),
+  ordinal: shard.first,
+  repetition: 0,
+  item_id: `q${shard.first}`,
+  cluster_id: `q${shard.first}`,
+  prompt: { id: "ask", version: "1", sha256: HASH },
+  model: { id: "m" },
+  engine: { kind: "simulated", version: "1", args: [] },
+  node: { id: "bench", device_class: "cpu", gpu_uuids: [] },
+  cached: false,
+  tries: [{ t_ns: 0, status: "ok" }],
+  t_ns: { scheduled: 0, sent: 0, first_token: 1, last_token: 2, done: 3 },
+  chunks: 1,
+  tokens: { in: 8, out: 8, source: "server" },
+  server: {},
+  status: "ok",
+  finish: "stop",
+  output: "a1",
+  target_sha: HASH,
+  scores: { exact_match: 1 },
+});
+
+/** What the attempt would have come to. */
+export function resultOf(assignment: Assignment): ShardResult {
+  const { fence, shard, gate } = assignment;
+  const inline = Buffer.from(`${JSON.stringify(recordOf(assignment))}\n`);
+  const about = { sha256: sha256(inline), sizeBytes: inline.length, counts: { ok: shard.count } };
+  return { fence, shard, gate, uri: "", ...about, inline };
+}

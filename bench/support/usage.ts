@@ -1,0 +1,60 @@
+/**
+ * What this process uses over a window: processor time of all its threads, and of the event loop's alone. On a machine
+ * whose cores are shared the time per piece of work says more than the pieces per second.
+ */
+import { readFileSync } from "node:fs";
+import { type EventLoopUtilization, monitorEventLoopDelay, performance } from "node:perf_hooks";
+
+export interface Usage {
+  wallS: number;
+  /** User and system time of all threads, s. */
+  cpuS: number;
+  /** Of the event loop's thread, s. */
+  loopCpuS: number;
+  /** How much of the window the event loop did something, 0–1. */
+  loopBusy: number;
+  /** How late the event loop was, ms. */
+  lagP99Ms: number;
+  lagMaxMs: number;
+  /** At the end, bytes. */
+  rssBytes: number;
+}
+
+const RESOLUTION_MS = 2;
+
+/** Starts a window; the answer ends it. */
+export function measureUsage(): () => Usage {
+  const delay = monitorEventLoopDelay({ resolution: RESOLUTION_MS });
+  delay.enable();
+  const startNs = process.hrtime.bigint();
+  const cpu = process.cpuUsage();
+  const loopCpuS = mainThreadCpuS();
+  const busy: EventLoopUtilization = performance.eventLoopUtilization();
+  return () => {
+    delay.disable();
+    const used = process.cpuUsage(cpu);
+    const late = (ns: number) => Math.max(0, ns / 1e6 - RESOLUTION_MS);
+    return {
+      wallS: Number(process.hrtime.bigint() - startNs) / 1e9,
+      cpuS: (used.user + used.system) / 1e6,
+      loopCpuS: mainThreadCpuS() - loopCpuS,
+      loopBusy: performance.eventLoopUtilization(busy).utilization,
+      lagP99Ms: late(delay.percentile(99)),
+      lagMaxMs: late(delay.max),
+      rssBytes: process.memoryUsage.rss(),
+    };
+  };
+}
+
+const TICKS_PER_S = 100;
+
+/** Linux only; elsewhere 0. */
+function mainThreadCpuS(): number {
+  try {
+    const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, "utf8");
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
+    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+  } catch {
+    return 0;
+  }
+}

@@ -1,0 +1,159 @@
+/**
+ * A machine's disk. It outlives the processes on it. What a process wrote outlives the process; what was not synced
+ * may be gone, or torn, when the machine itself goes down, and a removal may be undone.
+ */
+import type { AppendFile, Disk } from "../../shared/runtime/disk.js";
+import { SaiError } from "../../shared/runtime/errors.js";
+import type { Process } from "./process.js";
+import type { SeededRandom } from "./random.js";
+
+interface File {
+  data: Buffer;
+  /** How much of `data` a crash of the machine leaves for certain. */
+  synced: number;
+  /** Whether its name is on the disk. */
+  named: boolean;
+}
+
+export class SimulatedDisk {
+  private readonly files = new Map<string, File>();
+  /** Removed, and the folder not synced since. */
+  private readonly removed = new Map<string, File>();
+  /** Nothing more can be written until it is false again. */
+  full = false;
+  /** Every write fails with an error of the device. */
+  broken = false;
+  /** How much slower than usual. */
+  slowness = 1;
+
+  constructor(private readonly random: SeededRandom) {}
+
+  /** Hears of every file that is removed, with what was in it. */
+  onRemove: (path: string, data: Buffer) => void = () => {};
+
+  /** A file as it is now. */
+  content(path: string): Buffer | undefined {
+    return this.files.get(path)?.data;
+  }
+
+  /** The machine goes down: what was not synced may be lost or torn. */
+  crash(): void {
+    for (const [path, file] of this.removed) if (this.random.chance(0.5)) this.files.set(path, file);
+    this.removed.clear();
+    for (const [path, file] of this.files) {
+      if (!file.named && this.random.chance(0.5)) this.files.delete(path);
+      const kept = this.random.int(file.synced, file.data.length);
+      file.data = file.data.subarray(0, kept);
+      file.synced = kept;
+      file.named = true;
+    }
+  }
+
+  /** The disk as a process sees it. */
+  of(process: Process): Disk {
+    const asks = <T>(what: string, act: () => T, syncs = false): Promise<T> =>
+      process.asks(`disk.${what}`, this.delayMs(syncs), () => {
+        if (!process.alive) throw new Error("the process died before");
+        return act();
+      });
+    return {
+      mkdir: () => asks("mkdir", () => {}),
+      list: (dir) =>
+        asks("list", () => {
+          const from = `${dir}/`;
+          const names = [...this.files.keys()].filter((path) => path.startsWith(from));
+          return names
+            .map((path) => path.slice(from.length))
+            .filter((name) => !name.includes("/"))
+            .sort();
+        }),
+      read: (path) => asks("read", () => this.files.get(path)?.data),
+      writeAtomic: (path, data) => asks("write", () => this.replace(path, Buffer.from(data as string)), true),
+      append: (path) => asks("open", () => this.open(path, asks)),
+      rename: (from, to) =>
+        asks(
+          "rename",
+          () => {
+            const file = this.files.get(from);
+            if (file === undefined) throw failed("rename", from, "there is no such file");
+            this.files.delete(from);
+            this.files.set(to, { ...file, named: true });
+            this.syncFolder(to);
+          },
+          true,
+        ),
+      remove: (path) => asks("remove", () => this.remove(path)),
+    };
+  }
+
+  private delayMs(syncs: boolean): number {
+    const usual = syncs ? this.random.between(0.2, 6) : this.random.between(0.01, 0.3);
+    return usual * this.slowness;
+  }
+
+  private replace(path: string, data: Buffer): void {
+    this.admit("write", path);
+    this.files.set(path, { data, synced: data.length, named: true });
+    this.syncFolder(path);
+  }
+
+  private open(
+    path: string,
+    asks: <T>(what: string, act: () => T, syncs?: boolean) => Promise<T>,
+  ): AppendFile {
+    let file = this.files.get(path);
+    if (file === undefined) {
+      this.admit("open", path);
+      file = { data: Buffer.alloc(0), synced: 0, named: false };
+      this.files.set(path, file);
+    }
+    const opened = file;
+    return {
+      append: (data) => asks("append", () => this.append(opened, path, Buffer.from(data as string))),
+      sync: () =>
+        asks(
+          "sync",
+          () => {
+            if (this.broken) throw failed("sync", path, "input/output error");
+            opened.synced = opened.data.length;
+            if (!opened.named) this.syncFolder(path);
+            opened.named = true;
+          },
+          true,
+        ),
+      close: () => asks("close", () => {}),
+    };
+  }
+
+  private append(file: File, path: string, data: Buffer): void {
+    if (this.full)
+      file.data = Buffer.concat([file.data, data.subarray(0, this.random.int(0, data.length - 1))]);
+    this.admit("write", path);
+    file.data = Buffer.concat([file.data, data]);
+  }
+
+  private remove(path: string): void {
+    const file = this.files.get(path);
+    if (file === undefined) return;
+    this.files.delete(path);
+    if (file.named) this.removed.set(path, file);
+    this.onRemove(path, file.data);
+  }
+
+  private syncFolder(path: string): void {
+    const folder = path.slice(0, path.lastIndexOf("/") + 1);
+    for (const gone of [...this.removed.keys()]) if (gone.startsWith(folder)) this.removed.delete(gone);
+  }
+
+  private admit(what: string, path: string): void {
+    if (this.full) throw failed(what, path, "no space left on device", "resource_exhausted");
+    if (this.broken) throw failed(what, path, "input/output error");
+  }
+}
+
+const failed = (
+  what: string,
+  path: string,
+  why: string,
+  code: "unavailable" | "resource_exhausted" = "unavailable",
+): SaiError => new SaiError(code, `cannot ${what} ${path}: ${why}`);

@@ -1,0 +1,109 @@
+/** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
+import { isTerminal } from "../../shared/domain/campaign.js";
+import { type AgentHost, JOURNALS } from "./agent-host.js";
+import { boardProblem } from "./board-watch.js";
+import { sealedProblem } from "./ends.js";
+import type { SimulatedFleet } from "./fleet.js";
+import { MessageWatch } from "./message-watch.js";
+import { StoreWatch } from "./store-watch.js";
+import { watcher } from "./transitions.js";
+import type { Invariant, Violation } from "./violations.js";
+
+/** Events between two looks at the boards. */
+const BOARD_EVERY = 16;
+
+export class Invariants {
+  violation: Violation | undefined;
+  readonly store: StoreWatch;
+  readonly messages: MessageWatch;
+  /** Shards that went back to wait. */
+  requeues = 0;
+  private events = 0;
+
+  constructor(private readonly fleet: SimulatedFleet) {
+    const { time, trace } = fleet.world;
+    const fail = this.fail.bind(this);
+    this.store = new StoreWatch(
+      fleet.store.core,
+      () => time.nowMs,
+      fail,
+      (kv) => {
+        trace.note("store.event", () => `${kv.key} ${Buffer.from(kv.value).toString("utf8").slice(0, 200)}`);
+        trace.text(kv.key);
+        trace.bytes(kv.value);
+      },
+    );
+    this.messages = new MessageWatch(this.store, fail);
+    fleet.store.onCall = (host) => {
+      this.store.writer = host;
+    };
+    fleet.network.onCoordinatorMessage = (_host, agent, message) => this.messages.said(agent, message);
+    fleet.network.onDelivered = (agent, message) => this.messages.read(agent, message);
+    fleet.network.onAgentMessage = (agent, message) => this.messages.heard(agent, message);
+  }
+
+  /** Called when all hosts are there. */
+  watch(): void {
+    watcher.step = (machine, from, _event, to) => {
+      if (machine === "shard" && to.kind === "PENDING" && from.kind !== "PENDING") this.requeues += 1;
+    };
+    for (const host of this.fleet.agents) {
+      host.disk.onRemove = (path, data) => this.removed(host.name, path, data);
+    }
+  }
+
+  fail(invariant: Invariant, text: string): void {
+    const atMs = this.fleet.world.time.nowMs;
+    this.violation ??= { invariant, text, atMs };
+    this.fleet.world.trace.note("VIOLATION", () => `${invariant}: ${text}`);
+  }
+
+  /** Looks at what has no event of its own; true when the schedule must end. */
+  afterEvent(): boolean {
+    this.events += 1;
+    if (this.events % BOARD_EVERY === 0) this.lookAtBoards();
+    return this.violation !== undefined;
+  }
+
+  crashed(host: AgentHost): void {
+    this.messages.forgets(host.name);
+  }
+
+  acknowledged(key: string, id: string, before: string | undefined): void {
+    if (before !== undefined && before !== id)
+      this.fail("one campaign per idempotency key", `${key} was answered with ${before}, then with ${id}`);
+    if (!this.store.campaigns.has(id))
+      this.fail("acknowledged campaign exists", `${id} was acknowledged, the store does not have it`);
+  }
+
+  /** Whether nothing is left to be done. */
+  get quiet(): boolean {
+    const { users, agents, leader } = this.fleet;
+    if (users.open > 0 || leader === undefined) return false;
+    for (const { state } of this.store.campaigns.values()) if (!isTerminal(state)) return false;
+    return agents.every(({ core }) => core !== undefined && core.attempts.list().length === 0);
+  }
+
+  /** At the end of a schedule that became quiet. */
+  ended(): void {
+    this.lookAtBoards();
+    for (const campaign of this.store.campaigns.values()) {
+      const problem = sealedProblem(this.fleet, campaign);
+      if (problem !== undefined) this.fail("one record per sample", `${campaign.id}: ${problem}`);
+    }
+  }
+
+  private lookAtBoards(): void {
+    for (const { name, core } of this.fleet.coordinators) {
+      const problem = core && boardProblem(core.board);
+      if (problem !== undefined) this.fail("the board adds up", `${name}: ${problem}`);
+    }
+  }
+
+  private removed(agent: string, path: string, data: Buffer): void {
+    if (!path.startsWith(JOURNALS) || !path.endsWith(".jsonl") || !data.includes('"k":"uploaded"')) return;
+    const fence = path.slice(JOURNALS.length, -".jsonl".length);
+    if (!this.messages.isAnswered(agent, fence))
+      this.fail("a journal is kept until it is answered", `${agent} removed the journal of ${fence}`);
+  }
+}
