@@ -30,12 +30,15 @@ export async function manifestBytes(
 }
 const PIECE = 256 * 1024;
 
-/** The records of a manifest, in order of their shards. Throws not_found, or internal for other bytes. */
-export async function readManifest(artifacts: ArtifactStore, sha256: string): Promise<ShardRecord[]> {
-  const text = (await getCas(artifacts, sha256)).toString("utf8");
-  const [head = "", ...lines] = text.trimEnd().split("\n");
+/** The manifest of that hash. Throws not_found, or internal for other bytes. */
+export const readManifest = async (artifacts: ArtifactStore, sha256: string): Promise<ShardRecord[]> =>
+  parseJobManifest(await getCas(artifacts, sha256), sha256);
+
+/** The records of a manifest, in order of their shards; `name` is for the error of one that cannot be read. */
+export function parseJobManifest(bytes: Buffer, name: string): ShardRecord[] {
+  const [head = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
   if (JSON.parse(head).v !== 1) {
-    throw new SaiError("internal", `the job manifest ${sha256} is of a version this program does not read`, {
+    throw new SaiError("internal", `the job manifest ${name} is of a version this program does not read`, {
       hint: "use the program version that wrote it, or a newer one",
     });
   }

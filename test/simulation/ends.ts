@@ -1,5 +1,6 @@
 /** Whether an ended campaign has exactly one record of every sample, in files that are really there. */
 
+import { parseJobManifest } from "../../coordinator/campaigns/manifest.js";
 import type { CampaignValue, DoneValue } from "../../coordinator/store/values.js";
 import { casKey } from "../../shared/artifacts/store.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
@@ -22,10 +23,10 @@ export function sealedProblem(fleet: SimulatedFleet, campaign: CampaignValue): s
     }
     const manifest = fleet.artifacts.blobs.get(casKey(job.manifestSha256));
     if (manifest === undefined) return `the manifest of job ${job.spec.id} is not there`;
-    const { shards } = JSON.parse(manifest.toString("utf8")) as { shards: Sealed[] };
     const seen = new Set<number>();
     const ranges = new Map<number, ShardRange>();
-    for (const shard of shards) {
+    for (const [index, done] of parseJobManifest(manifest, job.manifestSha256)) {
+      const shard: Sealed = { index, ...done };
       const committed = fleet.invariants.store.done.get(`${campaign.id}/${job.spec.id}/${shard.index}`);
       if (committed?.kind !== shard.kind)
         return `shard ${shard.index} is sealed as ${shard.kind}, not as committed`;
