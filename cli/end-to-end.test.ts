@@ -240,6 +240,8 @@ test("run without a coordinator starts its own, says so, and keeps the report", 
 
 interface Child {
   signal(name: NodeJS.Signals): void;
+  /** Everything printed so far. */
+  text(): string;
   /** Resolves when the text has been printed. */
   printed(text: string): Promise<void>;
   ended: Promise<{ code: number | null; text: string }>;
@@ -262,6 +264,7 @@ function start(args: string[], env: { [name: string]: string }): Child {
   }
   return {
     signal: (name) => child.kill(name),
+    text: () => text,
     printed: (wanted) =>
       new Promise((resolve, reject) => {
         waiting.push({ wanted, resolve });
@@ -286,15 +289,26 @@ test("Ctrl-C during a wait is exit 130, and the campaign goes on", async () => {
   await sai(["campaign", "cancel", id]);
 });
 
-test("dev prints where it listens and ends with 0 on SIGTERM", async () => {
+test("dev prints where it listens and ends with 0 on SIGTERM; started again it has the earlier campaigns", async () => {
   const ports = ["--grpc-port", "0", "--agent-port", "0", "--http-port", "0"];
-  const child = start(["dev", ...ports, "--data-dir", join(folder, "dev")], {});
-  await child.printed("Ctrl-C stops it.");
-  child.signal("SIGTERM");
-  const { code, text } = await child.ended;
-  expect(text).toMatch(/API +127\.0\.0\.1:\d+/);
+  const dev = () => start(["dev", ...ports, "--data-dir", join(folder, "dev")], {});
+  const first = dev();
+  await first.printed("Ctrl-C stops it.");
+  const path = suite("kept", 2, "{accuracy: 1}");
+  const api = /API +(127\.0\.0\.1:\d+)/.exec(first.text())?.[1] ?? "";
+  const env = { SAI_ADDRESS: api };
+  expect((await sai(["apply", "-f", path, "--wait"], { env })).code).toBe(0);
+  first.signal("SIGTERM");
+  const { code, text } = await first.ended;
+  expect(text).not.toContain("earlier");
   expect(code).toBe(0);
-});
+
+  const second = dev();
+  await second.printed("Ctrl-C stops it.");
+  expect(second.text()).toMatch(/^ {2}earlier 1 campaign: `sai campaign list`$/m);
+  second.signal("SIGTERM");
+  expect((await second.ended).code).toBe(0);
+}, 120_000);
 
 test("a port that was asked for and is taken is a configuration error, exit 78", async () => {
   const [, port = ""] = address.split(":");

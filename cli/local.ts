@@ -19,8 +19,8 @@ export interface Local {
 }
 
 /**
- * How long running attempts may take to finish at the stop. Their coordinator and its memory end right after them, so
- * that a person who pressed Ctrl-C would only wait for results that nobody keeps.
+ * How long running attempts may take to finish at the stop. What is not finished is journaled and goes on at the next
+ * start, or nobody keeps it; either way a person who pressed Ctrl-C need not wait for it.
  */
 const DRAIN_MS = 1000;
 

@@ -27,6 +27,8 @@ import { keys } from "./store/keys.js";
 import { openStateStore } from "./store/open.js";
 import type { StateStore, StoreAdmin } from "./store/store.js";
 
+export { probeStore, type StoreProbe } from "./store/probe.js";
+
 export interface RunningCoordinator {
   /** host:port of sai.v1. */
   apiAddress: string;

@@ -1,14 +1,17 @@
 /** `sai dev|coordinator|agent`: programs in the foreground, until SIGINT or SIGTERM. */
 import type { Command } from "commander";
+import { count } from "../../shared/benchmark/count.js";
 import type { Json } from "../../shared/benchmark/json.js";
 import { createLogger, type Logger } from "../../shared/runtime/logger.js";
 import { createShutdown } from "../../shared/runtime/shutdown.js";
 import { requireConfig } from "../config.js";
+import { openClient } from "../connection.js";
 import { type Context, say } from "../context.js";
 import { usageError } from "../exit.js";
 import { asTyped } from "../invocation.js";
 import { quietLogger, startLocal } from "../local.js";
 import { painter } from "../output/color.js";
+import { isTerminal } from "../output/words.js";
 import type { Bind } from "../program.js";
 
 interface PortFlags {
@@ -28,10 +31,14 @@ interface AgentFlags {
 
 export function registerDaemons(program: Command, bind: Bind): void {
   portFlags(program.command("dev"))
-    .description("a coordinator and an agent in one process, for one machine")
+    .description(
+      "a coordinator and an agent in one process, for one machine; campaigns are kept in the data folder, and what had not ended goes on at the next start",
+    )
     .action(bind<PortFlags>(dev));
   portFlags(program.command("coordinator"))
-    .description("a coordinator in the foreground; logs to stderr unless configured otherwise")
+    .description(
+      "a coordinator in the foreground; logs to stderr unless configured otherwise. Its state is kept in the data folder, which one coordinator at a time may have",
+    )
     .action(bind<PortFlags>(coordinator));
   program
     .command("agent")
@@ -55,7 +62,10 @@ function portFlags(command: Command): Command {
     )
     .option("--agent-port <port>", "where agents dial in")
     .option("--http-port <port>", "health and metrics")
-    .option("--data-dir <dir>", "where everything local lies (default .sai)");
+    .option(
+      "--data-dir <dir>",
+      "where everything local lies: state, artifacts, journals, logs (default .sai)",
+    );
 }
 
 const portOverrides = (flags: PortFlags): { [key: string]: Json | undefined } => ({
@@ -88,6 +98,7 @@ async function dev(context: Context, _: string[], flags: PortFlags): Promise<voi
         `  agents  ${agentAddress}`,
         `  health  http://${httpAddress}/health  metrics http://${httpAddress}/metrics`,
         `  data    ${config.dataDir}`,
+        ...(await earlier(context, apiAddress)),
         "",
         "next, in another terminal:",
         asTyped(context.io.env, `  sai init && sai apply -f suite.yaml --wait${flag}`),
@@ -101,6 +112,22 @@ async function dev(context: Context, _: string[], flags: PortFlags): Promise<voi
     await local.stop("signal");
   } finally {
     await log.close();
+  }
+}
+
+/** What an earlier start left: campaigns to look at, and those that go on now. */
+async function earlier(context: Context, address: string): Promise<string[]> {
+  const client = openClient(context, address);
+  try {
+    const { campaigns, nextPageToken } = await client.listCampaigns(1000, "");
+    const open = campaigns.filter(({ state }) => !isTerminal(state)).length;
+    if (campaigns.length === 0) return [];
+    const all =
+      nextPageToken === "" ? count(campaigns.length, "campaign") : `${campaigns.length} campaigns and more`;
+    const goOn = open === 0 ? "" : `, ${open} of them not ended`;
+    return [asTyped(context.io.env, `  earlier ${all}${goOn}: \`sai campaign list\``)];
+  } finally {
+    client.close();
   }
 }
 

@@ -14,12 +14,13 @@ import { formatBytes } from "../output/quantity.js";
 import type { Check } from "./check.js";
 import { listOllama } from "./ollama.js";
 import { checkOpenai } from "./openai.js";
+import { checkStore } from "./store.js";
 
 const OLDEST_NODE = [20, 11] as const;
 const LITTLE_DISK_BYTES = 1024 ** 3;
 const PROBE_TIMEOUT_MS = 2000;
 
-/** Node's version and the data folder. */
+/** Node's version, the data folder and the state store's. */
 export async function machineChecks(context: Context, config: Config | undefined): Promise<Check[]> {
   const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
   const isNew = major > OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor >= OLDEST_NODE[1]);
@@ -29,7 +30,8 @@ export async function machineChecks(context: Context, config: Config | undefined
     result: isNew ? "ok" : "fail",
     detail: `${process.version} on ${process.platform} ${process.arch}${isNew ? "" : `; ${needed}`}`,
   };
-  return config ? [node, await folderCheck(resolve(context.io.cwd, config.dataDir))] : [node];
+  if (!config) return [node];
+  return [node, await folderCheck(resolve(context.io.cwd, config.dataDir)), await checkStore(config)];
 }
 
 async function folderCheck(folder: string): Promise<Check> {

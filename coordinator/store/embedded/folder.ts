@@ -9,6 +9,7 @@
 import { randomFillSync } from "node:crypto";
 import {
   closeSync,
+  existsSync,
   fstatSync,
   fsyncSync,
   ftruncateSync,
@@ -51,9 +52,7 @@ export function prepareFolder(folder: string): boolean {
   const isNew = statSync(data(folder)).size === 0;
   if (isNew && foreign.length > 0) {
     rmSync(data(folder));
-    throw new SaiError("config", `${folder} is no state store: it holds ${foreign.slice(0, 3).join(", ")}`, {
-      hint: "name an empty or a new folder in store.path",
-    });
+    throw noStore(folder, foreign);
   }
   // The reserve is made when the first commit is durable.
   if (isNew && names.includes("reserve")) throw damaged(folder, "its file data.mdb is missing or empty");
@@ -129,22 +128,55 @@ const MAGIC = 0xbeef_c0de;
 function completeFile(folder: string): void {
   const file = openSync(data(folder), "r+");
   try {
-    const { size } = fstatSync(file);
-    const page = Buffer.alloc(4096);
-    let pageBytes = page.length;
-    for (const number of [0, 1]) {
-      const read = readSync(file, page, 0, page.length, number * pageBytes);
-      if (read < 256 || page.readUInt32LE(META_AT) !== MAGIC) {
-        throw damaged(folder, "data.mdb is no LMDB file, or its first pages are lost");
-      }
-      // MDB_meta: magic, version, address, map size, two databases of 48 bytes of which the first begins with the page
-      // size, last page, transaction.
-      pageBytes = page.readUInt32LE(META_AT + 24);
-      const wanted = (page.readBigUInt64LE(META_AT + 24 + 96) + 1n) * BigInt(pageBytes);
-      if (wanted > 2n ** 48n) throw damaged(folder, "data.mdb has a first page that makes no sense");
-      if (wanted > BigInt(size) && wanted > BigInt(fstatSync(file).size)) ftruncateSync(file, Number(wanted));
-    }
+    const wanted = bytesOfPages(folder, file);
+    if (wanted > fstatSync(file).size) ftruncateSync(file, wanted);
   } finally {
     closeSync(file);
   }
 }
+
+/** How long data.mdb must be for its pages. Throws SaiError `config` when its first pages say nothing sensible. */
+function bytesOfPages(folder: string, file: number): number {
+  const page = Buffer.alloc(4096);
+  let pageBytes = page.length;
+  let most = 0;
+  for (const number of [0, 1]) {
+    const read = readSync(file, page, 0, page.length, number * pageBytes);
+    if (read < 256 || page.readUInt32LE(META_AT) !== MAGIC) {
+      throw damaged(folder, "data.mdb is no LMDB file, or its first pages are lost");
+    }
+    // MDB_meta: magic, version, address, map size, two databases of 48 bytes of which the first begins with the page
+    // size, last page, transaction.
+    pageBytes = page.readUInt32LE(META_AT + 24);
+    const wanted = (page.readBigUInt64LE(META_AT + 24 + 96) + 1n) * BigInt(pageBytes);
+    if (wanted > 2n ** 48n) throw damaged(folder, "data.mdb has a first page that makes no sense");
+    most = Math.max(most, Number(wanted));
+  }
+  return most;
+}
+
+/**
+ * What is in a folder, with nothing changed: no store yet, or one of so many bytes. Throws SaiError `config` when it
+ * cannot be one.
+ */
+export function lookAtFolder(folder: string): { kind: "new" } | { kind: "store"; bytes: number } {
+  const names = existsSync(folder) ? readdirSync(folder) : [];
+  const foreign = names.filter((name) => !OURS.includes(name));
+  const size = names.includes("data.mdb") ? statSync(data(folder)).size : 0;
+  if (size === 0 && foreign.length > 0) throw noStore(folder, foreign);
+  if (size === 0 && names.includes("reserve")) throw damaged(folder, "its file data.mdb is missing or empty");
+  if (size === 0) return { kind: "new" };
+  const file = openSync(data(folder), "r");
+  try {
+    // Reading a file that is shorter than its pages would end the process.
+    if (bytesOfPages(folder, file) > fstatSync(file).size) throw damaged(folder, "data.mdb is cut off");
+    return { kind: "store", bytes: size };
+  } finally {
+    closeSync(file);
+  }
+}
+
+const noStore = (folder: string, foreign: string[]): SaiError =>
+  new SaiError("config", `${folder} is no state store: it holds ${foreign.slice(0, 3).join(", ")}`, {
+    hint: "name an empty or a new folder in store.path",
+  });

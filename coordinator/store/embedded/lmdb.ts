@@ -196,7 +196,11 @@ function openLmdb(folder: string, o: { mapSize?: number; readOnly?: boolean }): 
  * lock for writers, and whoever waited for it would wait as long.
  */
 async function refuseLiving(folder: string): Promise<void> {
-  let owner: Owner | undefined;
+  refuse(folder, await recordedOwner(folder));
+}
+
+/** Whom the folder names as its owner, alive or dead, without becoming one; undefined when nobody, or it is no store. */
+export async function recordedOwner(folder: string): Promise<Owner | undefined> {
   try {
     const db = open<Buffer, Buffer>({
       path: folder,
@@ -205,12 +209,12 @@ async function refuseLiving(folder: string): Promise<void> {
       keyEncoding: "binary",
       readOnly: true,
     });
-    owner = ownerOf(db);
+    const owner = ownerOf(db);
     await db.close();
+    return owner;
   } catch {
-    return; // a new or a damaged store: opening it says which
+    return undefined; // a new or a damaged store: opening it says which
   }
-  refuse(folder, owner);
 }
 
 function refuse(folder: string, owner: Owner | undefined): void {

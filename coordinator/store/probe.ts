@@ -1,0 +1,45 @@
+/** What can be known of a configured state store without opening it; for `sai doctor`. Changes nothing. */
+import { constants } from "node:fs";
+import { access, statfs } from "node:fs/promises";
+import path from "node:path";
+import type { Config } from "../../shared/runtime/config.js";
+import { lookAtFolder } from "./embedded/folder.js";
+import { recordedOwner } from "./embedded/lmdb.js";
+import { isAlive } from "./embedded/owner.js";
+
+export type StoreProbe =
+  | { kind: "memory" }
+  /** There is none yet; it would be made. */
+  | { kind: "new"; folder: string; freeBytes: number }
+  | {
+      kind: "store";
+      folder: string;
+      bytes: number;
+      freeBytes: number;
+      /** The living process that has it open. */
+      owner?: { pid: number; host: string; sinceMs: number };
+    };
+
+/** Throws SaiError `config` when the folder cannot be a store, and what the system says when it cannot be written. */
+export async function probeStore({ store }: Pick<Config, "store">): Promise<StoreProbe> {
+  if (store.kind === "memory") return { kind: "memory" };
+  const folder = path.resolve(store.path);
+  const found = lookAtFolder(folder);
+  const there = found.kind === "store" ? folder : await nearest(folder);
+  await access(there, constants.W_OK);
+  const { bavail, bsize } = await statfs(there);
+  const freeBytes = bavail * bsize;
+  if (found.kind === "new") return { kind: "new", folder, freeBytes };
+  const owner = await recordedOwner(folder);
+  const living = owner !== undefined && isAlive(owner) ? { owner } : {};
+  return { kind: "store", folder, bytes: found.bytes, freeBytes, ...living };
+}
+
+/** The folder, or the nearest one above it that is there. */
+async function nearest(folder: string): Promise<string> {
+  const there = await access(folder).then(
+    () => true,
+    () => false,
+  );
+  return there || path.dirname(folder) === folder ? folder : nearest(path.dirname(folder));
+}
