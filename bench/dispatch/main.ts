@@ -8,8 +8,8 @@
  *                              --profile --json FILE]
  */
 import { writeFileSync } from "node:fs";
-import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
+import { thisMachine } from "../support/machine.js";
 import { dispatch, floor, ladder, type Measured, type Shape } from "./phases.js";
 import { printed } from "./report.js";
 
@@ -48,12 +48,7 @@ for (const [name, run] of Object.entries(PHASES)) {
   process.stderr.write(`${name}\n`);
   measured[name] = await run();
 }
-const machine = {
-  node: process.version,
-  cpu: cpus()[0]?.model.trim() ?? "unknown",
-  cores: cpus().length,
-  load1m: loadavg()[0] ?? 0,
-};
+const machine = thisMachine();
 process.stdout.write(printed(measured, shape, machine));
 if (flags.json !== "")
   writeFileSync(flags.json, `${JSON.stringify({ bench: "dispatch", shape, machine, measured })}\n`);

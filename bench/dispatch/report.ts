@@ -1,13 +1,7 @@
 /** The benchmark's table. */
+import type { Machine } from "../support/machine.js";
 import { table } from "../support/table.js";
 import type { Measured, Shape } from "./phases.js";
-
-export interface Machine {
-  node: string;
-  cpu: string;
-  cores: number;
-  load1m: number;
-}
 
 const us = (seconds: number, shards: number) => `${((seconds / shards) * 1e6).toFixed(1)}`;
 const percent = (share: number) => `${(share * 100).toFixed(0)} %`;

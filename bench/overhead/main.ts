@@ -5,11 +5,11 @@
  *
  *   npm run bench:overhead [-- --pairs 7 --requests 256]
  */
-import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { connect } from "../../cli/client.js";
 import { startSai } from "../../test/support/sai-processes.js";
 import { startLineChild } from "../support/line-child.js";
+import { thisMachine } from "../support/machine.js";
 import { figuresOf, type Pair } from "./arithmetic.js";
 import { printed } from "./report.js";
 import { runBare, runCampaign } from "./sides.js";
@@ -49,14 +49,8 @@ try {
         `pair ${i + 1} of ${pairs}: ${walls.toTerminalMs.toFixed(0)} ms / ${pair.bare.wallMs.toFixed(0)} ms = ${ratio.toFixed(4)}`,
       );
     }
-    const machine = {
-      node: process.version,
-      cpu: cpus()[0]?.model.trim() ?? "unknown",
-      cores: cpus().length,
-      load1m: loadavg()[0] ?? 0,
-    };
     const shape = { pairs, requests, concurrency: CONCURRENCY, delaysMs: delaysMs(requests) };
-    process.stdout.write(printed(figuresOf(measured), shape, machine));
+    process.stdout.write(printed(figuresOf(measured), shape, thisMachine()));
   } finally {
     client.close();
     await sai.stop();

@@ -1,4 +1,5 @@
 /** The benchmark's output: a table for people, then one line of JSON for programs. */
+import type { Machine } from "../support/machine.js";
 import { table } from "../support/table.js";
 import type { Figures, Spread } from "./arithmetic.js";
 
@@ -13,13 +14,6 @@ export interface Shape {
   concurrency: number;
   /** The scripted delays alone. */
   delaysMs: number;
-}
-
-export interface Machine {
-  node: string;
-  cpu: string;
-  cores: number;
-  load1m: number;
 }
 
 /** Ends with a newline. */
