@@ -42,6 +42,7 @@ export abstract class CoreStore implements StateStore, StoreAdmin {
   protected readonly core: MemoryCore;
   readonly #o: CoreStoreOptions;
   readonly #watches = new Set<WatchQueue>();
+  readonly #broken = new AbortController();
   #closed = false;
 
   constructor(core: MemoryCore, o: CoreStoreOptions) {
@@ -52,13 +53,24 @@ export abstract class CoreStore implements StateStore, StoreAdmin {
   abstract grantLease(ttlMs: number): Promise<Lease>;
   /** Runs a change on the core; its answer may be given when this resolves. */
   protected abstract change<T>(run: () => T): T | Promise<T>;
-  /** Called before every call; throws when the store can take none. */
+  /** Called before every call. */
   protected abstract ready(): void;
   /** Ends what the store has beside its watches. */
   protected abstract end(): Promise<void>;
 
   protected get closed(): boolean {
     return this.#closed;
+  }
+
+  /** Aborts when the store can do nothing any more, whatever is tried; its process has to start anew. */
+  get broken(): AbortSignal {
+    return this.#broken.signal;
+  }
+
+  /** Ends all watches and answers nothing any more. */
+  protected break(error: StoreError): void {
+    for (const queue of [...this.#watches]) queue.finish(error);
+    this.#broken.abort(error);
   }
 
   get(key: string, o?: { signal?: AbortSignal }): Promise<{ rev: Rev; kv?: KV }> {
@@ -147,18 +159,15 @@ export abstract class CoreStore implements StateStore, StoreAdmin {
   async close(): Promise<void> {
     if (this.#closed) return;
     this.#closed = true;
-    this.endWatches(closed());
+    for (const queue of [...this.#watches]) queue.finish(closed());
     await this.end();
-  }
-
-  protected endWatches(error: StoreError): void {
-    for (const queue of [...this.#watches]) queue.finish(error);
   }
 
   protected async call<T>(call: StoreCall, run: () => T | Promise<T>, signal?: AbortSignal): Promise<T> {
     signal?.throwIfAborted();
     await this.#o.hook?.request(call);
     if (this.#closed) throw closed();
+    this.#broken.signal.throwIfAborted();
     this.ready();
     const answer = await run();
     try {

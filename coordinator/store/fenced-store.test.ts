@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
+import type { Clock } from "../../shared/runtime/clock.js";
 import { ManualClock } from "../../test/conformance/manual-clock.js";
 import { absent, createdAt, del, FencedStore, put } from "./fenced-store.js";
 import { keys } from "./keys.js";
@@ -74,6 +75,25 @@ test("after the lease's time nothing is sent any more", async () => {
   expect(await fenced.commit({ ops: [put(done, split)] })).toEqual({ kind: "deposed" });
   expect(core.rev).toBe(before);
   expect(fenced.remainingMs(clock.nowMs())).toBe(0);
+});
+
+test("a process that was stopped commits nothing, even before any timer has fired", async () => {
+  const { open, core } = world();
+  // Its clock has jumped and no timer has fired yet, as after SIGCONT; the store itself would still take the write.
+  let jumpMs = 0;
+  const jumping: Clock = {
+    wallMs: () => clock.wallMs(),
+    nowMs: () => clock.nowMs() + jumpMs,
+    nowNs: () => clock.nowNs(),
+    sleep: (ms, signal) => clock.sleep(ms, signal),
+    after: (ms, run) => clock.after(ms, run),
+  };
+  const got = await FencedStore.acquire(open(), leader("a"), { ttlMs: 6_000, clock: jumping });
+  if (got.kind !== "acquired") throw new Error(got.kind);
+  jumpMs = 4_000;
+  const before = core.rev;
+  expect(await got.store.commit({ ops: [put(done, split)] })).toEqual({ kind: "deposed" });
+  expect([core.rev, got.store.lost.aborted]).toEqual([before, true]);
 });
 
 test("commit, conflict by key, and the gate that was closed", async () => {

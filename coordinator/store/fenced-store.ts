@@ -10,7 +10,8 @@
  *
  * 1. epoch = the create revision of the leader key that we put.
  * 2. After an unknown outcome of ACQUIRE the key is read again: it is ours if the nonce is ours.
- * 3. Once the lease is lost nothing is sent any more.
+ * 3. Once the lease's time is over nothing is sent any more, whether a timer has said so yet or not: a process that was
+ *    stopped finds out by looking at the clock.
  */
 import type { Clock } from "../../shared/runtime/clock.js";
 import { decode, type Key, keys } from "./keys.js";
@@ -122,7 +123,10 @@ export class FencedStore {
 
   /** Writes under our epoch. Throws StoreError only for what is certainly not done (Unavailable, TooLarge, …). */
   async commit(write: Write): Promise<CommitResult> {
-    if (this.lost.aborted) return { kind: "deposed" };
+    if (this.remainingMs(this.#clock.nowMs()) <= 0) {
+      this.#deposed.abort(new Error("leadership was not renewed in time")); // invariant 3
+      return { kind: "deposed" };
+    }
     const compares = write.compare ?? [];
     const compared = [...new Set([keys.leader.key, ...compares.map((c) => c.key)])];
     let answer: TxnResult;

@@ -84,7 +84,7 @@ export class EmbeddedStore extends CoreStore {
       ...{ core, disk, folder: o.folder, clock: o.clock, log: o.log },
       onFailed: (error) => {
         this.#endLeases(error);
-        this.endWatches(error);
+        this.break(error);
       },
     });
   }
@@ -116,9 +116,7 @@ export class EmbeddedStore extends CoreStore {
     return this.#commits.run(run);
   }
 
-  protected ready(): void {
-    if (this.#commits.failed) throw this.#commits.failed;
-  }
+  protected ready(): void {}
 
   /** Flushes what is under way, and gives the folder up. */
   protected async end(): Promise<void> {

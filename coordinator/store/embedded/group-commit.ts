@@ -60,11 +60,6 @@ export class GroupCommit {
     this.#o = o;
   }
 
-  /** Why nothing is written any more. */
-  get failed(): StoreError | undefined {
-    return this.#failed;
-  }
-
   /** Makes a change and resolves with its answer when that is durable. Rejects with StoreError. */
   run<T>(change: () => T): Promise<T> {
     return new Promise((resolve, reject) => {
