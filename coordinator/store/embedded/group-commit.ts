@@ -138,8 +138,8 @@ export class GroupCommit {
     if (!(error instanceof CommitFailed)) this.#fail("OutcomeUnknown", errorText(error), error);
     else if (error.why === "taken") this.#fail("Unavailable", error.message, error);
     else if (error.head?.rev === this.#o.core.shown) this.#takeBack(error, upTo);
-    else if (error.head?.rev === upTo)
-      this.#show(upTo); // it failed when all was done
+    // It failed when all was done.
+    else if (error.head?.rev === upTo) this.#show(upTo);
     else this.#fail("OutcomeUnknown", `${error.message}; the disk is at revision ${error.head?.rev}`, error);
   }
 
