@@ -100,6 +100,7 @@ test("what is changed while the disk is busy goes to it together, in order", asy
   expect(w.disk.arrived).toBe(0);
   one.end("took");
   await first;
+  for (const answer of more) expect(await isPending(answer)).toBe(true);
   const two = await w.disk.batch();
   expect(two.keys).toEqual(["/k/a", "/k/b", "/k/a"]);
   two.end("took");
