@@ -44,6 +44,24 @@ test("a full store refuses puts and takes deletions", async () => {
   await store.close();
 });
 
+test("the last part of the quota is for what makes room: changes, leases, whatever creates nothing", async () => {
+  const store = openMemoryStore({ clock: new ManualClock(), quotaBytes: 1_000 });
+  const put = (key: string, n: number, lease?: bigint) =>
+    store.txn({
+      compare: [],
+      success: [{ put: { key, value: new Uint8Array(n), ...(lease === undefined ? {} : { lease }) } }],
+    });
+  await put("/k/a", 900);
+  await expect(put("/k/b", 60)).rejects.toMatchObject({ detail: { kind: "NoSpace" } });
+  await put("/k/a", 930);
+  const lease = await store.grantLease(6_000);
+  await put("/k/l", 30, lease.id);
+  await expect(put("/k/a", 970)).rejects.toMatchObject({ detail: { kind: "NoSpace" } });
+  await put("/k/a", 10);
+  await put("/k/b", 60);
+  await store.close();
+});
+
 test("closing ends watches and leases and leaves no timer", async () => {
   const clock = new ManualClock();
   const store = openMemoryStore({ clock });

@@ -84,7 +84,7 @@ async function leasesEndWithTheirProcess(): Promise<void> {
   const held = await holder.ask({ do: "hold", ttlMs: 6_000 });
   await holder.kill();
   const store = await openHere(folder);
-  const at = BigInt(held["rev"] ?? 0);
+  const at = BigInt(String(held["rev"]));
   const signal = new AbortController().signal;
   const watch = store.watch([prefix("/t/")], { fromRev: rev(at + 1n), signal })[Symbol.asyncIterator]();
   const { rev: gone, events } = (await watch.next()).value as WatchMsg;
@@ -93,7 +93,7 @@ async function leasesEndWithTheirProcess(): Promise<void> {
     ["delete /t/a", "delete /t/b"],
   ]);
   expect((await all(store)).map((kv) => kv.key)).toEqual(["/t/c"]);
-  const late = { put: { key: "/t/d", value: new Uint8Array(1), lease: BigInt(held["lease"] ?? 0) } };
+  const late = { put: { key: "/t/d", value: new Uint8Array(1), lease: BigInt(String(held["lease"])) } };
   await expect(store.txn({ compare: [], success: [late] })).rejects.toMatchObject({
     detail: { kind: "LeaseNotFound" },
   });

@@ -2,7 +2,7 @@
  * A process of its own that opens an embedded store and does what its standard input says, one JSON line a command; each
  * answer is one JSON line. It is there to be stopped and killed.
  *
- * open {folder} · write {from, to}: transactions of three keys, one line for each that is acknowledged · hold {ttlMs}: a
+ * open {folder} · txn {puts, dels, bytes} · list · usage · write {from, to}: transactions of three keys, one line for each that is acknowledged · hold {ttlMs}: a
  * lease with two keys · lead: leads through a fenced store · commit {key} · close
  */
 import { createInterface } from "node:readline";
@@ -45,6 +45,24 @@ const commands: { [name: string]: (o: never) => Promise<object> } = {
       }),
     );
     return { written: true };
+  },
+  async txn({ puts = [], dels = [], bytes = 1 }: { puts?: string[]; dels?: string[]; bytes?: number }) {
+    const { rev } = await store.txn({
+      compare: [],
+      success: [
+        ...puts.map((key) => ({ put: { key, value: new Uint8Array(bytes) } })),
+        ...dels.map((key) => ({ del: { key } })),
+      ],
+    });
+    return { rev };
+  },
+  async list() {
+    const keys: string[] = [];
+    for await (const page of store.list({ from: "/", to: "0" })) keys.push(...page.kvs.map((kv) => kv.key));
+    return { keys };
+  },
+  async usage() {
+    return store.usage();
   },
   async hold({ ttlMs }: { ttlMs: number }) {
     lease = await store.grantLease(ttlMs);

@@ -5,7 +5,7 @@ import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 
 export interface Answer {
-  [field: string]: string | number | boolean | undefined;
+  [field: string]: string | number | boolean | string[] | undefined;
 }
 
 export interface StoreProcess {

@@ -18,7 +18,6 @@ import {
   readdirSync,
   readSync,
   rmSync,
-  statfsSync,
   statSync,
   writeSync,
 } from "node:fs";
@@ -26,7 +25,7 @@ import path from "node:path";
 import { SaiError } from "../../../shared/runtime/errors.js";
 
 const RESERVE_BYTES = 4 * 1024 ** 2;
-const OURS = ["data.mdb", "lock.mdb", "reserve", "lost+found"];
+const OURS = ["data.mdb", "lock.mdb", "reserve", "probe", "lost+found"];
 
 const data = (folder: string) => path.join(folder, "data.mdb");
 const reserve = (folder: string) => path.join(folder, "reserve");
@@ -67,13 +66,25 @@ export const damaged = (folder: string, what: string, cause?: unknown): SaiError
     ...(cause === undefined ? {} : { cause }),
   });
 
-/** Whether the disk has so little room that a failed write is to be blamed on it. */
+/**
+ * Whether data.mdb could not grow now. Asked after a write that failed: LMDB says EIO for a write that a full disk cut
+ * short. Another file is written at the same place, because of limits on a file's size and because data.mdb might have
+ * another owner by now.
+ */
 export function diskIsFull(folder: string): boolean {
+  const probe = path.join(folder, "probe");
   try {
-    const { bavail, bsize } = statfsSync(folder);
-    return bavail * bsize < RESERVE_BYTES;
-  } catch {
-    return false;
+    const file = openSync(probe, "w", 0o600);
+    try {
+      const bytes = Buffer.alloc(64 * 1024);
+      return writeSync(file, bytes, 0, bytes.length, statSync(data(folder)).size) < bytes.length;
+    } finally {
+      closeSync(file);
+    }
+  } catch (error) {
+    return ["ENOSPC", "EDQUOT", "EFBIG"].includes(String((error as NodeJS.ErrnoException).code));
+  } finally {
+    rmSync(probe, { force: true });
   }
 }
 

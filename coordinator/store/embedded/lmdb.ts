@@ -146,7 +146,7 @@ export class LmdbStore {
   async #failed(error: unknown): Promise<never> {
     if (error instanceof CommitFailed) throw error;
     const { code, message } = error as { code?: number; message?: string };
-    const full = code === NO_SPACE || code === OVER_QUOTA || code === MAP_FULL || diskIsFull(this.#folder);
+    const full = FULL.includes(code) || diskIsFull(this.#folder); // a write cut short is EIO
     await this.#db.close();
     this.#db = this.#open();
     throw new CommitFailed(full ? "full" : "broken", toHead(this.#db.get(HEAD_KEY)), String(message));
@@ -159,7 +159,7 @@ export class LmdbStore {
     } catch (error) {
       if (error instanceof SaiError) throw error;
       const { code, message } = error as { code?: number; message?: string };
-      if (code === NO_SPACE || code === OVER_QUOTA || diskIsFull(this.#folder)) {
+      if (FULL.includes(code) || diskIsFull(this.#folder)) {
         throw new SaiError("resource_exhausted", `no space is left for the state store in ${this.#folder}`, {
           hint: "free some megabytes on that disk and start again; nothing is lost",
           cause: error,
@@ -170,9 +170,8 @@ export class LmdbStore {
   }
 }
 
-const NO_SPACE = 28;
-const OVER_QUOTA = 122;
-const MAP_FULL = -30792;
+/** ENOSPC, EDQUOT, EFBIG (RLIMIT_FSIZE), MDB_MAP_FULL. */
+const FULL: readonly unknown[] = [28, 122, 27, -30792];
 
 function openLmdb(folder: string, o: { mapSize?: number; readOnly?: boolean }): RootDatabase<Buffer, Buffer> {
   try {

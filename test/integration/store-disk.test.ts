@@ -1,0 +1,66 @@
+/** The embedded store on a disk that is full, in a process of its own. */
+import { rmSync } from "node:fs";
+import { join } from "node:path";
+import { afterEach, expect, test } from "vitest";
+import { type SmallDisk, smallDisk } from "../support/small-disk.js";
+import { type StoreProcess, startStoreProcess } from "../support/store-process.js";
+import { until } from "../support/until.js";
+
+const processes: StoreProcess[] = [];
+let disk: SmallDisk;
+afterEach(async () => {
+  await Promise.all(processes.splice(0).map((p) => p.kill()));
+  disk.close();
+});
+
+function start(): StoreProcess {
+  const started = startStoreProcess(disk.shell === undefined ? {} : { shell: disk.shell });
+  processes.push(started);
+  return started;
+}
+
+test("a full disk: new work is refused and says why, nothing is lost, and it goes on by itself", async () => {
+  disk = smallDisk(16 * 1024 ** 2);
+  const folder = join(disk.folder, "state");
+  let store = start();
+  await store.ask({ do: "open", folder });
+
+  const acked: string[] = [];
+  const put = (name: string) =>
+    store.ask({ do: "txn", puts: [`/t/${name}/a`, `/t/${name}/b`], bytes: 50_000 });
+  let refusal: string | undefined;
+  for (let i = 0; refusal === undefined; i++) {
+    const answer = await put(`${i}`);
+    if (answer["error"] === undefined) acked.push(`/t/${i}/a`, `/t/${i}/b`);
+    else refusal = String(answer["error"]);
+  }
+  expect(acked.length).toBeGreaterThan(20);
+  expect(refusal).toMatch(/takes nothing new: the disk that holds .*\/state is full; free some megabytes/);
+  expect((await store.ask({ do: "usage" }))["closedFor"]).toContain("is full");
+  const listed = async () => [...((await store.ask({ do: "list" }))["keys"] as string[])].sort();
+  expect(await listed()).toEqual([...acked].sort());
+
+  // What makes room still works: one process ends and another opens the full disk, changes and deletes.
+  await store.kill();
+  store = start();
+  expect(await store.ask({ do: "open", folder })).toEqual({ opened: true });
+  expect(await listed()).toEqual([...acked].sort());
+  if (disk.how === "tmpfs") {
+    expect(await store.ask({ do: "txn", puts: ["/t/0/a"], dels: ["/t/0/b"] })).toEqual({
+      rev: expect.anything(),
+    });
+    acked.splice(acked.indexOf("/t/0/b"), 1);
+    expect((await put("new"))["error"]).toMatch(/takes nothing new/);
+    expect(await listed()).toEqual([...acked].sort());
+  }
+
+  disk.makeRoom(store.pid);
+  await until("new work is taken again", async () => (await put("again"))["error"] === undefined);
+  acked.push("/t/again/a", "/t/again/b");
+  expect((await store.ask({ do: "usage" }))["closedFor"]).toBeUndefined();
+  await store.kill();
+  store = start();
+  await store.ask({ do: "open", folder });
+  expect(await listed()).toEqual([...acked].sort());
+  rmSync(folder, { recursive: true });
+});
