@@ -16,6 +16,7 @@ import { detached } from "./campaigns/background.js";
 import { Board } from "./campaigns/board.js";
 import { CommitQueue } from "./campaigns/commit-queue.js";
 import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
+import { sweepIdempotency } from "./campaigns/idempotency.js";
 import { loadEnded } from "./campaigns/loaded.js";
 import type { CampaignParts } from "./campaigns/parts.js";
 import { recover, resume } from "./campaigns/recover.js";
@@ -97,6 +98,8 @@ const MAX_WAIT_MS = 120_000;
 const HELLOS_PER_SECOND = 300;
 /** How long the agents of a large fleet wait at most before they dial again. */
 const RECONNECT_CAP_MS = 10_000;
+/** How often expired idempotency keys are looked for. */
+const SWEEP_MS = 3_600_000;
 
 /** Starts a term under the leadership of `store`. */
 export async function startCore(parts: CoreParts): Promise<Core> {
@@ -185,12 +188,19 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       hold.check();
     },
   };
+  const stopSweeping = every(clock, SWEEP_MS, () => {
+    detached(
+      campaigns,
+      sweepIdempotency(campaigns).then(() => undefined),
+    );
+  });
   return {
     ...{ epoch: store.epoch, clusterId, campaigns, board, fleet, admin, brake, hold, lost: store.lost },
     open: (peer) => new AgentSession(sessions, peer),
     waiting: (campaign) => scheduling.waiting(campaign),
     async stop() {
       stopTicking();
+      stopSweeping();
       admin.stop();
       scheduling.stop();
       hold.stop();

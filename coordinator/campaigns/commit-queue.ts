@@ -94,7 +94,7 @@ export class CommitQueue {
    */
   write({ shard, gate, done, also = [] }: Commit): Promise<Verdict> {
     if (this.parts.store.lost.aborted) return Promise.reject(notLeading());
-    if (this.size >= (this.options.maxWaiting ?? MAX_WAITING)) return Promise.reject(tooMany(this.size));
+    if (this.full) return Promise.reject(tooMany(this.size));
     const { campaign, job, index } = shard;
     const gateKey = keys.gate(campaign, job).key;
     return new Promise((resolve, reject) => {
@@ -109,6 +109,11 @@ export class CommitQueue {
       } else if (earlier.later === undefined) earlier.later = [waiting];
       else earlier.later.push(waiting);
     });
+  }
+
+  /** Whether nothing more is taken for now. */
+  get full(): boolean {
+    return this.size >= (this.options.maxWaiting ?? MAX_WAITING);
   }
 
   /** Records that wait for their verdict. */
@@ -301,7 +306,7 @@ function isOurs({ doneKey, done, puts }: Waiting, { kv }: Conflict): boolean {
 const notLeading = () =>
   new SaiError("unavailable", "this coordinator no longer leads", { hint: "dial again: another one will" });
 
-const tooMany = (waiting: number) =>
+export const tooMany = (waiting: number) =>
   new SaiError("resource_exhausted", `${waiting} results wait for the state store already`, {
     hint: "keep the result and send it again later; look at the state store",
   });

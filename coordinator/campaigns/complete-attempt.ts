@@ -10,7 +10,7 @@ import type { ShardEvent } from "../../shared/domain/shard.js";
 import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import type { DoneValue } from "../store/values.js";
 import { type JobEntry, rangeOf, type ShardKey } from "./board.js";
-import type { Verdict } from "./commit-queue.js";
+import { tooMany, type Verdict } from "./commit-queue.js";
 import type { CampaignParts } from "./parts.js";
 import { failByDeath } from "./poison.js";
 import { type AttemptFailure, applyEffects, limitsOf, shardEnded, shardEvent } from "./shard-steps.js";
@@ -60,6 +60,7 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
     counts: result.counts,
   };
   if (result.inline !== undefined) value.inline = result.inline;
+  if (parts.commits.full) throw tooMany(parts.commits.waiting);
   shardEvent(parts, shard, { kind: "upload", fence });
   const verdict = await parts.commits.commit(shard, result.gate, value);
   if (verdict === "COMMITTED") shardEnded(parts, shard, value, { kind: "commit", fence });

@@ -4,16 +4,18 @@
  *
  * 1. An attempt of an earlier epoch is as good as one of ours: a running one whose shard nobody else has goes on.
  * 2. What we thought the agent had and it does not name is over.
- * 3. An older incarnation than the one that is here is refused.
+ * 3. Samples that were in flight when the agent died are written down before it goes on with them.
+ * 4. An older incarnation than the one that is here is refused.
  */
 import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
 import { type Fence, fenceText, sameFence } from "../../shared/domain/fence.js";
 import { nameProblem } from "../../shared/domain/ids.js";
 import type { AgentMessage, HeldMore, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
-import type { Board } from "../campaigns/board.js";
+import type { Board, ShardKey } from "../campaigns/board.js";
 import { expireAttempt, shardEvent } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
+import { type DeathReport, reportDeath } from "../campaigns/poison.js";
 import { fenceOf, shardOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { Peer } from "./peer.js";
@@ -68,6 +70,7 @@ export async function verdictsFor(
   node: NodeEntry,
   hello: Hello,
 ): Promise<{ fence: Fence; verdict: string }[]> {
+  await reportDeaths(parts, node, hello);
   const verdicts = hello.held.map((held) => {
     const fence = fenceOf(held.fence);
     return {
@@ -85,6 +88,19 @@ export async function verdictsFor(
     if (!held.has(fenceText(attempt.fence))) await forget(parts, node, attempt); // invariant 2
   }
   return verdicts;
+}
+
+/** What was in flight when an earlier start of the agent died; durable before it is told to go on. */
+async function reportDeaths({ campaigns }: Reconciling, node: NodeEntry, hello: Hello): Promise<void> {
+  const attempts = new Map<string, DeathReport & { shard: ShardKey; items: number[] }>();
+  for (const { incarnation, ordinal, ...of } of hello.begun) {
+    const [fence, shard] = [fenceOf(of.fence), shardOf(of.shard)];
+    const name = `${fenceText(fence)} ${incarnation}`;
+    const report = attempts.get(name) ?? { agent: node.id, incarnation, fence, shard, items: [] };
+    report.items.push(ordinal);
+    attempts.set(name, report);
+  }
+  for (const { shard, ...report } of attempts.values()) await reportDeath(campaigns, shard, report);
 }
 
 function verdictOn(

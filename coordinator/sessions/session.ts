@@ -32,6 +32,9 @@ import type { Peer } from "./peer.js";
 const PROBE_RETRY_MS = 10_000;
 /** What an agent may send while its Hello is being answered. */
 const MAX_EARLY = 1000;
+/** Results that wait for the store before agents are asked to send no more for a while. */
+const THROTTLE_FROM = 5000;
+const THROTTLE_MS = 1000;
 
 export interface SessionParts {
   campaigns: CampaignParts;
@@ -59,6 +62,7 @@ type Stage =
 export class AgentSession {
   private stage: Stage = { kind: "new" };
   private node: NodeEntry | undefined;
+  private throttledUntilMs = 0;
   private readonly peer: Peer;
 
   constructor(
@@ -206,6 +210,7 @@ export class AgentSession {
         return;
       case "results":
         for (const result of body.value.results) this.commit(node, resultOf(node.id, result));
+        this.throttle();
         return;
       case "failed":
         this.failed(node, body.value);
@@ -263,6 +268,7 @@ export class AgentSession {
       class: failureClassOf(wire.class),
       message: wire.message,
       cause: wire.cause.slice(0, 40),
+      items: wire.items,
     };
     failAttempt(this.parts.campaigns, held.shard, failure).then(
       () => this.acknowledge(fence, "NOTED"),
@@ -272,6 +278,15 @@ export class AgentSession {
 
   private acknowledge(fence: Fence, verdict: string): void {
     this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence, verdict }] } });
+  }
+
+  /** What agents send waits in memory until the store has it; when much waits they keep what they have. */
+  private throttle(): void {
+    const { campaigns, clock } = this.parts;
+    const nowMs = clock.nowMs();
+    if (campaigns.commits.waiting < THROTTLE_FROM || nowMs < this.throttledUntilMs) return;
+    this.throttledUntilMs = nowMs + THROTTLE_MS;
+    this.peer.send({ $case: "throttle", value: { retryAfterMs: THROTTLE_MS } });
   }
 
   private goodbye(retryAfterMs: number, reason: string): void {

@@ -46,6 +46,18 @@ test("running shards go on over a restart, and count under the fence of before",
   expect(BigInt(after.epoch)).toBeGreaterThan(BigInt(epoch));
 });
 
+test("an ended campaign is there after a restart, with its records and summary", async () => {
+  fleet = await durable(["n1"]);
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 8 }) });
+  const before = await fleet.api.ended(id);
+  const summary = await fleet.api.summary(id);
+  const records = await fleet.api.records(id);
+  await fleet.replaceCoordinator();
+  expect(await fleet.api.get(id)).toEqual(before);
+  expect(await fleet.api.summary(id)).toEqual(summary);
+  expect(await fleet.api.records(id)).toEqual(records);
+});
+
 test("work of before waits for the nodes that are known, new work does not", async () => {
   fleet = await durable(["n1"]);
   const relay = await startRelay(fleet.coordinator.agentAddress);
@@ -70,4 +82,21 @@ test("work of before waits for the nodes that are known, new work does not", asy
   } finally {
     await relay.close();
   }
+});
+
+test("nodes, their cordon and their labels outlive a restart", async () => {
+  fleet = await durable(["n1", "n2"]);
+  const { node } = fleet.api;
+  await fleet.stopAgent("n2");
+  await until("n2 is lost", async () => (await node("n2")).state === "lost");
+  await ask(fleet.api.nodes.cordonNode.bind(fleet.api.nodes), { id: "n1", reason: "new fan" });
+  await ask(fleet.api.nodes.labelNode.bind(fleet.api.nodes), { id: "n1", set: { rack: "7" }, unset: [] });
+  await fleet.replaceCoordinator();
+  expect(await fleet.api.node("n2")).toMatchObject({ state: "lost" });
+  await isReady(fleet, "n1");
+  expect(await fleet.api.node("n1")).toMatchObject({
+    cordoned: true,
+    cordonReason: "new fan",
+    labels: { rack: "7" },
+  });
 });
