@@ -74,7 +74,7 @@ export class CommitQueue {
   private size = 0;
   private inFlight = 0;
   private due = false;
-  private cancelTimer: (() => void) | undefined;
+  private timed = false;
   private readonly idle = new Set<() => void>();
   private away = false;
 
@@ -140,11 +140,17 @@ export class CommitQueue {
   private add(waiting: Waiting): void {
     this.queue.push(waiting);
     if (this.queue.length >= MAX_TXN_OPS - 2) this.send();
-    else this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
+    else this.soon();
+  }
+
+  private soon(): void {
+    if (this.timed) return;
+    this.timed = true;
+    this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
   }
 
   private onTimer(): void {
-    this.cancelTimer = undefined;
+    this.timed = false;
     this.due = true;
     this.send();
   }
@@ -162,9 +168,7 @@ export class CommitQueue {
         this.send();
       });
     }
-    if (this.queue.length > 0 && !this.due) {
-      this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
-    }
+    if (this.queue.length > 0 && !this.due) this.soon();
   }
 
   /** Sends a batch until each of it is answered. */
