@@ -74,7 +74,7 @@ export class CommitQueue {
   private size = 0;
   private inFlight = 0;
   private due = false;
-  private timed = false;
+  private cancelTimer: (() => void) | undefined;
   private readonly idle = new Set<() => void>();
   private away = false;
 
@@ -140,17 +140,11 @@ export class CommitQueue {
   private add(waiting: Waiting): void {
     this.queue.push(waiting);
     if (this.queue.length >= MAX_TXN_OPS - 2) this.send();
-    else this.soon();
-  }
-
-  private soon(): void {
-    if (this.timed) return;
-    this.timed = true;
-    this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
+    else this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
   }
 
   private onTimer(): void {
-    this.timed = false;
+    this.cancelTimer = undefined;
     this.due = true;
     this.send();
   }
@@ -168,7 +162,9 @@ export class CommitQueue {
         this.send();
       });
     }
-    if (this.queue.length > 0 && !this.due) this.soon();
+    if (this.queue.length > 0 && !this.due) {
+      this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
+    }
   }
 
   /** Sends a batch until each of it is answered. */

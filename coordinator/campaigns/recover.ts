@@ -85,7 +85,7 @@ async function restoreCampaign(
   const { state, id } = entry.value;
   if (!("planSha256" in state) || state.planSha256 === undefined) return; // not planned yet
   try {
-    await layOut(parts, entry, state.planSha256, jobs);
+    await layOut(parts, entry, state.planSha256, jobs, signal);
   } catch (error) {
     signal.throwIfAborted();
     const reason = `it cannot be read back: ${errorText(error)}`;
@@ -100,6 +100,7 @@ async function layOut(
   entry: CampaignEntry,
   planSha256: string,
   jobs: ReadonlyMap<string, Found>,
+  signal: AbortSignal,
 ): Promise<void> {
   const { artifacts, board, clock } = parts;
   const { state, id } = entry.value;
