@@ -2,7 +2,8 @@
 import type { Outcome } from "./schedule.js";
 import type { Report } from "./simulate.js";
 
-const SHOWN = 10;
+/** Violations of one invariant that are shown. */
+const SHOWN = 5;
 
 /** Prints it; the answer are the schedules that failed. */
 export function printReport({ outcomes, transitions, faults }: Report, tookMs: number): Outcome[] {
@@ -20,8 +21,16 @@ export function printReport({ outcomes, transitions, faults }: Report, tookMs: n
       `violations             ${failed.length}`,
     ].join("\n"),
   );
-  for (const { seed, violation } of failed.slice(0, SHOWN))
-    console.log(`SEED=${seed}  ${violation?.invariant}: ${violation?.text.slice(0, 400)}`);
+  const byInvariant = new Map<string, Outcome[]>();
+  for (const outcome of failed) {
+    const name = outcome.violation?.invariant ?? "";
+    byInvariant.set(name, [...(byInvariant.get(name) ?? []), outcome]);
+  }
+  for (const [invariant, all] of byInvariant) {
+    console.log(`VIOLATED ${all.length} times: ${invariant}`);
+    for (const { seed, violation } of all.slice(0, SHOWN))
+      console.log(`  SEED=${seed}  at ${violation?.atMs} ms: ${violation?.text.slice(0, 400)}`);
+  }
   return failed;
 }
 

@@ -2,6 +2,7 @@
  * One schedule: a fleet, what people do with it, what goes wrong, and whether everything that must hold did. The seed
  * decides all of it; a schedule that is written out can be run again with fewer faults.
  */
+import { isTerminal } from "../../shared/domain/campaign.js";
 import type { AgentMachine } from "./agent-host.js";
 import { begin, drawFault, FAULT_KINDS, type Fault } from "./faults.js";
 import { SimulatedFleet } from "./fleet.js";
@@ -122,7 +123,8 @@ function plan(fleet: SimulatedFleet, fault: Fault): void {
 /** What keeps a schedule from ending. */
 function stuck(fleet: SimulatedFleet): string {
   const open = [...fleet.invariants.store.campaigns.values()]
-    .map(({ id, state }) => `${id} ${state.kind}`)
+    .filter(({ state }) => !isTerminal(state))
+    .map(({ id, state }) => `${id} ${state.kind} ${shardsOf(fleet, id)}`)
     .join(", ");
   const held = fleet.agents.map(
     ({ name, core }) =>
@@ -136,4 +138,14 @@ function stuck(fleet: SimulatedFleet): string {
       }`,
   );
   return `users ${fleet.users.open}; leader ${fleet.leader?.epoch}; ${open}; ${held.join("; ")}`;
+}
+
+/** The shards of a campaign by state, as the leader sees them. */
+function shardsOf(fleet: SimulatedFleet, id: string): string {
+  const jobs = fleet.leader?.board.campaign(id)?.jobs ?? [];
+  const kinds = jobs.map(({ state, held, counters }) => {
+    const some = Object.entries(counters.kinds).filter(([, n]) => n > 0);
+    return `${state.kind}${held ? " (held)" : ""} ${some.map(([kind, n]) => `${n} ${kind}`).join(" ")}`;
+  });
+  return `[${kinds.join("; ")}]`;
 }
