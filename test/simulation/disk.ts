@@ -28,7 +28,7 @@ export class SimulatedDisk {
 
   constructor(private readonly random: SeededRandom) {}
 
-  /** Hears of every file that is removed, with what was in it. */
+  /** Hears of every file that is removed, with what of it was synced. */
   onRemove: (path: string, data: Buffer) => void = () => {};
 
   /** A file as it is now. */
@@ -137,7 +137,7 @@ export class SimulatedDisk {
     if (file === undefined) return;
     this.files.delete(path);
     if (file.named) this.removed.set(path, file);
-    this.onRemove(path, file.data);
+    this.onRemove(path, file.data.subarray(0, file.synced));
   }
 
   private syncFolder(path: string): void {

@@ -101,9 +101,15 @@ export class Invariants {
   }
 
   private removed(agent: string, path: string, data: Buffer): void {
-    if (!path.startsWith(JOURNALS) || !path.endsWith(".jsonl") || !data.includes('"k":"uploaded"')) return;
+    if (!path.startsWith(JOURNALS) || !path.endsWith(".jsonl") || !endsWithResult(data)) return;
     const fence = path.slice(JOURNALS.length, -".jsonl".length);
     if (!this.messages.isAnswered(agent, fence))
       this.fail("a journal is kept until it is answered", `${agent} removed the journal of ${fence}`);
   }
+}
+
+/** Whether the last whole line of a journal is its result. */
+function endsWithResult(data: Buffer): boolean {
+  const text = data.toString("utf8");
+  return text.slice(text.lastIndexOf("\n", text.lastIndexOf("\n") - 1) + 1).startsWith('{"k":"uploaded"');
 }

@@ -21,6 +21,7 @@ export interface Listener {
 }
 
 const CONNECT_MS = 5000;
+const SLOWEST_MS = 4000;
 
 export class Network {
   readonly listeners = new Map<string, Listener>();
@@ -56,7 +57,7 @@ export class Network {
       const refuse = (why: string) => answer(() => reject(new SaiError("unavailable", why)));
       const target = this.someListener();
       time.in(this.delayMs(host, target?.host ?? host) * 2, () => {
-        trace.note("net.dial");
+        trace.note("net.dial", () => `${host} > ${target?.host ?? "nobody"}`);
         if (target === undefined || this.listeners.get(target.host) !== target)
           return refuse("connection refused");
         if (this.unreachable(host, target.host) || target.process.paused) {
@@ -107,7 +108,8 @@ export class Network {
 
   delayMs(from: string, to: string): number {
     const usual = this.random.chance(0.02) ? this.random.between(5, 250) : this.random.between(0.1, 3);
-    return usual * (this.slowness.get(from) ?? 1) * (this.slowness.get(to) ?? 1);
+    const factor = Math.max(this.slowness.get(from) ?? 1, this.slowness.get(to) ?? 1);
+    return Math.min(usual * factor, SLOWEST_MS);
   }
 
   /** Breaks the streams of a host, as a reset does. */
