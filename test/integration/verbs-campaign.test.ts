@@ -1,4 +1,6 @@
 /** What people do to campaigns, through the command, the API, the use cases and back. */
+import { readFileSync } from "node:fs";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CampaignState, type Event } from "../../cli/client.js";
 import { cliOf } from "../support/cli.js";
@@ -82,4 +84,79 @@ test("why: which nodes cannot, what runs where and why there; of an ended campai
   const ended = await sai("campaign", "get", busy.id, "--why");
   expect(ended.out).toMatch(/^why: it has ended, cancelled: cancelled by the user$/m);
   expect((await fleet.api.get(busy.id)).state).toBe(CampaignState.CANCELLED);
+});
+
+test("pause: what runs finishes, nothing more starts, --wait ends when nothing runs; resume goes on to the end", async () => {
+  const { id } = await fleet.api.create({
+    suite: suiteOf({ items: 40, shardSize: 2, options: { latency_ms: 50 } }),
+  });
+  await until("it works", async () => ((await fleet.api.get(id)).progress?.shardsDone ?? 0) > 0);
+  const paused = await sai("campaign", "pause", id, "--reason", "hot room", "--wait");
+  expect(paused.code).toBe(0);
+  expect(paused.out).toMatch(/^state +paused\nreason +hot room$/m);
+  const done = (await fleet.api.get(id)).progress?.samplesDone ?? 0;
+  expect(done).toBeLessThan(40);
+  expect((await fleet.api.node("n1")).attempts).toBe(0);
+  const why = await sai("campaign", "get", id, "--why");
+  expect(why.out).toMatch(
+    /^why: it is paused: hot room; what runs finishes, `sai campaign resume` goes on$/m,
+  );
+  expect(why.out).toMatch(/^ {2}waits +.*paused/m);
+  // Twice is harmless; the reason is the first one's.
+  const twice = await sai("campaign", "pause", id, "--reason", "other");
+  expect(twice).toMatchObject({ code: 0, out: expect.stringMatching(/^reason +hot room$/m) });
+
+  const resumed = await sai("campaign", "resume", id, "--wait");
+  expect(resumed.code).toBe(0);
+  expect(resumed.out).toMatch(/^state +succeeded$/m);
+  expect((await fleet.api.get(id)).progress?.samplesDone).toBe(40);
+  expect(await sai("campaign", "resume", id)).toMatchObject({
+    code: 1,
+    err: expect.stringMatching(/^error: .* has ended \(succeeded\) and cannot be resumed\nhint: /),
+  });
+  expect((await sai("campaign", "pause", id)).code).toBe(1);
+});
+
+test("retry: a new campaign for what has no answer; one key, one retry; both know of each other", async () => {
+  const whole = await fleet.api.create({ suite: suiteOf({ items: 2 }) });
+  const running = await sai("campaign", "retry", whole.id);
+  await fleet.api.ended(whole.id);
+  const nothing = await sai("campaign", "retry", whole.id);
+  expect(nothing.code).toBe(1);
+  expect(nothing.err).toMatch(/^error: /);
+  // It may have ended before the first retry was asked for; either way there was nothing to run again.
+  expect(running.code).toBe(1);
+
+  const suite = suiteOf({ items: 40, shardSize: 2, options: { latency_ms: 50 } });
+  const { id } = await fleet.api.create({ suite });
+  await until("it works", async () => ((await fleet.api.get(id)).progress?.shardsDone ?? 0) > 0);
+  await sai("campaign", "cancel", id);
+  const { progress } = await fleet.api.ended(id);
+  const answered = progress?.samplesDone ?? 0;
+  const again = ["--idempotency-key", "again", "--priority", "7", "-o", "name"];
+  const first = await sai("campaign", "retry", id, ...again);
+  expect(first).toMatchObject({ code: 0, err: expect.stringContaining(`retries ${id}`) });
+  const retry = first.out.trim();
+  expect((await sai("campaign", "retry", id, ...again)).out.trim()).toBe(retry);
+  const ended = await fleet.api.ended(retry);
+  expect(ended).toMatchObject({ state: CampaignState.SUCCEEDED, retryOf: id, priority: 7 });
+  expect(ended.progress?.samples).toBeLessThanOrEqual(40 - answered + 4);
+  expect((await sai("campaign", "get", retry)).out).toMatch(new RegExp(`^retries +${id}$`, "m"));
+  expect((await sai("campaign", "get", id)).out).toMatch(new RegExp(`^retried by ${retry}$`, "m"));
+  expect(await sai("campaign", "retry", id)).toMatchObject({
+    code: 1,
+    err: expect.stringContaining(`was retried as ${retry}`),
+  });
+});
+
+test("retry --wait ends with the table and the exit code of the new campaign", async () => {
+  const suite = suiteOf({ items: 8, shardSize: 2, options: { latency_ms: 2_000 } });
+  const { id } = await fleet.api.create({ suite });
+  await until("it runs", async () => (await fleet.api.get(id)).jobs[0]?.state === "running");
+  await sai("campaign", "cancel", id, "--wait");
+  const output = join(fleet.folder, "retried.jsonl");
+  const retried = await sai("campaign", "retry", id, "--wait", "--output", output);
+  expect(retried.code).toBe(0);
+  expect(retried.out).toContain("exact_match");
+  expect(readFileSync(output, "utf8").trimEnd().split("\n")).toHaveLength(8);
 });
