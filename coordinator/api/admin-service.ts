@@ -1,9 +1,11 @@
 import type { AdminServiceServer, Brake as BrakeMessage } from "../../shared/gen/sai/v1/admin.js";
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { type Board, isEnded } from "../campaigns/board.js";
+import { whyRefused } from "../campaigns/new-campaign.js";
 import type { Brake } from "../sessions/brake.js";
 import { brakeEnds, brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
+import type { StoreUsage } from "../store/store.js";
 import { reasonField, refuseAll } from "./check.js";
 import { nodeMessage } from "./convert.js";
 
@@ -26,11 +28,9 @@ export interface AdminParts {
   uptimeS(): number;
   /** host:port of this API; empty until it is bound. */
   leader(): string;
-  storeUsage(): Promise<{ usedBytes: number; quotaBytes: number }>;
+  storeUsage(): Promise<StoreUsage>;
   /** Results that wait to be committed. */
   commitQueue(): number;
-  /** Why new campaigns are refused; empty if they are not. */
-  refusesCampaigns(): string;
 }
 
 /** sai.v1.AdminService. */
@@ -41,7 +41,7 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
     const shown = nodes.map(nodeMessage);
     const campaigns = board.list().filter((entry) => !isEnded(entry.value.state));
     const open = campaigns.flatMap((entry) => entry.jobs);
-    const { usedBytes, quotaBytes } = await parts.storeUsage();
+    const usage = await parts.storeUsage();
     return {
       version: about.version,
       clusterId: about.clusterId,
@@ -54,11 +54,11 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
       nodes: nodes.length,
       campaignsActive: campaigns.length,
       campaignsHeld: campaigns.filter((entry) => entry.jobs.some((job) => job.held)).length,
-      refusesCampaigns: parts.refusesCampaigns(),
+      refusesCampaigns: whyRefused(usage),
       shardsPending: open.reduce((sum, job) => sum + job.pending.size, 0),
       shardsRunning: open.reduce((sum, job) => sum + job.inFlight, 0),
-      storeUsedBytes: usedBytes,
-      storeQuotaBytes: quotaBytes,
+      storeUsedBytes: usage.usedBytes,
+      storeQuotaBytes: usage.quotaBytes,
       brake: brakeMessage(parts.brake),
       commitQueue: parts.commitQueue(),
       spoolResults: shown.reduce((sum, node) => sum + node.spoolResults, 0),

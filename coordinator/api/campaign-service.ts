@@ -20,7 +20,7 @@ export interface CampaignUses {
   resume(entry: CampaignEntry): Promise<void>;
   retry(entry: CampaignEntry, options: { idempotencyKey: string; priority?: number }): Promise<CampaignEntry>;
   /** Why it is where it is; changes nothing. */
-  explain(entry: CampaignEntry): Pick<ExplainCampaignResponse, "reasons" | "jobs">;
+  explain(entry: CampaignEntry): Promise<Pick<ExplainCampaignResponse, "reasons" | "jobs">>;
 }
 
 /** sai.v1.CampaignService over the use cases. */
@@ -83,7 +83,7 @@ export function campaignService(
     }),
     explainCampaign: unary(calls, async ({ id }) => {
       const entry = found(id);
-      return { campaign: await shown(entry), ...uses.explain(entry) };
+      return { campaign: await shown(entry), ...(await uses.explain(entry)) };
     }),
     watchCampaign: streaming(calls, async function* ({ id }, signal) {
       const entry = found(id);

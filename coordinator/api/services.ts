@@ -13,6 +13,7 @@ import { addHealth } from "../../shared/rpc/health.js";
 import { addReflection } from "../../shared/rpc/reflection.js";
 import type { CallObserver } from "../../shared/rpc/serve.js";
 import type { CampaignEntry } from "../campaigns/board.js";
+import { whyRefused } from "../campaigns/new-campaign.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { pauseCampaign, resumeCampaign } from "../campaigns/pause.js";
 import { type RetryOptions, retryCampaign } from "../campaigns/retry.js";
@@ -21,6 +22,7 @@ import type { Brake } from "../sessions/brake.js";
 import { brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
 import type { FleetAdmin } from "../sessions/fleet-admin.js";
+import type { StoreUsage } from "../store/store.js";
 import { adminService } from "./admin-service.js";
 import { artifactService } from "./artifact-service.js";
 import { campaignService } from "./campaign-service.js";
@@ -59,7 +61,7 @@ export interface ApiParts {
   about: { version: string; store: string };
   /** host:port of this API; empty until it is bound. */
   address(): string;
-  storeUsage(): Promise<{ usedBytes: number; quotaBytes: number }>;
+  storeUsage(): Promise<StoreUsage>;
   serving(): boolean;
   calls: CallObserver;
 }
@@ -73,9 +75,8 @@ export function addApi(server: Server, parts: ApiParts): void {
     ...{ ...parts.about, clusterId: term.clusterId, epoch: term.epoch },
     startMs: clock.wallMs(),
   };
-  const refusesCampaigns = () => "";
   const status = {
-    ...{ about, board, fleet, brake, refusesCampaigns, storeUsage: parts.storeUsage },
+    ...{ about, board, fleet, brake, storeUsage: parts.storeUsage },
     uptimeS: () => (clock.nowMs() - startMs) / 1000,
     leader: parts.address,
     commitQueue: () => campaigns.commits.waiting,
@@ -84,11 +85,11 @@ export function addApi(server: Server, parts: ApiParts): void {
     pause: (entry: CampaignEntry, reason: string) => pauseCampaign(campaigns, entry, reason),
     resume: (entry: CampaignEntry) => resumeCampaign(campaigns, entry),
     retry: (entry: CampaignEntry, options: RetryOptions) => retryCampaign(campaigns, entry, options),
-    explain: (entry: CampaignEntry) =>
-      explain(entry, term.waiting(entry.value.id), fleet.list(), {
-        brake: brakeText(brake.state),
-        refusesCampaigns: refusesCampaigns(),
-      }),
+    explain: async (entry: CampaignEntry) => {
+      const refusesCampaigns = whyRefused(await parts.storeUsage());
+      const circumstances = { brake: brakeText(brake.state), refusesCampaigns };
+      return explain(entry, term.waiting(entry.value.id), fleet.list(), circumstances);
+    },
   };
   server.addService(AdminServiceService, adminService(status, calls));
   server.addService(ArtifactServiceService, artifactService(artifacts, calls));

@@ -8,6 +8,7 @@
 import { SaiError } from "../../shared/runtime/errors.js";
 import { absent, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
+import type { StoreUsage } from "../store/store.js";
 import type { CampaignValue } from "../store/values.js";
 import type { CampaignEntry } from "./board.js";
 import { keyState } from "./idempotency.js";
@@ -79,14 +80,18 @@ function known({ board }: CampaignParts, id: string): CampaignEntry {
 
 const FULL_SHARE = 0.7;
 
-async function refuseWhenNearlyFull({ usage }: CampaignParts): Promise<void> {
-  if (usage === undefined) return;
-  const { usedBytes, quotaBytes } = await usage();
-  if (usedBytes <= FULL_SHARE * quotaBytes) return;
+/** Why a store with this usage gets no new campaigns; empty if it does. */
+export function whyRefused({ usedBytes, quotaBytes, closedFor }: StoreUsage): string {
+  if (closedFor !== undefined) return closedFor;
+  if (usedBytes <= FULL_SHARE * quotaBytes) return "";
   const percent = Math.round((100 * usedBytes) / quotaBytes);
-  throw new SaiError(
-    "resource_exhausted",
-    `the state store is ${percent} % full, new campaigns are accepted below ${100 * FULL_SHARE} %`,
-    { hint: "wait until running campaigns have been sealed, or give the state store more room" },
-  );
+  return `the state store is ${percent} % full, new campaigns are accepted below ${100 * FULL_SHARE} %`;
+}
+
+async function refuseWhenNearlyFull({ usage }: CampaignParts): Promise<void> {
+  const why = usage === undefined ? "" : whyRefused(await usage());
+  if (why === "") return;
+  throw new SaiError("resource_exhausted", why, {
+    hint: "wait until running campaigns have been sealed, or give the state store more room",
+  });
 }
