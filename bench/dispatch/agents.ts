@@ -73,7 +73,6 @@ const questions = {
           coordinatorAddress: address,
           reconnect: { baseMs: config.agent.reconnectBaseMs, capMs: config.agent.reconnectCapMs },
           journalSync: { ms: config.agent.journalSyncMs, records: config.agent.journalSyncSamples },
-          spoolQuotaBytes: config.agent.spoolQuotaBytes,
           maxLoadedModels: config.resourceManager.maxConcurrentModels,
           drainTimeoutMs: config.agent.drainTimeoutMs,
         },

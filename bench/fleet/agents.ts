@@ -54,7 +54,6 @@ const questions = {
           reconnect: { baseMs, capMs },
           journalSync: { ms: config.agent.journalSyncMs, records: config.agent.journalSyncSamples },
           maxLoadedModels: config.resourceManager.maxConcurrentModels,
-          spoolQuotaBytes: 256 * 1024 * 1024,
           drainTimeoutMs: config.agent.drainTimeoutMs,
         },
       });

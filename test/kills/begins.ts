@@ -1,0 +1,71 @@
+/** How often samples were begun, over all journals ever: work that was done again although its result was there. */
+import type { Campaign } from "./campaigns.js";
+import { type Line, sampleName } from "./journals.js";
+import type { World } from "./world.js";
+
+/** What the journals of a campaign said at one moment. */
+export interface Moment {
+  /** Lines seen until then. */
+  lines: Line[];
+  /** Samples with a record. */
+  recorded: Set<string>;
+  /** Samples begun and without a record. */
+  inFlight: Set<string>;
+  /** Attempts whose journal was there, by `<job>/<shard>`. */
+  held: Map<string, string>;
+}
+
+export function momentOf(world: World, { id }: Campaign): Moment {
+  world.journals.look();
+  const lines = world.journals.of(id);
+  const recorded = world.journals.recorded(id);
+  const begun = lines.filter((line) => line.kind === "begin").map(sampleName);
+  const there = new Set(world.journals.left());
+  const held = lines.filter((l) => l.kind === "attempt" && there.has(`${l.agent}/${l.fence}.jsonl`));
+  return {
+    lines,
+    recorded,
+    inFlight: new Set(begun.filter((sample) => !recorded.has(sample))),
+    held: new Map(held.map((line) => [`${line.job}/${line.shard}`, line.fence])),
+  };
+}
+
+/**
+ * Throws unless every sample was begun once; `again` names those that may have been begun once more. Resolves with how
+ * many were.
+ */
+export function checkBegins(
+  world: World,
+  { id, jobs, samples }: Campaign,
+  again: (sample: string, line: Line) => boolean = () => false,
+): number {
+  world.journals.look();
+  const begins = new Map<string, Line[]>();
+  for (const line of world.journals.of(id)) {
+    if (line.kind !== "begin") continue;
+    begins.set(sampleName(line), [...(begins.get(sampleName(line)) ?? []), line]);
+  }
+  const faults: string[] = [];
+  if (begins.size !== jobs * samples) faults.push(`${begins.size} samples were begun of ${jobs * samples}`);
+  let repeated = 0;
+  for (const [sample, lines] of begins) {
+    const [first] = lines;
+    if (first === undefined || lines.length === 1) continue;
+    repeated += 1;
+    if (lines.length === 2 && again(sample, first)) continue;
+    const where = lines.map(({ agent, fence }) => `${agent} as ${fence}`).join(", ");
+    faults.push(`${sample} was begun ${lines.length} times: ${where}`);
+  }
+  if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
+  return repeated;
+}
+
+/** Throws when an attempt that was held at the moment is not the one whose records count. */
+export function checkFences(moment: Moment, fences: ReadonlyMap<string, string>): void {
+  const changed = [...moment.held].flatMap(([shard, fence]) =>
+    fences.get(shard) === fence
+      ? []
+      : [`${shard} ran as ${fence}, and the result is of ${fences.get(shard)}`],
+  );
+  if (changed.length > 0) throw new Error(changed.join("\n"));
+}

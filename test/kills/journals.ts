@@ -1,0 +1,208 @@
+/**
+ * What agents ever wrote to their journals. A journal is removed when its result is acknowledged; so each gets a second
+ * name (a hard link) in a folder of ours as soon as it appears, and everything that was written can be read for ever.
+ *
+ * Where the disk must really be freed there is no second name, and what was written between the last look and the
+ * removal is missed.
+ *
+ * Read with this file's own eyes: nothing of the program's journal code is used.
+ */
+import {
+  closeSync,
+  fstatSync,
+  linkSync,
+  mkdirSync,
+  openSync,
+  readdirSync,
+  readSync,
+  statSync,
+} from "node:fs";
+import { join } from "node:path";
+import { pause } from "./waiting.js";
+
+/** One line, in the order in which lines were seen. */
+export interface Line {
+  agent: string;
+  /** Name of the attempt, `<epoch>.<n>`. */
+  fence: string;
+  campaign: string;
+  job: string;
+  shard: number;
+  /** Ordinals only for begin and record. */
+  kind: "attempt" | "begin" | "record" | "other";
+  ordinal: number;
+  /** Of the other kinds, what the journal calls it. */
+  name: string;
+}
+
+interface Kept {
+  agent: string;
+  fence: string;
+  path: string;
+  at: number;
+  rest: string;
+  /** The agent has removed it, and all of it was read. */
+  over: boolean;
+  about: { campaign: string; job: string; shard: number } | undefined;
+}
+
+export class Journals {
+  readonly lines: Line[] = [];
+  private readonly kept = new Map<string, Kept>();
+  private links = 0;
+  private watching = true;
+  private readonly looks: Promise<void>;
+
+  /**
+   * Watches `<folder of an agent>/journal` of each. `keep` is where the second names are, on the same file system; none
+   * are made without it.
+   */
+  constructor(
+    private readonly folders: ReadonlyMap<string, string>,
+    private readonly keep: string | undefined,
+  ) {
+    if (keep !== undefined) mkdirSync(keep, { recursive: true });
+    this.looks = this.watch();
+  }
+
+  /** Reads what is there now. */
+  look(): void {
+    for (const [agent, folder] of this.folders) this.adopt(agent, join(folder, "journal"));
+    for (const kept of this.kept.values()) if (!kept.over) this.read(kept);
+  }
+
+  /** Lines of a campaign. */
+  of(campaign: string): Line[] {
+    return this.lines.filter((line) => line.campaign === campaign);
+  }
+
+  /** Samples of a campaign that have a record in some journal. */
+  recorded(campaign: string): Set<string> {
+    return new Set(this.of(campaign).flatMap((line) => (line.kind === "record" ? [sampleName(line)] : [])));
+  }
+
+  /** Files that agents still have, as `<agent>/<file>`. */
+  left(): string[] {
+    return [...this.folders].flatMap(([agent, folder]) =>
+      names(join(folder, "journal")).map((name) => `${agent}/${name}`),
+    );
+  }
+
+  async stop(): Promise<void> {
+    this.watching = false;
+    await this.looks;
+    this.look();
+  }
+
+  private async watch(): Promise<void> {
+    while (this.watching) {
+      this.look();
+      await pause(5);
+    }
+  }
+
+  private adopt(agent: string, folder: string): void {
+    for (const name of names(folder)) {
+      if (!name.endsWith(".jsonl")) continue;
+      const path = join(folder, name);
+      try {
+        const inode = `${agent} ${name} ${statSync(path).ino}`;
+        if (this.kept.has(inode)) continue;
+        const fence = name.slice(0, -".jsonl".length);
+        this.kept.set(inode, {
+          agent,
+          fence,
+          path: this.secondName(path),
+          at: 0,
+          rest: "",
+          over: false,
+          about: undefined,
+        });
+      } catch {
+        // Removed between the listing and the link.
+      }
+    }
+  }
+
+  private secondName(path: string): string {
+    if (this.keep === undefined) return path;
+    this.links += 1;
+    const link = join(this.keep, `${this.links}.jsonl`);
+    linkSync(path, link);
+    return link;
+  }
+
+  private read(kept: Kept): void {
+    const { text, names } = textFrom(kept.path, kept.at);
+    kept.over = names === (this.keep === undefined ? 0 : 1);
+    if (text === "") return;
+    kept.at += Buffer.byteLength(text);
+    const lines = (kept.rest + text).split("\n");
+    kept.rest = lines.pop() ?? "";
+    for (const line of lines) this.note(kept, line);
+  }
+
+  private note(kept: Kept, raw: string): void {
+    const json = /^(?:[0-9a-f]{8} )?(\{.*\})$/.exec(raw)?.[1];
+    if (json === undefined) return;
+    const said = parsed(json);
+    if (said === undefined) return;
+    if (said.k === "attempt") {
+      const assignment = typeof said.assignment === "string" ? JSON.parse(said.assignment) : said.assignment;
+      const { campaign, job, index } = (
+        assignment as { shard: { campaign: string; job: string; index: number } }
+      ).shard;
+      kept.about = { campaign, job, shard: index };
+    }
+    if (kept.about === undefined) return;
+    const kind = said.k === "attempt" || said.k === "begin" || said.k === "record" ? said.k : "other";
+    const ordinal = said.record?.ordinal ?? said.ordinal ?? -1;
+    this.lines.push({ agent: kept.agent, fence: kept.fence, ...kept.about, kind, ordinal, name: said.k });
+  }
+}
+
+interface Said {
+  k: string;
+  ordinal?: number;
+  record?: { ordinal: number };
+  assignment?: unknown;
+}
+
+/** Undefined for what a crash tore. */
+function parsed(json: string): Said | undefined {
+  try {
+    return JSON.parse(json) as Said;
+  } catch {
+    return undefined;
+  }
+}
+
+export const sampleName = ({ job, ordinal }: { job: string; ordinal: number }): string => `${job}#${ordinal}`;
+
+function names(folder: string): string[] {
+  try {
+    return readdirSync(folder);
+  } catch {
+    return [];
+  }
+}
+
+/**
+ * What a file has from `at` on, and how many names it had before that was read. Journals are ASCII but for answers,
+ * which ours are, too.
+ */
+function textFrom(path: string, at: number): { text: string; names: number } {
+  let file: number;
+  try {
+    file = openSync(path, "r");
+  } catch {
+    return { text: "", names: 0 };
+  }
+  try {
+    const { nlink, size } = fstatSync(file);
+    const bytes = Buffer.alloc(Math.max(0, size - at));
+    return { text: bytes.toString("utf8", 0, readSync(file, bytes, 0, bytes.length, at)), names: nlink };
+  } finally {
+    closeSync(file);
+  }
+}

@@ -1,0 +1,36 @@
+/** One kind of fault: a world to do it in, and what is done and checked in each repetition. */
+import type { World, WorldOptions } from "./world.js";
+
+export interface Scenario {
+  name: string;
+  /** What must hold, in one line. */
+  holds: string;
+  /** Of a run in continuous integration; by hand it is ten of each. */
+  repetitions: number;
+  world(): WorldOptions;
+  /** Does it once and checks it; one line about what was seen. `n` counts from 0. */
+  run(world: World, n: number): Promise<string>;
+}
+
+export const AGENTS = ["a1", "a2", "a3"];
+
+/** Timers that are short enough for a repetition of some seconds; a machine that is busy must not look dead. */
+export const SHORT_TIMERS = {
+  SAI_COORDINATOR_HEARTBEAT_INTERVAL_MS: "500",
+  SAI_COORDINATOR_SUSPECT_AFTER_INTERVALS: "10",
+  SAI_COORDINATOR_LOST_AFTER_INTERVALS: "60",
+  SAI_COORDINATOR_BRAKE_HOLD_MS: "2000",
+  SAI_AGENT_RECONNECT_CAP_MS: "1000",
+  // Nothing but the records decides when a journal is synced.
+  SAI_AGENT_JOURNAL_SYNC_MS: "200",
+};
+
+/** Three agents of four slots. */
+export const threeAgents = (settings: { readonly [name: string]: string } = {}): WorldOptions => ({
+  agents: AGENTS,
+  slots: 4,
+  settings: { ...SHORT_TIMERS, ...settings },
+});
+
+/** One of the agents, another each time. */
+export const victimOf = (n: number): string => AGENTS[n % AGENTS.length] as string;

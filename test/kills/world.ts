@@ -1,0 +1,289 @@
+/**
+ * One coordinator and some agents as their users run them: the built program, a process each, with folders of their
+ * own below a temporary one. Everything here is ended by pid, and `stop` says what was left behind.
+ */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Api, connectApi } from "../support/api.js";
+import { freePort } from "../support/child.js";
+import { Journals } from "./journals.js";
+import { descendants, isAlive, nameOf, type ProcessName, stateOf, stillAlive } from "./processes.js";
+import { seen } from "./waiting.js";
+
+const root = fileURLToPath(new URL("../..", import.meta.url));
+const PROGRAM = join(root, "dist/cli/main.js");
+export const COORDINATOR = "coordinator";
+
+export interface WorldOptions {
+  agents: readonly string[];
+  /** Attempts at once on each agent. */
+  slots: number;
+  /** Configuration as environment names, for all processes. */
+  settings: { readonly [name: string]: string };
+  /** Where all agents keep their folders, and where the state store is; below the world's folder when absent. */
+  agentsIn?: string;
+  storeIn?: string;
+  /** False where the disk of the journals must be freed when they are removed. */
+  keepsJournals?: boolean;
+  /** Called when the world's folder is removed. */
+  removed?(): void;
+}
+
+interface Running {
+  child: ChildProcess;
+  name: ProcessName;
+}
+
+export class World {
+  readonly folder = mkdtempSync(join(tmpdir(), "sai-kills-"));
+  readonly artifacts = join(this.folder, "artifacts");
+  readonly storeFolder: string;
+  journals!: Journals;
+  api!: Api;
+  private env!: NodeJS.ProcessEnv;
+  private ports!: { api: number; agents: number; http: number };
+  private readonly running = new Map<string, Running>();
+  /** Everything that ever ran below our processes. */
+  private readonly descended = new Map<string, ProcessName>();
+
+  private constructor(private readonly options: WorldOptions) {
+    this.storeFolder = options.storeIn ?? join(this.folder, "coordinator", "state");
+  }
+
+  static async start(options: WorldOptions): Promise<World> {
+    const world = new World(options);
+    try {
+      await world.begin();
+      return world;
+    } catch (error) {
+      await world.abandon();
+      throw error;
+    }
+  }
+
+  get agents(): readonly string[] {
+    return this.options.agents;
+  }
+
+  agentFolder(id: string): string {
+    return join(this.options.agentsIn ?? join(this.folder, "agents"), id);
+  }
+
+  pid(name: string): number {
+    return this.of(name).name.pid;
+  }
+
+  /** Starts the coordinator; resolves when it is ready. */
+  async startCoordinator(): Promise<void> {
+    const { api, agents, http } = this.ports;
+    const ports = ["--grpc-port", `${api}`, "--agent-port", `${agents}`, "--http-port", `${http}`];
+    this.start(COORDINATOR, [COORDINATOR, ...ports]);
+    await seen({
+      what: "the coordinator is ready",
+      ask: async () => (await fetch(`http://127.0.0.1:${http}/readyz`)).ok,
+      fault: () => this.ended(COORDINATOR),
+    });
+  }
+
+  /** Starts an agent; it becomes ready by itself. */
+  startAgent(id: string): void {
+    this.start(id, [
+      "agent",
+      "--id",
+      id,
+      "--data-dir",
+      this.agentFolder(id),
+      "--cpu-slots",
+      `${this.options.slots}`,
+    ]);
+  }
+
+  /** Resolves when these agents are ready for work. */
+  async ready(agents: readonly string[] = this.agents): Promise<void> {
+    await seen({
+      what: `${agents.join(", ")} are ready`,
+      ask: async () => {
+        const nodes = await this.api.listNodes();
+        return agents.every((id) => nodes.some((node) => node.id === id && node.state === "ready"));
+      },
+      fault: () => agents.map((id) => this.ended(id)).find((text) => text !== undefined),
+    });
+  }
+
+  /** kill −9; resolves when the process is gone. What descends from it is left to end by itself. */
+  async kill(name: string): Promise<void> {
+    const { child } = this.of(name);
+    this.noteDescendants();
+    this.running.delete(name);
+    const gone = once(child, "close");
+    child.kill("SIGKILL");
+    await gone;
+  }
+
+  /** SIGSTOP; resolves when the kernel says that it stands still. */
+  async freeze(name: string): Promise<void> {
+    const { child, name: process } = this.of(name);
+    child.kill("SIGSTOP");
+    await seen({ what: `${name} stands still`, ask: () => stateOf(process.pid) === "T" });
+  }
+
+  thaw(name: string): void {
+    this.of(name).child.kill("SIGCONT");
+  }
+
+  /** Processes that run below one of ours, whose command line has `pattern` in it. */
+  below(name: string, pattern: RegExp): ProcessName[] {
+    this.noteDescendants();
+    return descendants(this.pid(name)).filter((one) => pattern.test(one.command) && isAlive(one));
+  }
+
+  /** Lines of a process's log, over all its starts. */
+  log(name: string): { level: string; msg: string; [key: string]: unknown }[] {
+    return this.logText(name)
+      .split("\n")
+      .flatMap((line) => {
+        try {
+          return [JSON.parse(line)];
+        } catch {
+          return [];
+        }
+      });
+  }
+
+  logText(name: string): string {
+    try {
+      return readFileSync(this.logPath(name), "utf8");
+    } catch {
+      return "";
+    }
+  }
+
+  /** The last lines of every log, for a person. */
+  tails(lines = 25): string {
+    return [COORDINATOR, ...this.agents]
+      .map((name) => `--- ${name}\n${this.logText(name).trimEnd().split("\n").slice(-lines).join("\n")}`)
+      .join("\n");
+  }
+
+  /** Says when a process that should run does not. */
+  faults(): string | undefined {
+    return [...this.running.keys()].map((name) => this.ended(name)).find((text) => text !== undefined);
+  }
+
+  /** Ends everything in order. Throws when something did not end by itself, with 0, or left a process behind. */
+  async stop(): Promise<void> {
+    this.noteDescendants();
+    const faults: string[] = [];
+    const ended = async (name: string): Promise<void> => {
+      const { child } = this.of(name);
+      const code = await end(child);
+      this.running.delete(name);
+      if (code !== 0) faults.push(`${name} ended with ${code ?? child.signalCode}`);
+    };
+    await Promise.all([...this.running.keys()].filter((name) => name !== COORDINATOR).map(ended));
+    if (this.running.has(COORDINATOR)) await ended(COORDINATOR);
+    await this.journals.stop();
+    this.api.close();
+    for (const one of await stillAlive([...this.descended.values()], 5_000)) {
+      faults.push(`process ${one.pid} was left behind: ${one.command}`);
+      process.kill(one.pid, "SIGKILL");
+    }
+    if (faults.length > 0) throw new Error(faults.join("; "));
+  }
+
+  /** Removes the folder of a world that was stopped. */
+  remove(): void {
+    rmSync(this.folder, { recursive: true, force: true, maxRetries: 3 });
+    this.options.removed?.();
+  }
+
+  /** Ends everything at once, whatever state it is in. */
+  async abandon(): Promise<void> {
+    this.noteDescendants();
+    for (const { child } of this.running.values()) {
+      const gone = child.exitCode === null && child.signalCode === null ? once(child, "close") : undefined;
+      child.kill("SIGKILL");
+      await gone;
+    }
+    this.running.clear();
+    for (const one of await stillAlive([...this.descended.values()], 5_000)) process.kill(one.pid, "SIGKILL");
+    await this.journals?.stop();
+    this.api?.close();
+  }
+
+  private async begin(): Promise<void> {
+    this.ports = { api: await freePort(), agents: await freePort(), http: await freePort() };
+    this.env = {
+      PATH: process.env["PATH"],
+      NO_COLOR: "1",
+      SAI_ARTIFACTS_DIR: this.artifacts,
+      SAI_STORE_KIND: "embedded",
+      SAI_STORE_PATH: this.storeFolder,
+      SAI_AGENT_COORDINATOR: `127.0.0.1:${this.ports.agents}`,
+      SAI_DATA_DIR: join(this.folder, "coordinator"),
+      SAI_STORAGE_DATASETS_DIR: join(root, "examples/ocr"),
+      // Nothing listens there: no outside program takes part.
+      SAI_ENGINES_OLLAMA_BASE_URL: "http://127.0.0.1:1",
+      ...this.options.settings,
+    };
+    const folders = new Map(this.agents.map((id) => [id, this.agentFolder(id)]));
+    for (const folder of folders.values()) mkdirSync(folder, { recursive: true });
+    const keep = join(this.options.agentsIn ?? this.folder, "kept-journals");
+    this.journals = new Journals(folders, this.options.keepsJournals === false ? undefined : keep);
+    this.api = connectApi(`127.0.0.1:${this.ports.api}`);
+    await this.startCoordinator();
+    for (const id of this.agents) this.startAgent(id);
+    await this.ready();
+  }
+
+  private start(name: string, args: string[]): void {
+    // By pipes: a limit on the size of the child's files must not be one on its log.
+    const child = spawn(process.execPath, [PROGRAM, ...args], {
+      cwd: this.folder,
+      env: this.env,
+      stdio: ["ignore", "pipe", "pipe"],
+    });
+    for (const output of [child.stdout, child.stderr]) {
+      output.on("data", (part: Buffer) => appendFileSync(this.logPath(name), part));
+    }
+    if (child.pid === undefined) throw new Error(`${name} could not be started`);
+    this.running.set(name, { child, name: nameOf(child.pid) });
+  }
+
+  private ended(name: string): string | undefined {
+    const child = this.running.get(name)?.child;
+    if (child === undefined || (child.exitCode === null && child.signalCode === null)) return undefined;
+    return `${name} ended by itself with ${child.exitCode ?? child.signalCode}`;
+  }
+
+  private noteDescendants(): void {
+    for (const { name } of this.running.values()) {
+      for (const one of descendants(name.pid)) this.descended.set(`${one.pid} ${one.startTicks}`, one);
+    }
+  }
+
+  private of(name: string): Running {
+    const running = this.running.get(name);
+    if (running === undefined) throw new Error(`${name} does not run`);
+    return running;
+  }
+
+  private logPath = (name: string): string => join(this.folder, `${name}.log`);
+}
+
+const GRACE_MS = 35_000;
+
+/** SIGTERM, and after the longest time that a stop may take SIGKILL; the exit code, null after a signal. */
+async function end(child: ChildProcess): Promise<number | null> {
+  if (child.exitCode !== null || child.signalCode !== null) return child.exitCode;
+  const gone = once(child, "close");
+  child.kill("SIGTERM");
+  const insist = setTimeout(() => child.kill("SIGKILL"), GRACE_MS);
+  await gone;
+  clearTimeout(insist);
+  return child.exitCode;
+}
