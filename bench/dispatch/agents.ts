@@ -81,8 +81,8 @@ const questions = {
     }
   },
 
-  async begin({ profiled }: { profiled: boolean }): Promise<void> {
-    const endProfile = profiled ? await profile(HOT_LINES) : undefined;
+  async begin({ profiles }: { profiles: string }): Promise<void> {
+    const endProfile = profiles === "" ? undefined : await profile(HOT_LINES, profiles);
     const usage = measureUsage();
     endWindow = async () => ({ usage: usage(), hot: (await endProfile?.()) ?? [] });
   },

@@ -126,9 +126,9 @@ const questions = {
     return { from, atNs };
   },
 
-  async begin({ profiled }: { profiled: boolean }): Promise<void> {
+  async begin({ profiles }: { profiles: string }): Promise<void> {
     const [doneBefore, txnsBefore] = [firstJob().done.size, txns];
-    const endProfile = profiled ? await profile(HOT_LINES) : undefined;
+    const endProfile = profiles === "" ? undefined : await profile(HOT_LINES, profiles);
     const usage = measureUsage();
     endWindow = async () => ({
       ...{ usage: usage(), shards: firstJob().done.size - doneBefore, txns: txns - txnsBefore },

@@ -5,10 +5,11 @@
  * means.
  *
  *   npm run bench:dispatch [-- --seconds 10 --warmup 5 --agents 4 --slots 8 --rate 1000 --only saturated,floor
- *                              --profile --json FILE]
+ *                              --profile FOLDER --json FILE]
  */
-import { writeFileSync } from "node:fs";
+import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
 import { dispatch, floor, ladder, type Measured, type Shape } from "./phases.js";
 import { printed } from "./report.js";
@@ -18,7 +19,7 @@ const { values: flags } = parseArgs({
     ...{ seconds: { type: "string", default: "10" }, warmup: { type: "string", default: "5" } },
     ...{ agents: { type: "string", default: "4" }, slots: { type: "string", default: "8" } },
     ...{ rate: { type: "string", default: "1000" }, only: { type: "string", default: "" } },
-    ...{ profile: { type: "boolean", default: false }, json: { type: "string", default: "" } },
+    ...{ profile: { type: "string", default: "" }, json: { type: "string", default: "" } },
   },
 });
 const shape: Shape = {
@@ -27,9 +28,10 @@ const shape: Shape = {
   warmupS: Number(flags.warmup),
   seconds: Number(flags.seconds),
   ratePerS: Number(flags.rate),
-  profiled: flags.profile,
+  profiles: flags.profile,
 };
 
+if (flags.profile !== "") mkdirSync(flags.profile, { recursive: true });
 const PHASES: { [name: string]: () => Promise<Measured> } = {
   floor: () => floor(shape, "saturated"),
   saturated: () => dispatch(shape, "saturated"),
@@ -42,6 +44,7 @@ const PHASES: { [name: string]: () => Promise<Measured> } = {
 const only = flags.only.split(",").filter((name) => name !== "");
 const unknown = only.filter((name) => !(name in PHASES));
 if (unknown.length > 0) throw new Error(`--only ${unknown}: phases are ${Object.keys(PHASES).join(", ")}`);
+compile();
 const measured: { [phase: string]: Measured } = {};
 for (const [name, run] of Object.entries(PHASES)) {
   if (only.length > 0 && !only.includes(name)) continue;

@@ -9,6 +9,7 @@ import { join } from "node:path";
 import { percentile } from "../../shared/benchmark/statistics/percentiles.js";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { ask } from "../support/asking.js";
+import { compiled } from "../support/compiled.js";
 import { type LineChild, startLineChild } from "../support/line-child.js";
 import type { HotLine } from "../support/profile.js";
 import type { Usage } from "../support/usage.js";
@@ -25,7 +26,8 @@ export interface Shape {
   warmupS: number;
   seconds: number;
   ratePerS: number;
-  profiled: boolean;
+  /** Folder for profiles; empty: none are made. */
+  profiles: string;
 }
 
 /** What one phase measured. */
@@ -74,7 +76,7 @@ export const dispatch = (shape: Shape, load: "saturated" | "offered"): Promise<M
         });
       if (load === "offered") await offer(shape.warmupS);
       else await clock.sleep(shape.warmupS * 1000);
-      await begin(shape, coordinator, agents);
+      await begin(shape, load, coordinator, agents);
       if (load === "offered") {
         const offered = await offer(shape.seconds);
         const ended = await finish(coordinator, agents);
@@ -104,7 +106,7 @@ export const ladder = (shape: Shape): Promise<Measured> =>
         held: false,
       });
       await clock.sleep(shape.warmupS * 1000);
-      await begin(shape, coordinator, agents);
+      await begin(shape, "ladder", coordinator, agents);
       await clock.sleep(shape.seconds * 1000);
       return await finish(coordinator, agents);
     } finally {
@@ -118,8 +120,8 @@ export const LADDER_SAMPLES = 4;
 /** The floor, under the same load. */
 export const floor = (shape: Shape, load: "saturated" | "offered"): Promise<Measured> =>
   inFolder(async (folder) => {
-    const server = startLineChild(new URL("./floor-server.ts", import.meta.url), []);
-    const client = startLineChild(new URL("./floor-client.ts", import.meta.url), []);
+    const server = startLineChild(compiled(new URL("./floor-server.ts", import.meta.url)));
+    const client = startLineChild(compiled(new URL("./floor-client.ts", import.meta.url)));
     try {
       const { address } = await ask<FloorServerQuestions, "start">(server, "start", { folder });
       await ask<FloorClientQuestions, "start">(client, "start", { address, agents: shape.agents });
@@ -157,8 +159,8 @@ export const floor = (shape: Shape, load: "saturated" | "offered"): Promise<Meas
   });
 
 async function startBoth(shape: Shape, folder: string, run: AgentsStart["run"]) {
-  const coordinator = startLineChild(new URL("./coordinator.ts", import.meta.url), []);
-  const agents = startLineChild(new URL("./agents.ts", import.meta.url), []);
+  const coordinator = startLineChild(compiled(new URL("./coordinator.ts", import.meta.url)));
+  const agents = startLineChild(compiled(new URL("./agents.ts", import.meta.url)));
   const end = async () => {
     await Promise.all([agents.end(), coordinator.end()]);
   };
@@ -174,9 +176,17 @@ async function startBoth(shape: Shape, folder: string, run: AgentsStart["run"]) 
   }
 }
 
-async function begin({ profiled }: Shape, coordinator: LineChild, agents: LineChild): Promise<void> {
-  await ask<AgentsQuestions, "begin">(agents, "begin", { profiled });
-  await ask<CoordinatorQuestions, "begin">(coordinator, "begin", { profiled });
+async function begin(
+  { profiles }: Shape,
+  phase: string,
+  coordinator: LineChild,
+  agents: LineChild,
+): Promise<void> {
+  const of = (who: string) => ({
+    profiles: profiles === "" ? "" : join(profiles, `${phase}-${who}.cpuprofile`),
+  });
+  await ask<AgentsQuestions, "begin">(agents, "begin", of("agents"));
+  await ask<CoordinatorQuestions, "begin">(coordinator, "begin", of("coordinator"));
 }
 
 async function finish(coordinator: LineChild, agents: LineChild): Promise<Measured> {

@@ -9,6 +9,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
 import { measure } from "./measure.js";
 import { printed } from "./report.js";
@@ -19,6 +20,7 @@ const { values: flags } = parseArgs({
     ...{ processes: { type: "string", default: "2" }, json: { type: "string", default: "" } },
   },
 });
+compile();
 const measured = [];
 for (const agents of flags.agents.split(",").map(Number)) {
   const folder = mkdtempSync(join(tmpdir(), "sai-bench-fleet-"));

@@ -1,6 +1,7 @@
 /** One fleet's life: it comes, is idle, loses its coordinator, and comes back. */
 import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { ask } from "../support/asking.js";
+import { compiled } from "../support/compiled.js";
 import { type LineChild, startLineChild } from "../support/line-child.js";
 import type { Usage } from "../support/usage.js";
 import type { FleetAgentsQuestions } from "./agents.js";
@@ -42,7 +43,7 @@ export async function measure(
 ): Promise<FleetMeasured> {
   const children: LineChild[] = [];
   const child = (name: string): LineChild => {
-    const started = startLineChild(new URL(`./${name}.ts`, import.meta.url), []);
+    const started = startLineChild(compiled(new URL(`./${name}.ts`, import.meta.url)));
     children.push(started);
     return started;
   };

@@ -15,9 +15,10 @@ export interface LineChild {
   kill(): Promise<void>;
 }
 
-/** Runs the TypeScript file `main` with Node; `args` follow it. */
-export function startLineChild(main: URL, args: readonly string[]): LineChild {
-  const child: ChildProcess = spawn(process.execPath, ["--import", "tsx", fileURLToPath(main), ...args], {
+/** Runs `main`, TypeScript or JavaScript, with Node; `args` follow it. */
+export function startLineChild(main: URL, args: readonly string[] = []): LineChild {
+  const how = main.pathname.endsWith(".ts") ? ["--import", "tsx"] : ["--enable-source-maps"];
+  const child: ChildProcess = spawn(process.execPath, [...how, fileURLToPath(main), ...args], {
     stdio: ["pipe", "pipe", "inherit"],
   });
   const { stdin, stdout, pid } = child;

@@ -1,4 +1,5 @@
 /** Where a process spends its time: V8's sampling profiler over a window, summed up by line of the source. */
+import { writeFileSync } from "node:fs";
 import type { Runtime } from "node:inspector";
 import { Session } from "node:inspector/promises";
 import { findSourceMap } from "node:module";
@@ -11,8 +12,11 @@ export interface HotLine {
 
 const SAMPLE_US = 200;
 
-/** Starts profiling this thread; the answer ends it and gives the `most` hottest functions. */
-export async function profile(most: number): Promise<() => Promise<HotLine[]>> {
+/**
+ * Starts profiling this thread; the answer ends it and gives the `most` hottest functions. The whole profile goes to
+ * `file`, for a browser's developer tools.
+ */
+export async function profile(most: number, file: string): Promise<() => Promise<HotLine[]>> {
   const session = new Session();
   session.connect();
   await session.post("Profiler.enable");
@@ -21,6 +25,7 @@ export async function profile(most: number): Promise<() => Promise<HotLine[]>> {
   return async () => {
     const { profile: seen } = await session.post("Profiler.stop");
     session.disconnect();
+    writeFileSync(file, JSON.stringify(seen));
     const selfUs = new Map<number, number>();
     seen.samples?.forEach((id, i) => {
       selfUs.set(id, (selfUs.get(id) ?? 0) + (seen.timeDeltas?.[i] ?? 0));
@@ -47,5 +52,5 @@ function placeOf({ url, lineNumber, columnNumber }: Runtime.CallFrame): string {
   const entry = findSourceMap(url)?.findEntry(lineNumber, columnNumber);
   const line = entry && "originalLine" in entry ? entry.originalLine : lineNumber;
   const file = url.replace(/^.*\/(?=(?:[^/]+\/){2}[^/]+$)/, "").replace(/\?.*$/, "");
-  return ` ${file}:${line + 1}`;
+  return ` ${entry ? file.replace(/\.js$/, ".ts") : file}:${line + 1}`;
 }
