@@ -20,7 +20,7 @@ import type { DoneValue } from "../store/values.js";
 import { chainRecords } from "./chain-records.js";
 import { givenUpRecords } from "./given-up-records.js";
 import type { RecordFilter, ResultsIndex } from "./results-index.js";
-import { SummaryThread } from "./summary-thread.js";
+import { type Summarizer, SummaryThread } from "./summary-thread.js";
 
 interface Dataset {
   items: Item[];
@@ -31,13 +31,13 @@ interface Dataset {
 const SUMMARIES_KEPT = 50;
 
 export class StreamedResults implements ResultsIndex {
-  private readonly thread = new SummaryThread();
   private lastDataset: { sha256: string; value: Promise<Dataset> } | undefined;
   private readonly kept = new Map<string, { state: string; summary: Promise<Summary> }>();
 
   constructor(
     private readonly board: Board,
     private readonly artifacts: ArtifactStore,
+    private readonly summarizer: Summarizer = new SummaryThread(),
   ) {}
 
   async summary(campaign: string): Promise<Summary> {
@@ -56,9 +56,9 @@ export class StreamedResults implements ResultsIndex {
     return summary;
   }
 
-  /** Ends the thread that computes summaries. */
+  /** Ends what computes summaries. */
   close(): Promise<void> {
-    return this.thread.close();
+    return this.summarizer.close();
   }
 
   async *records(campaign: string, filter: RecordFilter = {}): AsyncGenerator<ResultRecord> {
@@ -105,7 +105,7 @@ export class StreamedResults implements ResultsIndex {
     const plan = { ...(chain[0]?.plan ?? emptyPlan(entry)), campaign: value.id };
     const campaigns = chain.map((each) => each.value.id);
     const merged = chain.length === 1 ? [] : [`with the results of ${campaigns.slice(0, -1).join(", ")}`];
-    return this.thread.summarize({ plan, campaigns }, this.batches(chain, jobsOf(chain)), {
+    return this.summarizer.summarize({ plan, campaigns }, this.batches(chain, jobsOf(chain)), {
       state: value.state.kind.toLowerCase(),
       createdAt: time(value.createdMs),
       endedAt: time(entry.endedMs),

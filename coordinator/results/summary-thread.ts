@@ -17,6 +17,17 @@ export interface SummarySource {
   campaigns: string[];
 }
 
+/** What sums records up. */
+export interface Summarizer {
+  /** The summary of the records, which arrive a shard at a time. Rejects with what `batches` throws. */
+  summarize(
+    source: SummarySource,
+    batches: AsyncIterable<ResultRecord[]>,
+    meta: SummaryMeta,
+  ): Promise<Summary>;
+  close(): Promise<void>;
+}
+
 export type ToWorker =
   | ({ kind: "begin" } & SummarySource)
   | { kind: "records"; records: ResultRecord[] }
@@ -24,7 +35,7 @@ export type ToWorker =
 
 export type FromWorker = { ok: true; summary: Summary } | { ok: false; reason: string };
 
-export class SummaryThread {
+export class SummaryThread implements Summarizer {
   private worker: Worker | undefined;
   private turn: Promise<unknown> = Promise.resolve();
 

@@ -173,7 +173,7 @@ export const fileSchema = z.strictObject({
     suspect_after_intervals: count(3, 1000),
     lost_after_intervals: count(6, 1000),
     accept_deadline_ms: millis(5_000),
-    commit_interval_ms: millis(5),
+    commit_interval_ms: millis(8),
     outbox_max_messages: count(1000),
     outbox_max_bytes: count(4_194_304, 1_073_741_824),
     slow_peer_timeout_ms: millis(30_000),
