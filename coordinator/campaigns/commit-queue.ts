@@ -270,7 +270,10 @@ export class CommitQueue {
   private forget(w: Waiting): void {
     if (w.doneKey !== undefined) this.byDoneKey.delete(w.doneKey.key);
     this.size -= 1 + (w.later?.length ?? 0);
-    if (this.size === 0) for (const end of this.idle) end();
+    if (this.size > 0) return;
+    this.cancelTimer?.();
+    this.cancelTimer = undefined;
+    for (const end of this.idle) end();
   }
 }
 
