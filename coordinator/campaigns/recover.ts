@@ -85,13 +85,17 @@ async function restoreCampaign(
   const { state, id } = entry.value;
   if (!("planSha256" in state) || state.planSha256 === undefined) return; // not planned yet
   try {
-    await layOut(parts, entry, state.planSha256, jobs, signal);
+    await layOut(parts, entry, state.planSha256, jobs);
   } catch (error) {
     signal.throwIfAborted();
     const reason = `it cannot be read back: ${errorText(error)}`;
     parts.log.error({ err: error, campaign: id }, "a campaign cannot go on");
     if (state.kind === "SEALING") return;
-    detached(parts, campaignEvent(parts, entry, { kind: "finish", outcome: "FAILED", reason }));
+    const end =
+      state.kind === "PLANNED"
+        ? ({ kind: "cancel", reason } as const)
+        : ({ kind: "finish", outcome: "FAILED", reason } as const);
+    detached(parts, campaignEvent(parts, entry, end));
   }
 }
 
@@ -100,7 +104,6 @@ async function layOut(
   entry: CampaignEntry,
   planSha256: string,
   jobs: ReadonlyMap<string, Found>,
-  signal: AbortSignal,
 ): Promise<void> {
   const { artifacts, board, clock } = parts;
   const { state, id } = entry.value;
