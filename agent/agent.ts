@@ -89,6 +89,7 @@ const coreOptions = ({ agent, resourceManager }: Config) => ({
   coordinatorAddress: agent.coordinatorAddress,
   reconnect: { baseMs: agent.reconnectBaseMs, capMs: agent.reconnectCapMs },
   journalSync: { ms: agent.journalSyncMs, records: agent.journalSyncSamples },
+  spoolQuotaBytes: agent.spoolQuotaBytes,
   maxLoadedModels: resourceManager.maxConcurrentModels,
   drainTimeoutMs: agent.drainTimeoutMs,
 });

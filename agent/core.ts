@@ -9,19 +9,26 @@
 import { join } from "node:path";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { EngineKind } from "../shared/benchmark/plan.js";
+import type { Fence } from "../shared/domain/fence.js";
 import type { BackoffLimits } from "../shared/runtime/backoff.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Disk } from "../shared/runtime/disk.js";
+import { errorText } from "../shared/runtime/errors.js";
 import { sha256 } from "../shared/runtime/hash.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { attemptText } from "./attempt/assignment.js";
-import { Attempts, type RunAttempt } from "./attempt/attempts.js";
+import { type AttemptListener, Attempts, type RunAttempt } from "./attempt/attempts.js";
 import { Inputs } from "./attempt/inputs.js";
-import { type JournalSync, readJournals, removeJournal } from "./attempt/journal.js";
+import { Intake } from "./attempt/intake.js";
+import { type JournalParts, type JournalSync, removeJournal } from "./attempt/journal.js";
+import { readJournals } from "./attempt/journals.js";
 import { LoadedModels } from "./attempt/loaded-models.js";
+import type { Replayed } from "./attempt/replay.js";
 import { RequestSlots } from "./attempt/request-slots.js";
 import { attemptRunner } from "./attempt/run-attempt.js";
+import { SampleGate } from "./attempt/sample-gate.js";
+import { Spool } from "./attempt/spool.js";
 import { endsWithin } from "./ends-within.js";
 import type { Engine } from "./engines/engine.js";
 import { DeviceLedger, type LedgerDevice } from "./leases/device-ledger.js";
@@ -61,6 +68,8 @@ export interface AgentCoreOptions {
   reconnect: BackoffLimits;
   journalSync: JournalSync;
   maxLoadedModels: number;
+  /** Most bytes of results that wait for the artifact store or their answer; beyond it no work is taken. */
+  spoolQuotaBytes: number;
   /** At the stop running attempts get this long, ms. */
   drainTimeoutMs: number;
 }
@@ -81,45 +90,68 @@ export interface AgentCore {
 
 /** Longest time for each of two things at the stop, after the drain: attempts, then session and models; ms. */
 const STOP_MS = 1500;
+/** Longest wait for the coordinator's answers to what has finished, at the stop, ms. */
+const ANSWERS_MS = 1000;
+/** Longest time for the artifact store to take a probe, ms. */
+const PROBE_MS = 10_000;
 
 /** Starts an agent's core; it dials by itself. Throws SaiError when its folder cannot be used. */
 export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> {
-  const { id, disk, dir, artifacts, clock, random, log, options } = parts;
+  const { id, disk, dir, clock, random, log, options } = parts;
   const incarnation = await nextIncarnation(disk, dir);
-  const journalDir = join(dir, "journal");
+  const identity = await Identity.open(disk, dir, id, incarnation);
+  const journals: JournalParts = {
+    dir: join(dir, "journal"),
+    sync: options.journalSync,
+    origin: () => ({ cluster: identity.clusterId, incarnation }),
+    ...{ disk, clock },
+  };
   const ledger = new DeviceLedger(parts.devices);
-  const { run, models } = runnerOf(parts, journalDir);
-  const session = () => supervisor.session();
-  const attempts: Attempts = new Attempts(
-    ledger,
-    run,
-    (fence) => removeJournal(disk, journalDir, fence),
-    log,
+  const intake = new Intake({ disk, dir: journals.dir, quotaBytes: options.spoolQuotaBytes, clock, log });
+  const { run, models } = runnerOf(parts, journals, intake);
+  const spool: Spool = new Spool(
+    { artifacts: parts.artifacts, journals, clock, random, log },
     {
-      started: (fence) => session()?.started(fence),
-      finished: (result) => session()?.finished(result),
-      failed: (failure) => session()?.failed(failure) ?? false,
-      retracted: (fences) => session()?.retracted(fences),
-      freed: (lane) => session()?.freed(lane),
+      stored: (fence) => attempts.stored(fence),
+      lost: (fence, reason) => attempts.lost(fence, reason),
     },
   );
-  await takeBack(attempts, disk, journalDir, log);
+  let supervisor: Supervisor | undefined;
+  const session = () => supervisor?.session();
+  const listener: AttemptListener = {
+    started: (fence) => session()?.started(fence),
+    progressed: () => session()?.progressed(),
+    finished: (result) => session()?.finished(result),
+    failed: (failure) => session()?.failed(failure),
+    retracted: (fences) => session()?.retracted(fences),
+    roomChanged: () => session()?.roomChanged(),
+  };
+  // Whoever brings its own runner keeps no journals.
+  const dropJournal = async (fence: Fence) => {
+    if (models) await removeJournal(journals, fence);
+  };
+  const attempts: Attempts = new Attempts({
+    ...{ ledger, run, dropJournal, spool, intake, clock, log, listener },
+  });
+  intake.changed = () => attempts.intakeChanged();
+  for (const found of await readJournals(disk, journals.dir, identity.clusterId, log)) {
+    sayFound(found, log);
+    attempts.restore(found);
+  }
 
-  const identity = new Identity(id, incarnation, (before, now) =>
-    log.warn({ before, now }, "this coordinator belongs to another cluster; joining it afresh"),
-  );
-  const supervisor = new Supervisor({
+  supervisor = new Supervisor({
     dial: parts.dial,
     address: options.coordinatorAddress,
     backoff: options.reconnect,
     session: {
-      ...{ identity, attempts, clock, log, version: parts.version },
+      ...{ identity, attempts, clock, random, log, version: parts.version },
       inventory: parts.inventory,
-      lanes: () => ledger.lanes().map((lane) => ({ lane, slots: ledger.slots(lane) })),
+      lanes: () => ledger.lanes(),
+      notOffering: () => intake.reason(),
       loadedModels: () => models?.names() ?? [],
       takeLoads: () => models?.takeLoads() ?? [],
       loopLagMs: parts.loopLagMs,
-      probe: () => writeProbe(artifacts, id, random),
+      probe: () => writeProbe(parts),
     },
     ...{ clock, random, log },
   });
@@ -136,9 +168,12 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
     inventoryChanged: () => session()?.inventoryChanged(),
     async stop() {
       attempts.drain();
-      await attempts.settled(options.drainTimeoutMs, clock);
+      await attempts.settled(options.drainTimeoutMs);
+      await session()?.answered(ANSWERS_MS);
       session()?.bye("the agent was stopped");
       await inTime("attempts", attempts.close("the agent was stopped"));
+      spool.close();
+      intake.stop();
       ending.abort(new Error("the agent was stopped"));
       await Promise.all([inTime("session", served), inTime("models", models?.close() ?? Promise.resolve())]);
     },
@@ -147,39 +182,50 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
 
 function runnerOf(
   parts: AgentCoreParts,
-  journalDir: string,
+  journals: JournalParts,
+  intake: Intake,
 ): { run: RunAttempt; models: LoadedModels | undefined } {
-  const { work, id, disk, artifacts, clock, random, log, options } = parts;
+  const { work, id, artifacts, clock, random, log, options } = parts;
   if ("run" in work) return { run: work.run, models: undefined };
   const models = new LoadedModels(work.engines, options.maxLoadedModels, log);
   const run = attemptRunner({
     nodeId: id,
     inputs: new Inputs(artifacts),
     slots: new RequestSlots(),
-    journalSync: options.journalSync,
-    ...{ artifacts, models, disk, journalDir, clock, random, log },
+    gate: new SampleGate(),
+    ...{ artifacts, models, journals, intake, clock, random, log },
   });
   return { run, models };
 }
 
-/** Finished attempts wait for their answer again; unfinished ones are dropped, the coordinator gives them out anew. */
-async function takeBack(attempts: Attempts, disk: Disk, journalDir: string, log: Logger): Promise<void> {
-  const found = await readJournals(disk, journalDir);
-  for (const { result, assignment } of found.uploaded) attempts.restore(result, assignment);
-  for (const name of found.damaged) log.error({ name }, "a journal cannot be read and was moved aside");
-  for (const { assignment, begun } of found.unfinished) {
-    log.warn(
-      { attempt: attemptText(assignment), begun },
-      "an attempt was cut short by the end of this agent; dropped",
-    );
-    await removeJournal(disk, journalDir, assignment.fence);
+function sayFound({ assignment, records, deaths, end }: Replayed, log: Logger): void {
+  const about = { attempt: attemptText(assignment), records: records.length };
+  if (end.kind !== "unfinished") {
+    log.info({ ...about, is: end.kind }, "an attempt of an earlier start waits for its answer");
+    return;
   }
+  const begun = deaths.map(({ ordinal }) => ordinal);
+  log.warn(
+    { ...about, begun },
+    "an attempt was cut short by the end of this agent; it waits for the coordinator",
+  );
 }
 
-/** A fresh blob that only somebody with the same artifact store can read back. */
-async function writeProbe(artifacts: ArtifactStore, id: string, random: Random) {
+/** A fresh blob that only somebody with the same artifact store can read back; undefined when the store takes none. */
+async function writeProbe({ artifacts, id, clock, random, log }: AgentCoreParts) {
   const bytes = Buffer.from(random.id(32));
   const key = `probe/${id}/${random.id(16)}`;
-  await artifacts.put(key, bytes);
-  return { key, sha256: sha256(bytes) };
+  const late = new AbortController();
+  const put = artifacts.put(key, bytes).then(() => true as const);
+  put.catch(() => {});
+  try {
+    const inTime = await Promise.race([put, clock.sleep(PROBE_MS, late.signal).then(() => false)]);
+    if (inTime) return { key, sha256: sha256(bytes) };
+    log.warn("the artifact store does not answer; saying Hello without a probe of it");
+  } catch (error) {
+    log.warn({ reason: errorText(error) }, "the artifact store takes no probe; saying Hello without one");
+  } finally {
+    late.abort(new Error("answered"));
+  }
+  return undefined;
 }

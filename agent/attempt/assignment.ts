@@ -24,6 +24,8 @@ export interface Assignment {
   deadlineMs: number;
   /** Attempts of this shard counted before. */
   attempt: number;
+  /** Ordinals that were in flight at a death before: each runs while no other sample runs on this agent. */
+  suspects: readonly number[];
 }
 
 /** A finished attempt: where its records are, or the records themselves. */
@@ -46,10 +48,21 @@ export interface ShardResult {
 export interface ShardFailure {
   fence: Fence;
   shard: ShardRef;
-  class: "infra" | "resource" | "config";
+  class: "infra" | "resource" | "config" | "poison";
   /** A short class for tables, such as model_missing; may be empty. */
   cause: string;
   message: string;
+  /** For poison: ordinals that were in flight when the engine's process died. */
+  items: readonly number[];
+}
+
+/** A sample in flight when this agent's process ended without warning. */
+export interface Death {
+  fence: Fence;
+  shard: ShardRef;
+  ordinal: number;
+  /** The start of the agent that ended with it. */
+  incarnation: bigint;
 }
 
 /** `<campaign>/<job>/<index> as <fence>`, for logs and errors. */

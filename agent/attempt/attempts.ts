@@ -1,260 +1,451 @@
 /**
- * The attempts this agent holds, from acceptance to the coordinator's last word about them. Accepted attempts wait in
- * order for a slot of their lane; a finished one waits here, journaled, until its result is acknowledged.
+ * The attempts this agent holds, from acceptance to the coordinator's last word about them (held-state.ts has the
+ * steps). Accepted attempts wait in order for a slot of their lane; a finished one waits here, journaled, until its
+ * result is acknowledged.
  *
  * 1. An attempt is accepted once; the same assignment again is answered the same and runs once.
- * 2. A result is forgotten, and its journal removed, only after COMMITTED, SUPERSEDED, CLOSED or STOP.
+ * 2. What somebody must hear of is forgotten, and its journal removed, only after the coordinator's answer or STOP.
  * 3. Stopping one attempt touches no other.
- * 4. A failure is held until somebody could be told of it, so that its class is not lost with a stream.
- * 5. After `drain` nothing is worth a credit any more: there is no more room for work.
- * 6. A device is free for the next attempt when the last sample has run; the credit for it comes when the records are
- *    stored, so that a store that is away stops the flow of work.
+ * 4. Nothing starts while no coordinator is there; what runs goes on, and what ends waits here.
+ * 5. A device is free for the next attempt when the last sample has run, wherever the records are by then.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { DeviceLedger, LedgerDevice } from "../leases/device-ledger.js";
-import { type Assignment, attemptText, type ShardFailure, type ShardResult } from "./assignment.js";
+import {
+  type Assignment,
+  attemptText,
+  type Death,
+  type ShardFailure,
+  type ShardResult,
+} from "./assignment.js";
+import {
+  type HeldEvent as Event,
+  isActive,
+  type HeldState as State,
+  transitionHeld,
+  waitingResult,
+} from "./held-state.js";
+import type { Intake, Refusal } from "./intake.js";
+import { LanePace } from "./lane-pace.js";
+import type { Replayed } from "./replay.js";
+import { AgentStops, type AttemptOutcome, type RunAttempt } from "./run.js";
+import type { Spool } from "./spool.js";
 
-/** What an attempt came to. `cancelled` needs no answer: whoever cancelled knows. */
-export type AttemptOutcome =
-  | { kind: "result"; result: ShardResult }
-  | { kind: "failed"; failure: ShardFailure }
-  | { kind: "cancelled" };
+export type { AttemptOutcome, RunAttempt };
 
-/** Runs one attempt to its end; never throws for what can happen to an attempt. */
-export type RunAttempt = (
-  assignment: Assignment,
-  device: LedgerDevice,
-  hooks: {
-    started(): void;
-    progressed(done: number): void;
-    /** The device is not needed any more, though the attempt has not ended. */
-    released(): void;
-  },
-  signal: AbortSignal,
-) => Promise<AttemptOutcome>;
-
-/** Where news of attempts go; the session sends them on when there is one. */
+/** Where news of attempts go; the session sends them on when there is one, and catches up with `list` when it begins. */
 export interface AttemptListener {
   started(fence: Fence): void;
+  /** A sample of some attempt has ended. */
+  progressed(): void;
   finished(result: ShardResult): void;
-  /** False when nobody can be told now; it is held, and told through `tellFailures`. */
-  failed(failure: ShardFailure): boolean;
+  failed(failure: ShardFailure): void;
   /** Accepted attempts that will not start here. */
   retracted(fences: Fence[]): void;
-  /** A slot of the lane can take another attempt: worth one credit. */
-  freed(lane: string): void;
+  /** There may be room for more attempts, or for fewer, than before. */
+  roomChanged(): void;
 }
 
-type Held = { assignment: Assignment; stop: AbortController; done: number } & (
-  | { kind: "accepted" }
-  | { kind: "running"; ended: Promise<void> }
-  | { kind: "uploaded"; result: ShardResult }
-  | { kind: "failed"; failure: ShardFailure }
-);
+export interface AttemptsParts {
+  ledger: DeviceLedger;
+  run: RunAttempt;
+  /** Removes what the disk has of an attempt. */
+  dropJournal(fence: Fence): Promise<void>;
+  spool: Pick<Spool, "add" | "drop">;
+  intake: Intake;
+  clock: Clock;
+  log: Logger;
+  listener: AttemptListener;
+}
 
-export type HeldState = Held["kind"];
+type HeldState = State<ShardResult, ShardFailure>;
+type HeldEvent = Event<ShardResult, ShardFailure>;
+
+export interface HeldAttempt {
+  readonly name: string;
+  readonly assignment: Assignment;
+  readonly state: HeldState;
+  /** Samples with a record. */
+  readonly done: number;
+}
+
+interface Held extends HeldAttempt {
+  state: HeldState;
+  done: number;
+  /** Samples that were in flight at earlier deaths of this agent. */
+  readonly deaths: readonly Death[];
+  readonly stop: AbortController;
+  /** It ends with the sample in hand. */
+  winding: boolean;
+  /** Resolves when its run has ended and its slot is free. */
+  ended: Promise<void> | undefined;
+}
+
+interface Lane {
+  /** In the order of their start; those that wait no more are skipped. */
+  waiting: Held[];
+  active: number;
+  readonly running: Set<Held>;
+  readonly pace: LanePace;
+}
 
 /** Most failures that wait to be told: far more than work that a machine holds when its coordinator goes away. */
 const FAILURES_HELD = 1000;
 
 export class Attempts {
   private readonly held = new Map<string, Held>();
-  private closed = false;
+  private readonly lanes = new Map<string, Lane>();
+  private readonly failed = new Set<Held>();
+  private readonly spooled = { results: 0, bytes: 0 };
+  private connected = false;
 
-  constructor(
-    private readonly ledger: DeviceLedger,
-    private readonly run: RunAttempt,
-    private readonly dropJournal: (fence: Fence) => Promise<void>,
-    private readonly log: Logger,
-    private readonly listener: AttemptListener,
-  ) {}
+  constructor(private readonly parts: AttemptsParts) {}
 
-  /** Takes the attempt, or says why not: `draining` or `no_lane`. */
-  accept(assignment: Assignment): "accepted" | "draining" | "no_lane" {
+  /** Takes the attempt, or says why not. */
+  accept(assignment: Assignment): "accepted" | "no_lane" | Refusal {
     if (this.held.has(fenceText(assignment.fence))) return "accepted";
-    if (this.closed) return "draining";
-    if (this.ledger.slots(assignment.lane) === 0) return "no_lane";
-    const entry: Held = { kind: "accepted", assignment, stop: new AbortController(), done: 0 };
-    this.held.set(fenceText(assignment.fence), entry);
-    this.startWaiting();
+    const refusal = this.parts.intake.refusal();
+    if (refusal) return refusal;
+    if (this.parts.ledger.slots(assignment.lane) === 0) return "no_lane";
+    const held = this.hold(assignment, { kind: "ACCEPTED", resumes: false });
+    this.lane(assignment.lane).waiting.push(held);
+    this.startWaiting(assignment.lane);
     return "accepted";
   }
 
-  /** Takes back a result that an earlier start of this agent finished. */
-  restore(result: ShardResult, assignment: Assignment): void {
-    const entry: Held = { kind: "uploaded", assignment, stop: new AbortController(), done: 0, result };
-    this.held.set(fenceText(result.fence), entry);
+  /** Takes back what an earlier start of this agent left in a journal. */
+  restore({ assignment, records, deaths, end }: Replayed): void {
+    const held = this.hold(assignment, { kind: "INTERRUPTED" }, records.length, deaths);
+    if (end.kind === "failed") this.step(held, { kind: "fail", failure: end.failure });
+    if (end.kind === "stored" || end.kind === "complete") {
+      this.completed(held, end.result, end.kind === "stored" || end.result.uri === "");
+    }
+  }
+
+  /** A coordinator is there and this agent is reconciled with it, or not any more (invariant 4). */
+  connect(now: boolean): void {
+    this.connected = now;
+    for (const lane of this.lanes.keys()) this.startWaiting(lane);
+  }
+
+  /** The coordinator wants a held attempt to go on. */
+  keep(fence: Fence): void {
+    const held = this.held.get(fenceText(fence));
+    if (held === undefined || !this.step(held, { kind: "keep" })) return;
+    const { lane } = held.assignment;
+    if (this.parts.ledger.slots(lane) === 0) {
+      const message = `this agent has no ${lane} slots any more`;
+      this.fail(held, failureOf(held.assignment, "no_lane", message));
+      return;
+    }
+    this.lane(lane).waiting.unshift(held);
+    this.startWaiting(lane);
   }
 
   holds(fence: Fence): boolean {
     return this.held.has(fenceText(fence));
   }
 
-  /** True once nothing more is accepted. */
-  get draining(): boolean {
-    return this.closed;
-  }
-
   /** Gives back an attempt that has not started; false if it has, or is not held. */
   retract(fence: Fence): boolean {
-    const entry = this.held.get(fenceText(fence));
-    if (entry?.kind !== "accepted") return false;
-    this.forget(entry);
-    return true;
+    const held = this.held.get(fenceText(fence));
+    return held !== undefined && this.step(held, { kind: "retract" });
   }
 
-  /** Stops an attempt wherever it is and forgets it; resolves when its slot is free. */
-  async cancel(fence: Fence, reason: string): Promise<void> {
-    const entry = this.held.get(fenceText(fence));
-    if (entry === undefined) return;
-    this.log.info({ attempt: fenceText(fence), reason }, "attempt stopped");
-    entry.stop.abort(new Error(reason));
-    if (entry.kind === "running") await entry.ended;
-    else if (entry.kind === "accepted") this.forget(entry);
-    else this.held.delete(fenceText(fence)); // its credit went back when it ended
+  /**
+   * Stops an attempt wherever it is and forgets it, with all the disk has of it; a sample in hand gets `graceMs` to end.
+   * Resolves when its slot is free.
+   */
+  async cancel(fence: Fence, reason: string, graceMs = 0): Promise<void> {
+    const held = this.held.get(fenceText(fence));
+    if (held === undefined) return;
+    this.parts.log.info({ attempt: held.name, reason }, "attempt stopped");
+    held.winding = true;
+    if (held.ended !== undefined && graceMs > 0) {
+      const cancelTimer = this.parts.clock.after(graceMs, () => held.stop.abort(new Error(reason)));
+      await held.ended;
+      cancelTimer();
+    } else held.stop.abort(new Error(reason));
+    await held.ended;
+    this.step(held, { kind: "stop" });
+    await this.parts.spool.drop(fence);
     await this.dropJournal(fence);
   }
 
-  /** The coordinator's last word about a result; its journal may go. */
-  async acknowledged(fence: Fence): Promise<void> {
-    const entry = this.held.get(fenceText(fence));
-    if (entry?.kind !== "uploaded") return;
-    this.held.delete(fenceText(fence));
-    await this.dropJournal(fence);
+  /** The coordinator's last word about a result or a failure; its journal may go. */
+  acknowledged(fence: Fence): void {
+    const held = this.held.get(fenceText(fence));
+    if (held && this.step(held, { kind: "acknowledge" })) void this.dropJournal(fence);
   }
 
-  /** Everything held, for Hello. */
-  list(): { assignment: Assignment; state: HeldState; done: number }[] {
-    return [...this.held.values()].map(({ assignment, kind, done }) => ({ assignment, state: kind, done }));
+  /** The records of a spooled attempt are in the artifact store. */
+  stored(fence: Fence): void {
+    const held = this.held.get(fenceText(fence));
+    const result = held && waitingResult(held.state);
+    if (held && result && this.step(held, { kind: "stored" })) this.parts.listener.finished(result);
   }
 
-  /** Results that no one has acknowledged. */
+  /** The records of a spooled attempt will never be there. */
+  lost(fence: Fence, reason: string): void {
+    const held = this.held.get(fenceText(fence));
+    if (held?.state.kind === "SPOOLED") this.fail(held, failureOf(held.assignment, "records_lost", reason));
+  }
+
+  /** Everything held, oldest first. */
+  list(): readonly HeldAttempt[] {
+    return [...this.held.values()];
+  }
+
+  /** Results that the coordinator has not acknowledged. */
   unacknowledged(): ShardResult[] {
-    return [...this.held.values()].flatMap((h) => (h.kind === "uploaded" ? [h.result] : []));
+    return this.list().flatMap(({ state }) => (state.kind === "UPLOADED" ? [state.result] : []));
+  }
+
+  /** Failures that the coordinator has not acknowledged. */
+  untold(): ShardFailure[] {
+    return [...this.failed].flatMap(({ state }) => (state.kind === "FAILED" ? [state.failure] : []));
+  }
+
+  /** Samples that were in flight at a death of this agent and have no record since. */
+  deaths(): Death[] {
+    return [...this.held.values()].flatMap((held) => (held.state.kind === "INTERRUPTED" ? held.deaths : []));
+  }
+
+  /** Results that wait for the artifact store or for their answer. */
+  get waitingResults(): { readonly results: number; readonly bytes: number } {
+    return this.spooled;
+  }
+
+  /** True while a result or a failure waits for the coordinator's word. */
+  get waitsForAnswers(): boolean {
+    return this.spooled.results > 0 || this.failed.size > 0;
+  }
+
+  running(): number {
+    let runs = 0;
+    for (const { running } of this.lanes.values()) runs += running.size;
+    return runs;
   }
 
   /** Attempts of the lane that wait or run: what credits are counted against. */
   active(lane: string): number {
-    const uses = ({ kind, assignment }: Held) =>
-      (kind === "accepted" || kind === "running") && assignment.lane === lane;
-    return [...this.held.values()].filter(uses).length;
+    return this.lane(lane).active;
   }
 
-  running(): number {
-    return [...this.held.values()].filter((h) => h.kind === "running").length;
+  /** How many attempts of the lane may be here at once now. */
+  room(lane: string): number {
+    const slots = this.parts.ledger.slots(lane);
+    return slots === 0 || this.parts.intake.refusal() ? 0 : slots + this.ahead(lane, slots);
   }
 
-  /** Tells of failures that are held, oldest first, and forgets them; stops when `tell` says that it could not. */
-  tellFailures(tell: (failure: ShardFailure) => boolean): void {
-    for (const [name, entry] of this.held) {
-      if (entry.kind !== "failed") continue;
-      if (!tell(entry.failure)) return;
-      this.held.delete(name);
+  /** Gives back what waits far beyond what this agent would ask for now, because work became slower: others may take it. */
+  giveBackSurplus(): void {
+    for (const [name, lane] of this.lanes) {
+      const slots = this.parts.ledger.slots(name);
+      const most = 2 * this.ahead(name, slots);
+      this.giveBack(lane.waiting.slice(most).filter(isWaiting));
     }
   }
 
-  /** Accepts nothing more and gives back what has not started; running attempts go on. */
+  /** Takes nothing more and gives back what has not started; running attempts go on. */
   drain(): void {
-    this.closed = true;
-    const waiting = [...this.held.values()].filter(({ kind }) => kind === "accepted");
-    for (const entry of waiting) this.forget(entry);
-    if (waiting.length > 0) this.listener.retracted(waiting.map(({ assignment }) => assignment.fence));
+    this.parts.intake.drain(true);
+    this.giveBack([...this.held.values()].filter(isWaiting));
+  }
+
+  /** What is taken has changed: with a full disk what waits would only fail, others may take it. */
+  intakeChanged(): void {
+    if (this.parts.intake.refusal() === "disk_full") this.giveBack([...this.held.values()].filter(isWaiting));
+    this.parts.listener.roomChanged();
+  }
+
+  /** Takes work again after a `drain`. */
+  resume(): void {
+    this.parts.intake.drain(false);
+    this.connect(this.connected);
   }
 
   /** Resolves when nothing runs any more, or after `withinMs`. */
-  async settled(withinMs: number, clock: Clock): Promise<void> {
-    const ended = [...this.held.values()].flatMap((entry) => (entry.kind === "running" ? [entry.ended] : []));
+  async settled(withinMs: number): Promise<void> {
+    const ended = [...this.held.values()].flatMap((held) => held.ended ?? []);
     if (ended.length === 0) return;
     const late = new AbortController();
-    await Promise.race([Promise.all(ended), clock.sleep(withinMs, late.signal).catch(() => {})]);
+    await Promise.race([Promise.all(ended), this.parts.clock.sleep(withinMs, late.signal).catch(() => {})]);
     late.abort();
   }
 
-  /** Stops everything; resolves when all slots are free. Journals of finished attempts stay. */
+  /** Stops everything; resolves when all slots are free. Journals stay: the next start goes on with them. */
   async close(reason: string): Promise<void> {
     this.drain();
-    const running = [...this.held.values()].filter((h) => h.kind === "running");
-    for (const entry of running) entry.stop.abort(new Error(reason));
-    await Promise.all(running.map((entry) => entry.ended));
+    const running = [...this.held.values()].filter(({ ended }) => ended !== undefined);
+    for (const held of running) held.stop.abort(new AgentStops(reason));
+    await Promise.all(running.map(({ ended }) => ended));
   }
 
-  private startWaiting(): void {
-    for (const entry of this.held.values()) {
-      if (entry.kind !== "accepted") continue;
-      const { assignment } = entry;
-      const device = this.ledger.grant(assignment.lane, assignment.fence);
-      if (device) this.start(assignment, entry.stop, device);
+  private startWaiting(name: string): void {
+    const { ledger, intake } = this.parts;
+    const { waiting } = this.lane(name);
+    while (this.connected && intake.refusal() !== "draining") {
+      const [first] = waiting;
+      const device = first && ledger.grant(name, first.assignment.fence);
+      if (first === undefined || device === undefined) return;
+      waiting.shift();
+      this.start(first, device);
     }
   }
 
-  private start(assignment: Assignment, stop: AbortController, device: LedgerDevice): void {
-    const name = fenceText(assignment.fence);
-    const ended = this.runToEnd(assignment, stop, device).then((outcome) => {
-      this.ledger.release(assignment.fence);
-      this.held.delete(name);
-      if (outcome.kind === "result") {
-        this.held.set(name, { kind: "uploaded", assignment, stop, done: 0, result: outcome.result });
-        this.listener.finished(outcome.result);
-      } else if (outcome.kind === "failed") {
-        this.hold(name, { kind: "failed", assignment, stop, done: 0, failure: outcome.failure });
-        this.tellFailures((failure) => this.listener.failed(failure));
-      }
-      this.freed(assignment.lane);
-      this.startWaiting();
+  private start(held: Held, device: LedgerDevice): void {
+    const resumes = held.state.kind === "ACCEPTED" && held.state.resumes;
+    this.step(held, { kind: "start", nowMs: this.parts.clock.nowMs() });
+    held.ended = this.runToEnd(held, resumes, device).then((outcome) => {
+      held.ended = undefined;
+      if (outcome.kind !== "failed") this.freed(held);
+      this.parts.ledger.release(held.assignment.fence);
+      this.came(held, outcome);
+      this.startWaiting(held.assignment.lane);
     });
-    this.held.set(name, { kind: "running", assignment, stop, done: 0, ended });
   }
 
-  private async runToEnd(
-    a: Assignment,
-    stop: AbortController,
-    device: LedgerDevice,
-  ): Promise<AttemptOutcome> {
+  private async runToEnd(held: Held, resumes: boolean, device: LedgerDevice): Promise<AttemptOutcome> {
+    const { assignment, stop } = held;
     const hooks = {
-      started: () => this.listener.started(a.fence),
+      started: () => this.parts.listener.started(assignment.fence),
       progressed: (done: number) => {
-        const entry = this.held.get(fenceText(a.fence));
-        if (entry) entry.done = done;
+        held.done = done;
+        this.parts.listener.progressed();
+        if (held.winding) stop.abort(new Error("it was cancelled"));
       },
       released: () => {
-        this.ledger.release(a.fence);
-        this.startWaiting();
+        this.freed(held);
+        this.parts.ledger.release(assignment.fence);
+        this.startWaiting(assignment.lane);
       },
     };
     try {
-      // A turn later, so that `held` says running before anything is reported.
-      await Promise.resolve();
-      const outcome = await this.run(a, device, hooks, stop.signal);
-      return stop.signal.aborted ? { kind: "cancelled" } : outcome;
+      return await this.parts.run(assignment, device, hooks, stop.signal, resumes);
     } catch (error) {
-      if (stop.signal.aborted) return { kind: "cancelled" };
-      this.log.error({ err: error, attempt: attemptText(a) }, "attempt failed unexpectedly");
-      const { fence, shard } = a;
-      return {
-        kind: "failed",
-        failure: { fence, shard, class: "infra", cause: "", message: errorText(error) },
-      };
+      if (!stop.signal.aborted) {
+        this.parts.log.error({ err: error, attempt: attemptText(assignment) }, "attempt failed unexpectedly");
+      }
+      return { kind: "failed", failure: failureOf(assignment, "", errorText(error)) };
     }
   }
 
-  private forget(entry: Held): void {
-    this.held.delete(fenceText(entry.assignment.fence));
-    this.freed(entry.assignment.lane);
+  /** Notes what an attempt came to. */
+  private came(held: Held, outcome: AttemptOutcome): void {
+    if (held.stop.signal.aborted || held.winding) this.step(held, { kind: "stop" });
+    else if (outcome.kind === "cancelled") {
+      this.step(held, { kind: "stop" });
+      void this.dropJournal(held.assignment.fence);
+    } else if (outcome.kind === "failed") this.fail(held, outcome.failure);
+    else if (outcome.kind === "result") this.completed(held, outcome.result, true);
+    else this.completed(held, outcome.result, false, outcome.bytes);
   }
 
-  private freed(lane: string): void {
-    if (!this.closed) this.listener.freed(lane);
+  private completed(held: Held, result: ShardResult, stored: boolean, bytes?: Buffer): void {
+    if (!this.step(held, { kind: "complete", result, stored })) return;
+    if (stored) this.parts.listener.finished(result);
+    else this.parts.spool.add(result, bytes);
   }
 
-  private hold(name: string, failed: Held): void {
-    this.held.set(name, failed);
-    const failures = [...this.held].filter(([, { kind }]) => kind === "failed");
-    for (const [oldest] of failures.slice(0, Math.max(0, failures.length - FAILURES_HELD))) {
-      this.log.warn({ attempt: oldest }, "too many failures wait to be told; the oldest is forgotten");
-      this.held.delete(oldest);
+  private fail(held: Held, failure: ShardFailure): void {
+    if (!this.step(held, { kind: "fail", failure })) return;
+    this.parts.listener.failed(failure);
+    const [oldest] = this.failed;
+    if (this.failed.size <= FAILURES_HELD || oldest === undefined) return;
+    const about = { attempt: oldest.name };
+    this.parts.log.warn(about, "too many failures wait to be told; the oldest is forgotten");
+    this.step(oldest, { kind: "stop" });
+    void this.dropJournal(oldest.assignment.fence);
+  }
+
+  /** The attempt needs its device no more. */
+  private freed(held: Held): void {
+    const { state, assignment } = held;
+    if (state.kind !== "RUNNING" || state.freed) return;
+    this.lane(assignment.lane).pace.took(this.parts.clock.nowMs() - state.sinceMs);
+    this.step(held, { kind: "free" });
+  }
+
+  private giveBack(unstarted: readonly Held[]): void {
+    const given = unstarted.filter((held) => this.step(held, { kind: "retract" }));
+    if (given.length > 0) this.parts.listener.retracted(given.map(({ assignment }) => assignment.fence));
+  }
+
+  private ahead(name: string, slots: number): number {
+    const { running, pace } = this.lane(name);
+    const nowMs = this.parts.clock.nowMs();
+    let longestMs = 0;
+    for (const { state } of running) {
+      if (state.kind === "RUNNING") longestMs = Math.max(longestMs, nowMs - state.sinceMs);
     }
+    return pace.ahead(slots, longestMs);
+  }
+
+  private async dropJournal(fence: Fence): Promise<void> {
+    try {
+      await this.parts.dropJournal(fence);
+    } catch (err) {
+      const about = { attempt: fenceText(fence), err };
+      this.parts.log.warn(about, "a journal cannot be removed; the next start will ask about it again");
+    }
+  }
+
+  private hold(assignment: Assignment, state: HeldState, done = 0, deaths: readonly Death[] = []): Held {
+    const name = fenceText(assignment.fence);
+    const stop = new AbortController();
+    const held: Held = { name, assignment, state, done, deaths, stop, winding: false, ended: undefined };
+    this.held.set(name, held);
+    this.count(held, 1);
+    return held;
+  }
+
+  /** Moves an attempt on and says whether the event fitted; all that is counted is counted here. */
+  private step(held: Held, event: HeldEvent): boolean {
+    if (this.held.get(held.name) !== held) return false;
+    const next = transitionHeld(held.state, event);
+    if (next === undefined) return false;
+    this.count(held, -1);
+    if (next === "over") {
+      const { waiting } = this.lane(held.assignment.lane);
+      if (held.state.kind === "ACCEPTED") waiting.splice(waiting.indexOf(held), 1);
+      this.held.delete(held.name);
+    } else {
+      held.state = next;
+      this.count(held, 1);
+    }
+    this.parts.listener.roomChanged();
+    return true;
+  }
+
+  private count(held: Held, sign: 1 | -1): void {
+    const { state } = held;
+    const lane = this.lane(held.assignment.lane);
+    if (isActive(state)) lane.active += sign;
+    if (state.kind === "RUNNING") lane.running[sign > 0 ? "add" : "delete"](held);
+    if (state.kind === "FAILED") this.failed[sign > 0 ? "add" : "delete"](held);
+    const result = waitingResult(state);
+    if (result === undefined) return;
+    this.spooled.results += sign;
+    this.spooled.bytes += sign * result.sizeBytes;
+    this.parts.intake.spooled(result.sizeBytes, sign);
+  }
+
+  private lane(name: string): Lane {
+    const known = this.lanes.get(name);
+    if (known) return known;
+    const made: Lane = { waiting: [], active: 0, running: new Set(), pace: new LanePace() };
+    this.lanes.set(name, made);
+    return made;
   }
 }
+
+/** Not begun, in no start of this agent. */
+const isWaiting = ({ state }: Held): boolean => state.kind === "ACCEPTED" && !state.resumes;
+
+const failureOf = ({ fence, shard }: Assignment, cause: string, message: string): ShardFailure => ({
+  ...{ fence, shard, class: "infra", cause, message, items: [] },
+});

@@ -1,100 +1,116 @@
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
-import { tmpdir } from "node:os";
-import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { expect, test } from "vitest";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { systemClock } from "../../shared/runtime/clock.js";
-import { nodeDisk } from "../../shared/runtime/disk.js";
-import type { Assignment, ShardResult } from "./assignment.js";
-import { Journal, readJournals } from "./journal.js";
-
-let dir: string;
-beforeEach(() => {
-  dir = mkdtempSync(join(tmpdir(), "sai-journal-"));
-});
-afterEach(() => rmSync(dir, { recursive: true }));
+import { MemoryDisk } from "../../test/support/memory-disk.js";
+import { failureOf } from "./attempts.test-support.js";
+import { Journal, type JournalParts, noteStored, removeJournal } from "./journal.js";
+import { decodeLine } from "./journal-lines.js";
+import { readJournal } from "./journals.js";
+import { recordsFile } from "./records-file.js";
 
 const fence = { epoch: 3n, n: 7n };
-const shard = { campaign: "c", job: "j0000", index: 2, first: 32, count: 16 };
-const assignment = { fence, shard, gate: 9n, planSha256: "0".repeat(64), lane: "cpu", deadlineMs: 1000 };
-const record = (ordinal: number) => ({ ordinal, output: "x".repeat(500) }) as ResultRecord;
-const create = (sync = { records: 2, ms: 60_000 }) =>
-  Journal.create(nodeDisk, dir, assignment as Assignment, systemClock, sync);
-const lines = () =>
-  readFileSync(join(dir, "3.7.jsonl"), "utf8")
+const shard = { campaign: "c", job: "j0000", index: 2, first: 32, count: 2 };
+const assignment = {
+  ...{ fence, shard, gate: 9n, planSha256: "0".repeat(64), lane: "cpu", deadlineMs: 1000, attempt: 0 },
+  suspects: [33],
+};
+const record = (ordinal: number) => ({ ordinal, output: "x".repeat(500), status: "ok" }) as ResultRecord;
+
+function journals(incarnation = 4n, disk = new MemoryDisk()): JournalParts & { disk: MemoryDisk } {
+  const sync = { records: 2, ms: 60_000 };
+  return { disk, dir: "/j", sync, origin: () => ({ cluster: "c1", incarnation }), clock: systemClock };
+}
+const PATH = "/j/3.7.jsonl";
+const lines = (disk: MemoryDisk) =>
+  disk
+    .text(PATH)
     .trimEnd()
     .split("\n")
-    .map((line) => JSON.parse(line) as { k: string; ordinal?: number; record?: { ordinal: number } })
-    .map(({ k, ordinal, record: r }) => [k, ordinal ?? r?.ordinal]);
+    .map((text) => {
+      const line = decodeLine("3.7", text);
+      if (line?.k === "begin") return `begin ${line.ordinal}`;
+      return line?.k === "record" ? `record ${line.record.ordinal}` : (line?.k ?? "?");
+    });
 
 test("a sample's begin is in the file before it starts, behind the record of the one before", async () => {
-  const journal = await create();
+  const parts = journals();
+  const journal = await Journal.create(parts, assignment);
   await journal.begin(32);
-  expect(lines()).toEqual([
-    ["attempt", undefined],
-    ["begin", 32],
-  ]);
+  expect(lines(parts.disk)).toEqual(["attempt", "begin 32"]);
   journal.record(record(32));
   await journal.begin(33);
-  expect(lines().slice(2)).toEqual([
-    ["record", 32],
-    ["begin", 33],
-  ]);
-  expect((await readJournals(nodeDisk, dir)).unfinished).toMatchObject([
-    { assignment: { fence }, begun: [33] },
-  ]);
-  await journal.close();
+  expect(lines(parts.disk).slice(2)).toEqual(["record 32", "begin 33"]);
+  const found = await readJournal(parts.disk, "/j", fence);
+  expect(found).toMatchObject({ assignment, origin: { cluster: "c1", incarnation: 4n } });
+  expect(found?.deaths).toEqual([{ fence, shard, ordinal: 33, incarnation: 4n }]);
 });
 
-test("flush waits for records nothing followed, and close leaves them whole", async () => {
-  const journal = await create();
-  for (let ordinal = 32; ordinal < 37; ordinal++) journal.record(record(ordinal));
-  await journal.flush();
-  expect(lines()).toHaveLength(6);
-  journal.record(record(37));
-  await journal.close();
-  expect(lines().at(-1)).toEqual(["record", 37]);
-});
-
-test("a stored result comes back, and a torn last line is no obstacle", async () => {
-  const journal = await create();
-  const counts = { ok: 16 };
-  const result = { fence, shard, gate: 9n, sha256: "a", sizeBytes: 3, counts, uri: "", inline: undefined };
-  await journal.uploaded({ ...result, inline: Buffer.from("abc") } as ShardResult);
-  await journal.close();
-  writeFileSync(
-    join(dir, "4.1.jsonl"),
-    `${readFileSync(join(dir, "3.7.jsonl"), "utf8").split("\n")[0]}\n{"k":"beg`,
-  );
-  const found = await readJournals(nodeDisk, dir);
-  expect(found.uploaded).toMatchObject([{ result: { ...result, inline: Buffer.from("abc") } }]);
-  expect(found.unfinished).toMatchObject([{ begun: [] }]);
-});
-
-test("a journal that cannot be written says so at the next begin and at flush, never silently", async () => {
-  const journal = await create();
-  await journal.close();
+test("it is synced every so many records, and flush waits for all of them", async () => {
+  const parts = journals();
+  const journal = await Journal.create(parts, assignment);
+  const syncs = () => parts.disk.calls.filter((call) => call.startsWith("sync")).length;
   journal.record(record(32));
-  await expect(journal.begin(33)).rejects.toThrow(/cannot write the journal .*3\.7\.jsonl/);
-  await expect(journal.flush()).rejects.toThrow(/cannot write the journal/);
+  expect(syncs()).toBe(0);
+  journal.record(record(33));
+  await journal.close();
+  expect([syncs(), lines(parts.disk).length]).toEqual([1, 3]);
 });
 
-test("a file that is no journal is moved aside and named, a torn first line goes, and the others are read", async () => {
-  const journal = await create();
+test("another start goes on behind what a crash tore", async () => {
+  const parts = journals();
+  const journal = await Journal.create(parts, assignment);
   await journal.begin(32);
+  journal.record(record(32));
+  await journal.begin(33);
   await journal.close();
-  writeFileSync(join(dir, "1.1.jsonl"), '{"k":"attempt","assignment":"{\\"fence"}\n');
-  writeFileSync(join(dir, "1.2.jsonl"), '{"k":"attempt","assignment":"{\\"fence\\":\\"x\\"}"}\n');
-  writeFileSync(join(dir, "1.3.jsonl"), '{"k":"begin","ordinal":1}\n');
-  writeFileSync(join(dir, "1.4.jsonl"), '{"k":"atte');
-  const found = await readJournals(nodeDisk, dir);
-  expect(found.damaged).toEqual(["1.1.jsonl", "1.2.jsonl", "1.3.jsonl"]);
-  expect(found.unfinished).toHaveLength(1);
-  expect(readdirSync(dir).sort()).toEqual([
-    "1.1.jsonl.damaged",
-    "1.2.jsonl.damaged",
-    "1.3.jsonl.damaged",
-    "3.7.jsonl",
+  parts.disk.files.set(PATH, Buffer.from(`${parts.disk.text(PATH)}01234567 {"k":"rec`));
+
+  const next = await Journal.resume(journals(5n, parts.disk), fence);
+  await next.begin(33);
+  expect(lines(parts.disk).slice(3)).toEqual(["begin 33", "?", "resumed", "begin 33"]);
+  const found = await readJournal(parts.disk, "/j", fence);
+  expect(found).toMatchObject({ damage: [], records: [{ ordinal: 32 }] });
+  expect(found?.deaths.map(({ ordinal, incarnation }) => [ordinal, incarnation])).toEqual([
+    [33, 4n],
+    [33, 5n],
   ]);
-  expect((await readJournals(nodeDisk, dir)).damaged).toEqual([]);
+});
+
+test("a pause in order leaves no suspects, a failure outlives a restart, a stored result is told as such", async () => {
+  const parts = journals();
+  const paused = await Journal.create(parts, assignment);
+  await paused.begin(32);
+  await paused.paused();
+  await paused.close();
+  expect(await readJournal(parts.disk, "/j", fence)).toMatchObject({
+    deaths: [],
+    end: { kind: "unfinished" },
+  });
+
+  const failed = await Journal.resume(parts, fence);
+  await failed.begin(32);
+  await failed.failed({ ...failureOf(1), fence, shard, class: "poison", items: [32] });
+  const found = await readJournal(parts.disk, "/j", fence);
+  expect(found).toMatchObject({ deaths: [], end: { kind: "failed", failure: { fence, items: [32] } } });
+  await removeJournal(parts, fence);
+  expect(parts.disk.files.size).toBe(0);
+
+  const whole = await Journal.create(parts, assignment);
+  for (const ordinal of [33, 32]) whole.record(record(ordinal));
+  await whole.flush();
+  const { result } = recordsFile(assignment, [record(32), record(33)]);
+  expect((await readJournal(parts.disk, "/j", fence))?.end).toEqual({ kind: "complete", result });
+  await noteStored(parts, result);
+  expect((await readJournal(parts.disk, "/j", fence))?.end).toEqual({ kind: "stored", result });
+});
+
+test("a disk that is full says so at the next begin and at flush, never silently", async () => {
+  const parts = journals();
+  const journal = await Journal.create(parts, assignment);
+  parts.disk.full = true;
+  journal.record(record(32));
+  await expect(journal.begin(33)).rejects.toMatchObject({ code: "resource_exhausted" });
+  parts.disk.full = false;
+  await expect(journal.flush()).rejects.toMatchObject({ code: "resource_exhausted" });
+  await expect(journal.failed(failureOf(1))).rejects.toMatchObject({ code: "resource_exhausted" });
 });

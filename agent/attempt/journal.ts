@@ -1,19 +1,20 @@
 /**
- * An attempt's journal: one file of JSON lines on the agent's disk, so that the result of a finished attempt outlives
- * the process. Of an attempt that was cut short it tells which samples had begun; the shard is run anew.
+ * An attempt's journal: one file of lines (journal-lines.ts) on the agent's disk, so that what an attempt has done
+ * outlives the process. replay.ts reads it back.
  *
- * 1. A `begin` line stands before each sample, its `record` line after it; `uploaded` ends the file.
+ * 1. A `begin` line stands before each sample, its `record` line after it. Whoever reads a `begin` without its record
+ *    knows that the sample was in flight when the agent died, unless a `paused` follows.
  * 2. The file is synced every so many records or ms (64 and 1 s by default), and before the result is sent.
- * 3. With a result in it, it is removed only after the coordinator has said what became of that, or has had the attempt
- *    stopped. An attempt that fails or is stopped before (while its records are being stored, too) removes its own.
+ * 3. It is removed only after the coordinator's word about the attempt: its result's or failure's answer, or STOP. An
+ *    attempt that was cancelled removes its own.
  */
 import { join } from "node:path";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
-import { fenceText, parseFence } from "../../shared/domain/fence.js";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { AppendFile, Disk } from "../../shared/runtime/disk.js";
-import { errorText, SaiError } from "../../shared/runtime/errors.js";
-import type { Assignment, ShardResult } from "./assignment.js";
+import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
+import { encodeLine, JOURNAL_VERSION, type JournalLine, type Origin } from "./journal-lines.js";
 
 /** How many records, or how much time, may pass between two syncs. */
 export interface JournalSync {
@@ -21,45 +22,68 @@ export interface JournalSync {
   ms: number;
 }
 
-type Line =
-  | { k: "attempt"; assignment: string }
-  | { k: "begin"; ordinal: number }
-  | { k: "record"; record: ResultRecord }
-  | { k: "uploaded"; result: string };
+/** Where journals are and how they are kept. */
+export interface JournalParts {
+  disk: Disk;
+  /** Folder of the journals. */
+  dir: string;
+  sync: JournalSync;
+  /** Who writes. */
+  origin(): Origin;
+  clock: Clock;
+}
+
+/** How long a record waits for the next sample's `begin`, ms. */
+const TOGETHER_MS = 1;
+
+export const journalPath = (dir: string, fence: Fence): string => join(dir, `${fenceText(fence)}.jsonl`);
 
 export class Journal {
   private unsynced = 0;
   private syncedAtMs: number;
   private syncing: Promise<void> = Promise.resolve();
-  /** Lines that wait for the write before theirs. */
+  /** Lines that wait to be written. */
   private queued = "";
   private writing: Promise<void> = Promise.resolve();
+  /** A write is on its way that takes what is queued when it begins. */
+  private pending = false;
+  private cancelWrite: (() => void) | undefined;
   /** The first write error; every later call fails with it, so that nothing is reported that is not on disk. */
   private broken: unknown;
 
   private constructor(
-    private readonly disk: Disk,
+    private readonly parts: JournalParts,
     private readonly file: AppendFile,
-    private readonly path: string,
-    private readonly clock: Clock,
-    private readonly sync: JournalSync,
+    private readonly name: string,
   ) {
-    this.syncedAtMs = clock.nowMs();
+    this.syncedAtMs = parts.clock.nowMs();
   }
 
-  /** Starts the journal of an attempt in `dir`. */
-  static async create(
-    disk: Disk,
-    dir: string,
-    assignment: Assignment,
-    clock: Clock,
-    sync: JournalSync,
+  /** Starts the journal of an attempt. Throws SaiError when the disk does not take it. */
+  static create(parts: JournalParts, assignment: Assignment): Promise<Journal> {
+    const first = { k: "attempt", v: JOURNAL_VERSION, origin: parts.origin(), assignment } as const;
+    return Journal.open(parts, assignment.fence, first, "");
+  }
+
+  /** Goes on with the journal of an attempt that an earlier start of the agent left. Throws SaiError. */
+  static resume(parts: JournalParts, fence: Fence): Promise<Journal> {
+    const { incarnation } = parts.origin();
+    // The newline ends what a crash may have torn.
+    return Journal.open(parts, fence, { k: "resumed", incarnation }, "\n");
+  }
+
+  private static async open(
+    parts: JournalParts,
+    fence: Fence,
+    first: JournalLine,
+    before: string,
   ): Promise<Journal> {
-    await disk.mkdir(dir);
-    const path = join(dir, `${fenceText(assignment.fence)}.jsonl`);
-    const journal = new Journal(disk, await disk.append(path), path, clock, sync);
+    await parts.disk.mkdir(parts.dir);
+    const file = await parts.disk.append(journalPath(parts.dir, fence));
+    const journal = new Journal(parts, file, fenceText(fence));
+    journal.queued = before;
     try {
-      await journal.append({ k: "attempt", assignment: encode(assignment) });
+      await journal.append(first);
     } catch (error) {
       await journal.close();
       throw error;
@@ -72,13 +96,19 @@ export class Journal {
     return this.append({ k: "begin", ordinal });
   }
 
-  /** Hands the record over; it goes out together with the next sample's `begin`, and `flush` waits for it. */
+  /**
+   * Hands the record over. It is written together with the next sample's `begin`, which saves a write a sample, or
+   * within a ms or two when none follows; `flush` waits for it.
+   */
   record(record: ResultRecord): void {
-    this.queue({ k: "record", record });
+    const { sync, clock } = this.parts;
+    this.queued += encodeLine(this.name, { k: "record", record });
+    if (!this.pending) this.cancelWrite ??= clock.after(TOGETHER_MS, () => this.push());
     this.unsynced += 1;
-    if (this.unsynced < this.sync.records && this.clock.nowMs() - this.syncedAtMs < this.sync.ms) return;
+    if (this.unsynced < sync.records && clock.nowMs() - this.syncedAtMs < sync.ms) return;
     this.unsynced = 0;
-    this.syncedAtMs = this.clock.nowMs();
+    this.syncedAtMs = clock.nowMs();
+    this.push();
     // Off the sample's path: the next sample may start while the disk works.
     const written = Promise.all([this.syncing, this.writing]);
     this.syncing = written.then(() => this.file.sync()).catch((error) => this.fail(error));
@@ -86,137 +116,73 @@ export class Journal {
 
   /** Resolves when everything written so far is on disk. */
   async flush(): Promise<void> {
+    this.push();
     await this.writing;
     await this.syncing;
     await this.file.sync().catch((error) => this.fail(error));
-    if (this.broken !== undefined) throw this.error();
+    if (this.broken !== undefined) throw this.broken;
   }
 
-  /** Notes the result and syncs: from here on the attempt survives a restart. */
-  async uploaded(result: ShardResult): Promise<void> {
-    await this.append({ k: "uploaded", result: encode(result) });
+  /** Notes why the attempt gave up, and syncs: the failure outlives a restart until somebody has heard of it. */
+  async failed(failure: ShardFailure): Promise<void> {
+    await this.append({ k: "failed", failure });
     await this.flush();
   }
 
+  /** Notes that nothing is in flight any more, because the agent stops in order. */
+  async paused(): Promise<void> {
+    await this.append({ k: "paused" });
+    await this.flush();
+  }
+
+  /** Lets go of the file when everything queued is with the operating system. Never rejects. */
   async close(): Promise<void> {
+    this.push();
     await this.writing;
     await this.syncing;
     await this.file.close();
   }
 
-  async remove(): Promise<void> {
-    await this.close();
-    await this.disk.remove(this.path);
-  }
-
-  private async append(line: Line): Promise<void> {
-    this.queue(line);
+  private async append(line: JournalLine): Promise<void> {
+    this.queued += encodeLine(this.name, line);
+    this.push();
     await this.writing;
-    if (this.broken !== undefined) throw this.error();
+    if (this.broken !== undefined) throw this.broken;
   }
 
-  /** Lines queued in one turn, or while a write is under way, are one write. */
-  private queue(line: Line): void {
-    if (this.queued === "") this.writing = this.writing.then(() => this.write());
-    this.queued += `${JSON.stringify(line)}\n`;
+  /** Writes what is queued, behind the write that is under way. */
+  private push(): void {
+    this.cancelWrite?.();
+    this.cancelWrite = undefined;
+    if (this.pending || this.queued === "") return;
+    this.pending = true;
+    this.writing = this.writing.then(() => this.write());
   }
 
   private async write(): Promise<void> {
     const text = this.queued;
     this.queued = "";
+    this.pending = false;
     if (this.broken === undefined) await this.file.append(text).catch((error) => this.fail(error));
   }
 
   private fail(error: unknown): void {
     this.broken ??= error;
   }
+}
 
-  private error(): SaiError {
-    return new SaiError("unavailable", `cannot write the journal ${this.path}: ${errorText(this.broken)}`, {
-      hint: "free space below agent.data_dir",
-      cause: this.broken,
-    });
+/** Adds to a closed journal that its records are in the artifact store, so that a restart need not store them again. */
+export async function noteStored({ disk, dir }: JournalParts, result: ShardResult): Promise<void> {
+  const file = await disk.append(journalPath(dir, result.fence));
+  try {
+    await file.append(encodeLine(fenceText(result.fence), { k: "stored", result }));
+  } finally {
+    await file.close();
   }
 }
 
-/** What the journals of an earlier start say. */
-export interface JournalsFound {
-  /** Finished and stored; their results are sent again. */
-  uploaded: { result: ShardResult; assignment: Assignment }[];
-  /** Not finished; `begun` are samples that were in flight. */
-  unfinished: { assignment: Assignment; begun: number[] }[];
-  /** Files that say nothing any more, moved aside as `<name>.damaged`. */
-  damaged: string[];
-}
-
-/** Reads every journal in `dir`. A torn last line is what a crash leaves and is ignored. */
-export async function readJournals(disk: Disk, dir: string): Promise<JournalsFound> {
-  const found: JournalsFound = { uploaded: [], unfinished: [], damaged: [] };
-  for (const name of (await disk.list(dir)).filter((n) => n.endsWith(".jsonl"))) {
-    const lines = parseLines((await disk.read(join(dir, name)))?.toString("utf8") ?? "");
-    // The crash came with the first line: nothing had begun.
-    if (lines.length === 0) {
-      await disk.remove(join(dir, name));
-      continue;
-    }
-    try {
-      readInto(found, lines);
-    } catch {
-      await disk.rename(join(dir, name), join(dir, `${name}.damaged`));
-      found.damaged.push(name);
-    }
-  }
-  return found;
-}
-
-/** Throws when the lines are no journal. */
-function readInto(found: JournalsFound, lines: readonly Line[]): void {
-  const [head] = lines;
-  if (head?.k !== "attempt") throw new Error("it does not begin with its attempt");
-  const assignment = decode<Assignment>(head.assignment);
-  const last = lines.at(-1);
-  if (last?.k === "uploaded") {
-    found.uploaded.push({ result: decode<ShardResult>(last.result), assignment });
-    return;
-  }
-  const begun = new Set<number>();
-  for (const line of lines) {
-    if (line.k === "begin") begun.add(line.ordinal);
-    if (line.k === "record") begun.delete(line.record.ordinal);
-  }
-  found.unfinished.push({ assignment, begun: [...begun] });
-}
-
-/** Removes the journal of an attempt whose fate is known. */
-export const removeJournal = (disk: Disk, dir: string, fence: Assignment["fence"]): Promise<void> =>
-  disk.remove(join(dir, `${fenceText(fence)}.jsonl`));
-
-function parseLines(text: string): Line[] {
-  const lines: Line[] = [];
-  for (const raw of text.split("\n")) {
-    if (raw === "") continue;
-    try {
-      lines.push(JSON.parse(raw) as Line);
-    } catch {
-      return lines;
-    }
-  }
-  return lines;
-}
-
-// Fences and gates are bigints and inline results are bytes, which JSON lacks.
-function encode(value: Assignment | ShardResult): string {
-  const inline = "inline" in value && value.inline ? Buffer.from(value.inline).toString("base64") : undefined;
-  return JSON.stringify({ ...value, fence: fenceText(value.fence), gate: String(value.gate), inline });
-}
-
-function decode<T extends Assignment | ShardResult>(text: string): T {
-  const value: T = JSON.parse(text, (key, v) => {
-    if (key === "fence") return parseFence(v);
-    if (key === "gate") return BigInt(v);
-    if (key === "inline") return Buffer.from(v, "base64");
-    return v;
-  });
-  if (value.fence === undefined || value.shard === undefined) throw new Error("it names no attempt");
-  return value;
-}
+/** Removes the journal of an attempt whose fate is known; none is no error. */
+export const removeJournal = (
+  { disk, dir }: Pick<JournalParts, "disk" | "dir">,
+  fence: Fence,
+): Promise<void> => disk.remove(journalPath(dir, fence));

@@ -1,6 +1,6 @@
 /** An attempt and its artifact store: what it waits for, what it gives up, and what becomes a record. */
 import { renameSync, writeFileSync } from "node:fs";
-import { mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { inspect } from "node:util";
@@ -8,7 +8,9 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { openFolderStore } from "../../shared/artifacts/folder-store.js";
 import { type ArtifactStore, casKey, putCas } from "../../shared/artifacts/store.js";
 import type { Item } from "../../shared/benchmark/item.js";
+import type { Json } from "../../shared/benchmark/json.js";
 import { manifestBytes } from "../../shared/datasets/manifest.js";
+import type { Fence } from "../../shared/domain/fence.js";
 import { systemClock } from "../../shared/runtime/clock.js";
 import { nodeDisk } from "../../shared/runtime/disk.js";
 import { sha256 } from "../../shared/runtime/hash.js";
@@ -20,9 +22,13 @@ import { createEngines } from "../engines/index.js";
 import type { Assignment } from "./assignment.js";
 import type { AttemptOutcome } from "./attempts.js";
 import { Inputs } from "./inputs.js";
+import type { JournalParts } from "./journal.js";
+import { readJournal } from "./journals.js";
 import { LoadedModels } from "./loaded-models.js";
 import { RequestSlots } from "./request-slots.js";
+import { AgentStops } from "./run.js";
 import { attemptRunner } from "./run-attempt.js";
+import { SampleGate } from "./sample-gate.js";
 
 let dir: string;
 let artifacts: ArtifactStore;
@@ -56,37 +62,62 @@ const picture = (hash: string): Item => {
 };
 
 /** Starts an attempt over the items with the simulated engine; `release` is called when its last sample has run. */
-async function attempt(items: Item[], more: { deadlineMs?: number; released?(): void } = {}) {
+async function attempt(
+  items: Item[],
+  more: {
+    deadlineMs?: number;
+    suspects?: number[];
+    options?: { [key: string]: Json };
+    fence?: Fence;
+    incarnation?: bigint;
+    resumes?: boolean;
+    gate?: SampleGate;
+    progressed?(done: number): void;
+    released?(): void;
+  } = {},
+) {
   const manifestSha256 = await putCas(artifacts, manifestBytes(items));
-  const job = jobSpec(modelSpec("simulated", "m"), items.length, {
+  const job = jobSpec(modelSpec("simulated", "m", more.options), items.length, {
     dataset: { id: "d", manifestSha256, items: items.length },
   });
   const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ jobs: [job] })));
   const log = lineLogger((line) => logs.push(line), "debug");
+  const inputs = new Inputs(artifacts);
+  const journals = journalsOf(more.incarnation);
   const run = attemptRunner({
     nodeId: "n1",
-    inputs: new Inputs(artifacts),
-    ...{ artifacts, log, clock: systemClock, random: systemRandom },
+    ...{ inputs, journals, artifacts, log, clock: systemClock, random: systemRandom },
     models: new LoadedModels(createEngines({}, { clock: systemClock }), 1, log),
     slots: new RequestSlots(),
-    disk: nodeDisk,
-    journalDir: join(dir, "journal"),
-    journalSync: { ms: 1000, records: 64 },
+    gate: more.gate ?? new SampleGate(),
+    intake: { trouble: (error) => void troubles.push(error) },
   });
   const assignment: Assignment = {
-    fence: { epoch: 1n, n: ++fences },
+    fence: more.fence ?? { epoch: 1n, n: ++fences },
     shard: { campaign: "c", job: job.id, index: 0, first: 0, count: items.length },
     ...{ gate: 1n, planSha256, lane: "cpu", deadlineMs: more.deadlineMs ?? 60_000, attempt: 0 },
+    suspects: more.suspects ?? [],
   };
-  const hooks = { started() {}, progressed() {}, released: () => more.released?.() };
-  return () => run(assignment, { uuid: "cpu", lane: "cpu", slots: 1 }, hooks, never());
+  const hooks = {
+    started() {},
+    progressed: more.progressed ?? (() => {}),
+    released: () => more.released?.(),
+  };
+  const device = { uuid: "cpu", lane: "cpu", slots: 1 };
+  return (signal = never()) => run(assignment, device, hooks, signal, more.resumes ?? false);
 }
+
+const troubles: unknown[] = [];
+const journalsOf = (incarnation = 1n, disk = nodeDisk): JournalParts => ({
+  ...{ disk, dir: join(dir, "journal"), sync: { ms: 1000, records: 64 }, clock: systemClock },
+  origin: () => ({ cluster: "c1", incarnation }),
+});
 
 /** The records that the result names. */
 async function recordsOf(outcome: AttemptOutcome) {
-  if (outcome.kind !== "result") throw new Error(`no result: ${inspect(outcome)}`);
-  const { uri, inline } = outcome.result;
-  const bytes = inline ?? (await artifacts.get(uri));
+  if (outcome.kind !== "result" && outcome.kind !== "complete")
+    throw new Error(`no result: ${inspect(outcome)}`);
+  const bytes = outcome.kind === "complete" ? outcome.bytes : (outcome.result.inline ?? []);
   return Buffer.from(bytes)
     .toString("utf8")
     .trimEnd()
@@ -103,22 +134,97 @@ test("a store that is away when an attempt starts is waited for, not given up", 
   expect((await recordsOf(await ran)).map(({ status }) => status)).toEqual(["ok", "ok"]);
 });
 
-test("a store that is away when the records are to be stored is waited for", async () => {
-  const run = await attempt([text(1), text(2)], { released: takeAway });
-  const ran = run();
-  await patient();
-  await bringBack();
-  expect(await recordsOf(await ran)).toHaveLength(2);
-  expect(await readdir(join(dir, "journal"))).toEqual(["1.1.jsonl"]);
+test("what is complete has no deadline any more, and is whole in its journal before it is told", async () => {
+  const fence = { epoch: 1n, n: 9n };
+  const run = await attempt([text(1), text(2)], { fence, released: takeAway });
+  const outcome = await run();
+  if (outcome.kind !== "complete") throw new Error(inspect(outcome));
+  const found = await readJournal(nodeDisk, join(dir, "journal"), fence);
+  expect(found?.end).toEqual({ kind: "complete", result: outcome.result });
 });
 
-test("time that runs out while the store is away fails the attempt and leaves no journal", async () => {
-  const run = await attempt([text(1), text(2)], { deadlineMs: 1500, released: takeAway });
-  expect(await run()).toMatchObject({
+test("time that runs out fails the attempt, and its journal says so until somebody has heard of it", async () => {
+  const fence = { epoch: 1n, n: 9n };
+  const run = await attempt([text(1), text(2)], { fence, deadlineMs: 700, options: { latency_ms: 500 } });
+  const outcome = await run();
+  expect(outcome).toMatchObject({
     kind: "failed",
-    failure: { class: "infra", message: "the attempt took longer than 1500 ms" },
+    failure: { class: "infra", message: "the attempt took longer than 700 ms" },
   });
-  expect(await readdir(join(dir, "journal"))).toEqual([]);
+  const found = await readJournal(nodeDisk, join(dir, "journal"), fence);
+  expect(found).toMatchObject({ end: outcome, deaths: [] });
+});
+
+/** The journal as the agent's death leaves it: two of four samples recorded, the third begun. */
+async function cutShort(fence: Fence) {
+  const whole = await attempt(four, { fence });
+  await whole();
+  const path = join(dir, "journal", "1.9.jsonl");
+  const lines = (await readFile(path, "utf8")).split("\n");
+  await writeFile(path, `${lines.slice(0, 6).join("\n")}\n0badcafe {"k":"reco`);
+}
+const four = [1, 2, 3, 4].map(text);
+
+test("an attempt that goes on keeps its records, runs the suspect first, and ends with each ordinal once", async () => {
+  const fence = { epoch: 1n, n: 9n };
+  await cutShort(fence);
+  const dones: number[] = [];
+  const more = { fence, resumes: true, incarnation: 2n, progressed: (done: number) => void dones.push(done) };
+  const outcome = await (await attempt(four, more))();
+  const records = (await recordsOf(outcome)) as unknown as { ordinal: number; attempt: string }[];
+  expect(records.map(({ ordinal, attempt: a }) => [ordinal, a])).toEqual([
+    [0, "1.9"],
+    [1, "1.9"],
+    [2, "1.9"],
+    [3, "1.9"],
+  ]);
+  expect(dones).toEqual([2, 3, 4]);
+  const path = join(dir, "journal", "1.9.jsonl");
+  const begun = [...(await readFile(path, "utf8")).matchAll(/"begin","ordinal":(\d)/g)].map(([, n]) =>
+    Number(n),
+  );
+  expect(begun).toEqual([0, 1, 2, 2, 3]);
+});
+
+test("suspects run first, each alone: no sample of another attempt beside them", async () => {
+  const gate = new SampleGate();
+  const order: string[] = [];
+  let inside = 0;
+  const watched = Object.assign(Object.create(gate) as SampleGate, {
+    with: <T>(alone: boolean, signal: AbortSignal, work: () => Promise<T>) =>
+      gate.with(alone, signal, async () => {
+        inside += 1;
+        order.push(`${alone ? "alone" : "beside"} ${inside}`);
+        try {
+          return await work();
+        } finally {
+          inside -= 1;
+        }
+      }),
+  });
+  const options = { latency_ms: 20 };
+  const one = await attempt(four, { gate: watched, options, suspects: [1, 3] });
+  const other = await attempt(four, { gate: watched, options });
+  const outcomes = await Promise.all([one(), other()]);
+  expect(await recordsOf(outcomes[0])).toHaveLength(4);
+  expect(order.filter((entry) => entry.startsWith("alone"))).toEqual(["alone 1", "alone 1"]);
+  expect(order).toContain("beside 2");
+  const journal = await readFile(join(dir, "journal", "1.1.jsonl"), "utf8");
+  expect([...journal.matchAll(/"begin","ordinal":(\d)/g)].map(([, n]) => n)).toEqual(["1", "3", "0", "2"]);
+});
+
+test("an agent that stops leaves a journal without suspects; a full disk fails the attempt and is said", async () => {
+  const fence = { epoch: 1n, n: 9n };
+  const stop = new AbortController();
+  const options = { latency_ms: 50 };
+  const run = await attempt(four, {
+    fence,
+    options,
+    progressed: (done) => done === 1 && stop.abort(new AgentStops()),
+  });
+  expect((await run(stop.signal)).kind).toBe("cancelled");
+  const found = await readJournal(nodeDisk, join(dir, "journal"), fence);
+  expect(found).toMatchObject({ deaths: [], end: { kind: "unfinished" }, records: [{ ordinal: 0 }] });
 });
 
 test("a picture that is not in the store is a record; the store being away is waited for", async () => {

@@ -1,34 +1,38 @@
 /**
- * One attempt, top to bottom: fetch what it needs by hash, load the model, warm up, run and journal each sample, store
- * the records, and say where they are.
+ * One attempt, top to bottom: fetch what it needs by hash, load the model, warm up, run and journal each sample, put the
+ * records together. Storing them is the spool's business, with the device free for the next attempt.
  *
  * 1. Whatever goes wrong with a sample is a record; only what goes wrong with the attempt itself (inputs, damaged
- *    blobs, model, disk, deadline) makes it fail, with a class that decides about retries.
- * 2. An artifact store that is away is waited for until the deadline, wherever it is needed. An attempt whose time runs
- *    out over that fails, finished samples included, and its shard is run anew.
+ *    blobs, model, disk, deadline, the death of the engine's process) makes it fail, with a class that decides about
+ *    retries.
+ * 2. An artifact store that is away when inputs are fetched is waited for until the deadline. What is complete has no
+ *    deadline any more.
+ * 3. An attempt that goes on from its journal keeps the records it finds there and runs only what is missing.
  */
-import { type ArtifactStore, recordsKey } from "../../shared/artifacts/store.js";
+import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
-import type { Disk } from "../../shared/runtime/disk.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import { EngineError } from "../engines/engine.js";
-import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
-import { attemptText } from "./assignment.js";
-import type { RunAttempt } from "./attempts.js";
+import { type Assignment, attemptText, type ShardFailure } from "./assignment.js";
 import type { Inputs } from "./inputs.js";
-import { Journal } from "./journal.js";
+import type { Intake } from "./intake.js";
+import { Journal, type JournalParts, removeJournal } from "./journal.js";
+import { readJournal } from "./journals.js";
 import type { Borrowed, LoadedModels } from "./loaded-models.js";
+import { recordsFile } from "./records-file.js";
 import type { RequestSlots } from "./request-slots.js";
+import { AgentStops, type AttemptOutcome, type RunAttempt, type RunHooks } from "./run.js";
 import { runSample } from "./run-sample.js";
 import { type SampleContext, sampleContext } from "./sample-context.js";
+import type { SampleGate } from "./sample-gate.js";
 import { whenAvailable } from "./store-patience.js";
 
 export interface AttemptParts {
@@ -37,63 +41,127 @@ export interface AttemptParts {
   artifacts: ArtifactStore;
   models: LoadedModels;
   slots: RequestSlots;
-  disk: Disk;
-  journalDir: string;
-  journalSync: { ms: number; records: number };
+  gate: SampleGate;
+  journals: JournalParts;
+  /** Hears of a full disk. */
+  intake: Pick<Intake, "trouble">;
   clock: Clock;
   random: Random;
   log: Logger;
 }
 
-const INLINE_BYTES = 1024;
+/** The work of one attempt, while it runs. */
+interface Work {
+  assignment: Assignment;
+  journal: Journal;
+  /** By ordinal. */
+  records: Map<number, ResultRecord>;
+  /** Begun and without a record. */
+  inFlight: Set<number>;
+  suspects: ReadonlySet<number>;
+  hooks: RunHooks;
+  log: Logger;
+  signal: AbortSignal;
+}
 
 export const attemptRunner =
   (parts: AttemptParts): RunAttempt =>
-  async (assignment, device, hooks, signal) => {
+  async (assignment, device, hooks, signal, resumes) => {
     const log = parts.log.child({ attempt: attemptText(assignment) });
     const deadline = new AbortController();
-    const cancelDeadline = parts.clock.after(assignment.deadlineMs, () =>
-      deadline.abort(
-        new SaiError("deadline_exceeded", `the attempt took longer than ${assignment.deadlineMs} ms`),
-      ),
-    );
     const both = AbortSignal.any([signal, deadline.signal]);
-    let journal: Journal | undefined;
+    const cancelDeadline = parts.clock.after(assignment.deadlineMs, () => {
+      const message = `the attempt took longer than ${assignment.deadlineMs} ms`;
+      deadline.abort(new SaiError("deadline_exceeded", message));
+    });
+    let work: Work | undefined;
     try {
-      const { disk, journalDir, journalSync, clock } = parts;
-      journal = await Journal.create(disk, journalDir, assignment, clock, journalSync);
-      const fetched = <T>(ask: () => Promise<T>) => whenAvailable({ ...parts, log }, both, ask);
-      const job = await fetched(() => parts.inputs.job(assignment.planSha256, assignment.shard.job));
-      const items = await fetched(() => parts.inputs.items(job));
-      const model = await borrowPatiently(parts, job, both);
-      let records: ResultRecord[];
-      try {
-        const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
-        const ctx = contextOf(parts, assignment, job, items, model, device.lane, readBlob);
-        await warmUp(ctx, model, assignment, both);
-        hooks.started();
-        records = await runSamples(parts, ctx, assignment, journal, hooks.progressed, both);
-      } finally {
-        model.giveBack();
-      }
+      work = await begin(parts, assignment, resumes, { hooks, log, signal: both });
+      if (work.records.size < assignment.shard.count) await runSamples(parts, work, device.lane);
+      cancelDeadline();
       // Only storing is left: the next attempt may have the device meanwhile.
       hooks.released();
-      await journal.flush();
-      const { result, bytes } = resultOf(assignment, records);
-      if (result.uri !== "") await fetched(() => parts.artifacts.put(result.uri, bytes));
-      await journal.uploaded(result);
-      await journal.close();
-      return { kind: "result", result };
+      await work.journal.flush();
+      await work.journal.close();
+      const { result, bytes } = recordsFile(assignment, [...work.records.values()]);
+      return result.uri === "" ? { kind: "result", result } : { kind: "complete", result, bytes };
     } catch (error) {
-      await journal?.remove();
-      if (signal.aborted) return { kind: "cancelled" };
-      const failure = failureOf(assignment, both.aborted ? both.reason : error);
+      if (signal.aborted) return await stopped(work, signal.reason);
+      const failure = failureOf(assignment, both.aborted ? both.reason : error, work);
       log.warn({ class: failure.class, err: error }, "attempt failed");
+      await noteFailure(parts, work, failure, error);
       return { kind: "failed", failure };
     } finally {
       cancelDeadline();
     }
   };
+
+async function begin(
+  { journals }: AttemptParts,
+  assignment: Assignment,
+  resumes: boolean,
+  more: Pick<Work, "hooks" | "log" | "signal">,
+): Promise<Work> {
+  const { fence } = assignment;
+  const found = resumes ? await readJournal(journals.disk, journals.dir, fence) : undefined;
+  const journal = found ? await Journal.resume(journals, fence) : await Journal.create(journals, assignment);
+  const records = new Map(found?.records.map((record) => [record.ordinal, record]));
+  const deaths = found?.deaths.map(({ ordinal }) => ordinal) ?? [];
+  const suspects = new Set([...assignment.suspects, ...deaths]);
+  if (found) {
+    more.log.info(
+      { records: records.size, suspects: [...suspects] },
+      "an attempt goes on where this agent's end cut it short",
+    );
+  }
+  return { assignment, journal, records, inFlight: new Set(), suspects, ...more };
+}
+
+/** Suspects first and alone, then what else has no record yet. */
+async function runSamples(parts: AttemptParts, work: Work, lane: string): Promise<void> {
+  const { assignment, records, suspects, signal, hooks } = work;
+  const { shard, planSha256 } = assignment;
+  const fetched = <T>(ask: () => Promise<T>) => whenAvailable({ ...parts, log: work.log }, signal, ask);
+  const job = await fetched(() => parts.inputs.job(planSha256, shard.job));
+  const items = await fetched(() => parts.inputs.items(job));
+  const model = await borrowPatiently(parts, job, signal);
+  try {
+    const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
+    const ctx = contextOf(parts, assignment, job, items, model, lane, readBlob);
+    await warmUp(parts, ctx, model, work);
+    hooks.started();
+    hooks.progressed(records.size);
+    const missing = ordinalsOf(job, shard).filter((ordinal) => !records.has(ordinal));
+    for (const ordinal of missing) if (suspects.has(ordinal)) await runOne(parts, ctx, work, ordinal);
+    for (const ordinal of missing) if (!suspects.has(ordinal)) await runOne(parts, ctx, work, ordinal);
+  } finally {
+    model.giveBack();
+  }
+}
+
+async function runOne(parts: AttemptParts, ctx: SampleContext, work: Work, ordinal: number): Promise<void> {
+  const { journal, records, inFlight, signal } = work;
+  const { campaign, job } = work.assignment.shard;
+  const alone = work.suspects.has(ordinal);
+  const limit = ctx.job.generation.maxConcurrentRequests;
+  signal.throwIfAborted();
+  // Only what is let in begins: a sample that waits behind a suspect has nothing to do with its death.
+  await parts.slots.with(`${campaign}/${job}`, limit, signal, () =>
+    parts.gate.with(alone, signal, async () => {
+      await journal.begin(ordinal);
+      inFlight.add(ordinal);
+      const record = await runSample(ctx, ordinal, signal);
+      signal.throwIfAborted();
+      inFlight.delete(ordinal);
+      journal.record(record);
+      records.set(ordinal, record);
+    }),
+  );
+  work.hooks.progressed(records.size);
+}
+
+const ordinalsOf = (job: JobSpec, { first, count }: Assignment["shard"]): number[] =>
+  Array.from({ length: count }, (_, i) => ordinalAt(job, first + i));
 
 /** Loading may meet a server that is starting or busy: transient failures are tried again like a sample's. */
 async function borrowPatiently(parts: AttemptParts, job: JobSpec, signal: AbortSignal): Promise<Borrowed> {
@@ -136,64 +204,52 @@ function contextOf(
 
 /** Warm-up samples are taken from outside the shard where there are others, and thrown away. */
 async function warmUp(
+  { gate }: AttemptParts,
   ctx: SampleContext,
   model: Borrowed,
-  { shard }: Assignment,
-  signal: AbortSignal,
+  { assignment: { shard }, signal }: Work,
 ): Promise<void> {
   if (!model.fresh) return;
   for (let i = 0; i < ctx.job.warmup; i += 1) {
-    signal.throwIfAborted();
     const position = (shard.first + shard.count + i) % ctx.job.samples;
-    await runSample(ctx, ordinalAt(ctx.job, position), signal);
+    await gate.with(false, signal, () => runSample(ctx, ordinalAt(ctx.job, position), signal));
   }
 }
 
-async function runSamples(
-  parts: AttemptParts,
-  ctx: SampleContext,
-  { shard }: Assignment,
-  journal: Journal,
-  progressed: (done: number) => void,
-  signal: AbortSignal,
-): Promise<ResultRecord[]> {
-  const records: ResultRecord[] = [];
-  const limit = ctx.job.generation.maxConcurrentRequests;
-  for (let position = shard.first; position < shard.first + shard.count; position += 1) {
-    signal.throwIfAborted();
-    const ordinal = ordinalAt(ctx.job, position);
-    await journal.begin(ordinal);
-    const record = await parts.slots.with(`${shard.campaign}/${shard.job}`, limit, signal, () =>
-      runSample(ctx, ordinal, signal),
-    );
-    signal.throwIfAborted();
-    journal.record(record);
-    records.push(record);
-    progressed(records.length);
+/** Whoever cancelled removes the journal; an agent that stops leaves it to its next start. */
+async function stopped(work: Work | undefined, reason: unknown): Promise<AttemptOutcome> {
+  if (reason instanceof AgentStops) await work?.journal.paused().catch(() => {});
+  await work?.journal.close();
+  return { kind: "cancelled" };
+}
+
+/** A failure that is on the disk is told even if this agent dies now; on a full one only its removal helps. */
+async function noteFailure(
+  { intake, journals }: AttemptParts,
+  work: Work | undefined,
+  failure: ShardFailure,
+  error: unknown,
+): Promise<void> {
+  intake.trouble(error);
+  try {
+    await work?.journal.failed(failure);
+    await work?.journal.close();
+  } catch (noted) {
+    intake.trouble(noted);
+    await work?.journal.close();
+    await removeJournal(journals, failure.fence).catch(() => {});
   }
-  return records;
 }
 
-/** What the coordinator is told, and the records file: inline if it is small, else to be stored at the result's uri. */
-function resultOf(
-  { fence, shard, gate }: Assignment,
-  records: ResultRecord[],
-): { result: ShardResult; bytes: Buffer } {
-  const bytes = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
-  const counts: { [status: string]: number } = {};
-  for (const { status } of records) counts[status] = (counts[status] ?? 0) + 1;
-  const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
-  if (bytes.byteLength <= INLINE_BYTES) return { result: { ...about, uri: "", inline: bytes }, bytes };
-  const uri = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
-  return { result: { ...about, uri, inline: undefined }, bytes };
-}
-
-function failureOf({ fence, shard }: Assignment, error: unknown): ShardFailure {
-  const message = errorText(error);
+function failureOf({ fence, shard }: Assignment, error: unknown, work: Work | undefined): ShardFailure {
+  const about = { fence, shard, message: errorText(error), items: [] };
   if (!(error instanceof EngineError)) {
-    return { fence, shard, class: "infra", cause: error instanceof SaiError ? error.code : "", message };
+    return { ...about, class: "infra", cause: error instanceof SaiError ? error.code : "" };
   }
   const { kind, class: cause } = error;
+  if (kind === "death" && work !== undefined && work.inFlight.size > 0) {
+    return { ...about, class: "poison", cause, items: [...work.inFlight].sort((a, b) => a - b) };
+  }
   const retry = kind === "oom" ? "resource" : cause === "bad_option" ? "config" : "infra";
-  return { fence, shard, class: retry, cause, message };
+  return { ...about, class: retry, cause };
 }

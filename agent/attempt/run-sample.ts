@@ -3,8 +3,9 @@
  *
  *   item and repetition → pictures by hash → rendered messages → tries under a deadline → scored record
  *
- * 1. Whatever happens to a sample is a status of its record. The one exception is a picture that is in the store and
- *    cannot be read (see media.ts): that says nothing about the sample, so there is no record and the attempt must end.
+ * 1. Whatever happens to a sample is a status of its record, but for two things that say nothing about it yet, so that
+ *    there is no record and the attempt must end: a picture that is in the store and cannot be read (see media.ts), and
+ *    the death of the engine's process.
  * 2. Only transient failures are tried again, at most `max_retries` times, each after a longer pause with full jitter
  *    (or as long as the server asked for). A timeout is not: it would cost its full time again.
  * 3. Times are of the last try, so that a latency never contains failed ones; `tries` tells of all.
@@ -26,7 +27,10 @@ import { type TryOutcome, type TryTimes, trySample } from "./sample-try.js";
 /** Longest pause between two tries, ms, whatever the server asks for. */
 const LONGEST_PAUSE_MS = 60_000;
 
-/** Runs sample `ordinal` of the job. Aborting `signal` ends it with status `cancelled`. Throws only what `readBlob` throws. */
+/**
+ * Runs sample `ordinal` of the job. Aborting `signal` ends it with status `cancelled`. Throws only what `readBlob` throws
+ * and the EngineError of a death.
+ */
 export async function runSample(
   ctx: SampleContext,
   ordinal: number,

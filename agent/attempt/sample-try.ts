@@ -35,7 +35,7 @@ export type TryOutcome =
   /** The attempt's signal ended it. */
   | { kind: "cancelled" };
 
-/** Never throws. `timeoutS` covers the whole try. */
+/** Throws the EngineError of a death, and nothing else. `timeoutS` covers the whole try. */
 export async function trySample(
   prepared: PreparedModel,
   request: InferenceRequest,
@@ -57,6 +57,7 @@ export async function trySample(
     return { outcome: { kind: "answered", done }, times };
   } catch (error) {
     if (signal.aborted) return { outcome: { kind: "cancelled" }, times };
+    if (error instanceof EngineError && error.kind === "death" && !late) throw error;
     return { outcome: failure(error, late, request), times };
   } finally {
     cancel();

@@ -81,8 +81,11 @@ export interface EngineDone {
   flags: string[];
 }
 
-/** transient: worth another try; oom: out of memory; engine: anything else; media: a picture that cannot be read. */
-export type EngineErrorKind = "transient" | "oom" | "engine" | "media";
+/**
+ * transient: worth another try; oom: out of memory; engine: anything else; media: a picture that cannot be read; death:
+ * the engine's process ended while it worked on this request, which says nothing about the sample yet and ends the attempt.
+ */
+export type EngineErrorKind = "transient" | "oom" | "engine" | "media" | "death";
 
 export class EngineError extends Error {
   /** Short class for tables, such as connection_refused, bad_status, silent_end, media_broken, child_died. */

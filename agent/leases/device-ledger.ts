@@ -15,11 +15,10 @@ export interface LedgerDevice {
 }
 
 export class DeviceLedger {
-  private readonly holders = new Map<string, string[]>();
+  private readonly users = new Map<string, number>();
+  private readonly holders = new Map<string, LedgerDevice>();
 
-  constructor(private readonly devices: readonly LedgerDevice[]) {
-    for (const device of devices) this.holders.set(device.uuid, []);
-  }
+  constructor(private readonly devices: readonly LedgerDevice[]) {}
 
   /** Slots of a lane, over all its devices. */
   slots(lane: string): number {
@@ -32,28 +31,26 @@ export class DeviceLedger {
 
   /** Attempts that hold a slot of the device. */
   used(uuid: string): number {
-    return this.holders.get(uuid)?.length ?? 0;
+    return this.users.get(uuid) ?? 0;
   }
 
   /** A slot of the lane for the attempt, or undefined when none is free. Throws when the attempt holds one already. */
   grant(lane: string, fence: Fence): LedgerDevice | undefined {
     const name = fenceText(fence);
-    for (const held of this.holders.values()) {
-      if (held.includes(name)) throw new Error(`attempt ${name} holds a slot already`);
-    }
+    if (this.holders.has(name)) throw new Error(`attempt ${name} holds a slot already`);
     const device = this.devices.find((d) => d.lane === lane && this.used(d.uuid) < d.slots);
-    if (device) this.holders.get(device.uuid)?.push(name);
+    if (device === undefined) return undefined;
+    this.holders.set(name, device);
+    this.users.set(device.uuid, this.used(device.uuid) + 1);
     return device;
   }
 
   /** Frees what the attempt holds; nothing held is no error. */
   release(fence: Fence): void {
     const name = fenceText(fence);
-    for (const [uuid, held] of this.holders) {
-      this.holders.set(
-        uuid,
-        held.filter((holder) => holder !== name),
-      );
-    }
+    const device = this.holders.get(name);
+    if (device === undefined) return;
+    this.holders.delete(name);
+    this.users.set(device.uuid, this.used(device.uuid) - 1);
   }
 }

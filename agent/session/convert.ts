@@ -2,6 +2,7 @@
 
 import type { Fence } from "../../shared/domain/fence.js";
 import type {
+  BegunItem,
   HeldAttempt,
   ShardFailed,
   Assignment as WireAssignment,
@@ -9,8 +10,8 @@ import type {
   ShardRef as WireShardRef,
   ShardResult as WireShardResult,
 } from "../../shared/gen/sai/agent/v1/session.js";
-import type { Assignment, ShardFailure, ShardResult } from "../attempt/assignment.js";
-import type { HeldState } from "../attempt/attempts.js";
+import type { Assignment, Death, ShardFailure, ShardResult } from "../attempt/assignment.js";
+import type { HeldAttempt as Held } from "../attempt/attempts.js";
 
 /** Throws when a message lacks what the protocol requires: the sender is broken, not the input of a user. */
 export function fenceOf(wire: WireFence | undefined): Fence {
@@ -28,6 +29,7 @@ export function assignmentOf(wire: WireAssignment): Assignment {
     lane: wire.lane,
     deadlineMs: wire.deadlineMs,
     attempt: wire.attempt,
+    suspects: wire.suspects,
   };
 }
 
@@ -42,19 +44,32 @@ export const resultMessage = (result: ShardResult): WireShardResult => ({
   inline: Buffer.from(result.inline ?? []),
 });
 
+/** Of a failure's message, characters. */
+const MESSAGE_CHARS = 4_000;
+
 export const failureMessage = (failure: ShardFailure): ShardFailed => ({
   fence: failure.fence,
   shard: failure.shard as WireShardRef,
   class: failure.class,
   cause: failure.cause,
-  message: failure.message,
-  items: [],
+  message: failure.message.slice(0, MESSAGE_CHARS),
+  items: [...failure.items],
 });
 
-export const heldMessage = (held: { assignment: Assignment; state: HeldState }): HeldAttempt => ({
-  fence: held.assignment.fence,
-  shard: held.assignment.shard as WireShardRef,
-  // What failed and could not be told yet is still ours to answer for; `failed` follows after Welcome.
-  state: held.state === "failed" ? "running" : held.state,
-  lane: held.assignment.lane,
+export const heldMessage = ({ assignment, state }: Held): HeldAttempt => ({
+  fence: assignment.fence,
+  shard: assignment.shard as WireShardRef,
+  // What is being put away, was cut short or failed is still ours to answer for; more of it follows after Welcome.
+  state:
+    state.kind === "UPLOADED"
+      ? "uploaded"
+      : state.kind === "ACCEPTED" && !state.resumes
+        ? "accepted"
+        : "running",
+  lane: assignment.lane,
+});
+
+export const begunMessage = ({ fence, shard, ordinal, incarnation }: Death): BegunItem => ({
+  ...{ fence, ordinal, incarnation },
+  shard: shard as WireShardRef,
 });

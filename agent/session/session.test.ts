@@ -1,273 +1,316 @@
 /** A session on a stream the test holds: what is said when, and what is made up for after a pause. */
 import { expect, test } from "vitest";
+import type { Fence as WireFence } from "../../shared/gen/sai/agent/v1/session.js";
 import {
-  AgentMessage,
-  CoordinatorMessage,
-  type Fence as WireFence,
-} from "../../shared/gen/sai/agent/v1/session.js";
-import { systemClock } from "../../shared/runtime/clock.js";
-import { silentLogger } from "../../shared/runtime/logger.js";
-import { until } from "../../test/support/until.js";
-import type { Assignment, ShardResult } from "../attempt/assignment.js";
-import { type AttemptOutcome, Attempts } from "../attempt/attempts.js";
-import { DeviceLedger } from "../leases/device-ledger.js";
-import { Identity } from "./identity.js";
-import type { Link } from "./link.js";
-import { Session } from "./session.js";
+  assignment,
+  failureOf,
+  fence,
+  replayed,
+  resultOf,
+  settle,
+} from "../attempt/attempts.test-support.js";
+import { agentOf, type TestLink } from "./session.test-support.js";
 
-type Said = NonNullable<AgentMessage["body"]>;
-type SaidOf<K extends Said["$case"]> = Extract<Said, { $case: K }>["value"];
-type Answer = NonNullable<CoordinatorMessage["body"]>;
-
-/** A stream whose far side is the test. */
-class TestLink implements Link {
-  readonly sent: AgentMessage[] = [];
-  open = true;
-  private readonly queue: CoordinatorMessage[] = [];
-  private wake = () => {};
-
-  send(message: AgentMessage): "sent" | "ended" {
-    if (this.open) this.sent.push(AgentMessage.decode(AgentMessage.encode(message).finish()));
-    return this.open ? "sent" : "ended";
-  }
-  async drained(): Promise<void> {}
-  answer(body: Answer): void {
-    this.queue.push(CoordinatorMessage.fromPartial({ clusterId: "c", epoch: 1n, body }));
-    this.wake();
-  }
-  async close(): Promise<void> {
-    this.open = false;
-    this.wake();
-  }
-  get messages(): AsyncIterable<CoordinatorMessage> {
-    return this.read();
-  }
-  private async *read() {
-    while (this.open) {
-      const message = this.queue.shift();
-      if (message) yield message;
-      else
-        await new Promise<void>((resolve) => {
-          this.wake = resolve;
-        });
-    }
-  }
-  bodies<K extends Said["$case"]>(kind: K): SaidOf<K>[] {
-    return this.sent.flatMap(({ body }) => (body?.$case === kind ? [body.value as SaidOf<K>] : []));
-  }
-  kinds(): string[] {
-    return this.sent.map(({ body }) => body?.$case ?? "");
-  }
-}
-
-const fence = (n: number) => ({ epoch: 1n, n: BigInt(n) });
-const assignment = (n: number): Assignment => ({
-  fence: fence(n),
-  shard: { campaign: "c", job: "j", index: n, first: 0, count: 1 },
-  ...{ gate: 1n, planSha256: "", lane: "cpu", deadlineMs: 1000, attempt: 0 },
-});
-const resultOf = (n: number): ShardResult => ({
-  ...{ fence: fence(n), shard: assignment(n).shard, gate: 1n, uri: "", sha256: "f".repeat(64) },
-  ...{ sizeBytes: 1024, counts: { ok: 1 }, inline: Buffer.alloc(1024) },
-});
 const numbers = (fences: WireFence[]) => fences.map(({ n }) => Number(n));
-const settle = () => new Promise((resolve) => setImmediate(resolve));
+const all = (link: TestLink, kind: "started" | "accepted" | "retracted") =>
+  link.bodies(kind).map(({ fences }) => numbers(fences));
+const assign = (link: TestLink, ...ns: number[]) =>
+  link.answer({
+    $case: "assign",
+    value: { assignments: ns.map((n) => ({ ...assignment(n), model: "", suspects: [] })) },
+  });
+const ack = (link: TestLink, n: number, verdict = "COMMITTED") =>
+  link.answer({ $case: "commitAck", value: { verdicts: [{ fence: fence(n), verdict }] } });
+const totals = (link: TestLink) => link.bodies("credit").map(({ total }) => Number(total));
 
-/** One agent of two slots; `session` starts another session with it. */
-function agent() {
-  const runs = new Map<number, { end(outcome: AttemptOutcome): void; started(): void }>();
-  let current: Session | undefined;
-  const attempts: Attempts = new Attempts(
-    new DeviceLedger([{ uuid: "cpu", lane: "cpu", slots: 2 }]),
-    // Ends when the test says so, and ignores that it is stopped, as a bad engine does.
-    ({ fence: { n } }, _device, { started }) =>
-      new Promise((resolve) => runs.set(Number(n), { end: resolve, started })),
-    async () => {},
-    silentLogger(),
-    {
-      started: (f) => current?.started(f),
-      finished: (result) => current?.finished(result),
-      failed: (failure) => current?.failed(failure) ?? false,
-      retracted: (fences) => current?.retracted(fences),
-      freed: (lane) => current?.freed(lane),
-    },
-  );
-  const identity = new Identity("n1", 1n, () => {});
-  const inventory = {
-    ...{ hostname: "n1", os: "", cpuModel: "", cpuCores: 1, memoryBytes: 0 },
-    ...{ devices: [], engines: [] },
-  };
-  async function session(probe = async () => ({ key: "k", sha256: "s" })) {
-    const link = new TestLink();
-    const session = new Session({
-      ...{ link, identity, attempts, clock: systemClock, log: silentLogger(), probe, version: "1" },
-      inventory: () => ({ hash: "h", inventory }),
-      lanes: () => [{ lane: "cpu", slots: 2 }],
-      ...{ loadedModels: () => [], takeLoads: () => [], loopLagMs: () => 0, onWelcome() {} },
-    });
-    current = session;
-    const stop = new AbortController();
-    const ran = session.run(stop.signal);
-    await settle();
-    return {
-      link,
-      session,
-      async welcome(verdicts: [number, string][] = []) {
-        const value = {
-          heartbeatIntervalMs: 20,
-          needInventory: false,
-          lostAfterMs: 60_000,
-          verdicts: verdicts.map(([n, verdict]) => ({ fence: fence(n), verdict })),
-        };
-        link.answer({ $case: "welcome", value });
-        await settle();
-      },
-      async ready() {
-        link.answer({ $case: "ready", value: {} });
-        await settle();
-      },
-      async end() {
-        stop.abort();
-        await ran;
-        current = undefined;
-      },
-    };
-  }
-  const fail = (n: number) =>
-    runs.get(n)?.end({
-      kind: "failed",
-      failure: { fence: fence(n), shard: assignment(n).shard, class: "resource", cause: "", message: "oom" },
-    });
-  return { attempts, runs, session, fail };
-}
+test("credits are slots and a little ahead, cumulative; what comes is accepted, started and answered in few messages", async () => {
+  const { session, run } = await agentOf();
+  const s = await session();
+  await s.welcome();
+  expect(s.link.kinds()).toEqual(["hello"]);
+  await s.ready();
+  expect(totals(s.link)).toEqual([3]);
+  await assign(s.link, 1, 2, 3);
+  run(1).hooks.started();
+  run(2).hooks.started();
+  await s.sent();
+  expect([all(s.link, "accepted"), all(s.link, "started")]).toEqual([[[1, 2, 3]], [[1, 2]]]);
+  expect(totals(s.link)).toEqual([3]);
+  run(1).end({ kind: "result", result: resultOf(1) });
+  run(2).end({ kind: "result", result: resultOf(2) });
+  await settle();
+  await s.sent();
+  expect(s.link.bodies("results").map(({ results }) => results.length)).toEqual([2]);
+  // One runs, none waits: two slots and 2 s of work ahead, less the one that is here.
+  expect(totals(s.link).at(-1)).toBeGreaterThan(4);
+  await s.end();
+});
+
+test("nothing starts before Ready and after the end of a session", async () => {
+  const { attempts, session, runs } = await agentOf();
+  attempts.accept(assignment(1));
+  const s = await session();
+  await s.welcome([[1, "KEEP"]]);
+  expect(runs).toEqual([]);
+  await s.ready();
+  expect(runs).toHaveLength(1);
+  await s.end();
+  attempts.accept(assignment(2));
+  await settle();
+  expect(runs).toHaveLength(1);
+});
 
 test("a stop verdict for an attempt that does not end holds up neither heartbeats nor results", async () => {
-  const { attempts, session, runs } = agent();
+  const { attempts, session, run, clock } = await agentOf({ stubborn: true });
+  attempts.connect(true);
   attempts.accept(assignment(1));
-  attempts.restore(resultOf(2), assignment(2));
-  await settle();
+  attempts.restore(replayed(2, { kind: "stored", result: resultOf(2) }));
   const s = await session();
   await s.welcome([
     [1, "STOP"],
     [2, "KEEP"],
   ]);
-  await until("a heartbeat is sent", () => s.link.bodies("heartbeat").length > 0);
+  await clock.advance(1000);
+  expect(s.link.bodies("heartbeat")).toMatchObject([{ seq: 1n, running: 1, unacknowledged: 1 }]);
   expect(s.link.bodies("results").flatMap(({ results }) => results)).toHaveLength(1);
-  runs.get(1)?.end({ kind: "cancelled" });
+  run(1).end({ kind: "cancelled" });
   await s.end();
 });
 
 test("what began between Hello and Ready is said at Ready", async () => {
-  const { attempts, session, runs } = agent();
+  const { attempts, session, run } = await agentOf();
+  attempts.connect(true);
   attempts.accept(assignment(1));
-  await settle();
   const s = await session();
   await s.welcome([[1, "KEEP"]]);
-  runs.get(1)?.started();
+  run(1).hooks.started();
   expect(s.link.kinds()).toEqual(["hello"]);
   await s.ready();
-  expect(s.link.bodies("started").map(({ fences }) => numbers(fences))).toEqual([[1]]);
+  expect(all(s.link, "started")).toEqual([[1]]);
   await s.end();
 });
 
-test("an out-of-memory failure without a session is claimed in Hello and told after Welcome, once", async () => {
-  const { attempts, session, fail } = agent();
-  attempts.accept(assignment(1));
-  await settle();
-  const first = await session();
-  await first.welcome([[1, "KEEP"]]);
-  await first.end();
-  fail(1);
-  await settle();
-
-  const second = await session();
-  const [hello] = second.link.bodies("hello");
-  expect(hello?.held.map(({ state }) => state)).toEqual(["running"]);
-  expect(second.link.kinds()).toEqual(["hello"]);
-  await second.welcome([[1, "KEEP"]]);
-  expect(second.link.bodies("failed")).toMatchObject([{ class: "resource", fence: fence(1) }]);
-  await second.end();
-  const third = await session();
-  expect(third.link.bodies("hello")[0]?.held).toEqual([]);
-  await third.welcome();
-  expect(third.link.bodies("failed")).toEqual([]);
-  await third.end();
+test("what a crash cut short is in Hello with what was in flight, and goes on at KEEP", async () => {
+  const { attempts, session, runs, states, dropped } = await agentOf();
+  attempts.restore(replayed(1, { kind: "unfinished" }, [4, 5]));
+  attempts.restore(replayed(2, { kind: "unfinished" }));
+  attempts.restore(replayed(3, { kind: "complete", result: resultOf(3, 9) }));
+  const s = await session();
+  const [hello] = s.link.bodies("hello");
+  expect(hello?.held.map(({ fence: f, state }) => [Number(f?.n), state])).toEqual([
+    [1, "running"],
+    [2, "running"],
+    [3, "uploaded"],
+  ]);
+  expect(hello?.begun).toMatchObject([
+    { fence: fence(1), ordinal: 4, incarnation: 1n },
+    { fence: fence(1), ordinal: 5, incarnation: 1n },
+  ]);
+  await s.welcome([
+    [1, "KEEP"],
+    [2, "STOP"],
+    [3, "COMMITTED"],
+  ]);
+  await s.ready();
+  expect(runs.map(({ n, resumes }) => [n, resumes])).toEqual([[1, true]]);
+  expect([states(), dropped.sort()]).toEqual([["1 RUNNING"], [2, 3]]);
+  await s.end();
 });
 
-test("a failure on a stream that has just ended waits for the next", async () => {
-  const { attempts, session, fail } = agent();
+test("a failure is told until it is answered: on a stream that breaks, and after it", async () => {
+  const { attempts, session, run, states } = await agentOf();
+  attempts.connect(true);
   attempts.accept(assignment(1));
   await settle();
   const first = await session();
   await first.welcome([[1, "KEEP"]]);
   first.link.open = false;
-  fail(1);
+  run(1).end({ kind: "failed", failure: failureOf(1) });
   await settle();
-  expect(attempts.holds(fence(1))).toBe(true);
   await first.end();
+
+  const second = await session();
+  expect(second.link.bodies("hello")[0]?.held.map(({ state }) => state)).toEqual(["running"]);
+  await second.welcome([[1, "KEEP"]]);
+  expect(second.link.bodies("failed")).toMatchObject([{ class: "resource", fence: fence(1), items: [] }]);
+  expect(states()).toEqual(["1 FAILED"]);
+  await second.end();
+
+  const third = await session();
+  await third.welcome([[1, "KEEP"]]);
+  expect(third.link.bodies("failed")).toHaveLength(1);
+  await ack(third.link, 1, "NOTED");
+  expect(states()).toEqual([]);
+  await third.end();
 });
 
 test("unstarted attempts are given back when the agent drains, also between Hello and Welcome", async () => {
-  const { attempts, session, runs } = agent();
+  const { attempts, session, run } = await agentOf();
+  attempts.connect(true);
   for (const n of [1, 2, 3, 4]) attempts.accept(assignment(n));
-  await settle();
-  const early = await session();
-  await early.welcome([1, 2, 3, 4].map((n) => [n, "KEEP"]));
-  await early.ready();
-  expect(early.link.bodies("credit").map(({ total }) => total)).toEqual([0n]);
-  await early.end();
-
   const s = await session();
   attempts.drain();
   expect(s.link.kinds()).toEqual(["hello"]);
   await s.welcome([1, 2, 3, 4].map((n) => [n, "KEEP"]));
-  expect(s.link.bodies("retracted").map(({ fences }) => numbers(fences))).toEqual([[3, 4]]);
+  expect(all(s.link, "retracted")).toEqual([[3, 4]]);
   await s.ready();
-  runs.get(1)?.end({ kind: "result", result: resultOf(1) });
+  run(1).end({ kind: "result", result: resultOf(1) });
   await settle();
-  expect(s.link.bodies("results")).toHaveLength(1);
-  expect(s.link.bodies("credit")).toEqual([]);
+  await s.sent();
+  expect([s.link.bodies("results").length, totals(s.link)]).toEqual([1, []]);
   await s.end();
 });
 
-test("a drain while work waits gives it back at once and gives no credit for it", async () => {
-  const { attempts, session } = agent();
+test("asked to drain it gives back what waits, finishes what runs, waits for the answers and says goodbye", async () => {
+  const { session, run, clock, states } = await agentOf();
+  const s = await session();
+  await s.welcome([], 60_000);
+  await s.ready();
+  await assign(s.link, 1, 2, 3);
+  await s.link.answer({ $case: "drain", value: { deadlineMs: 10_000 } });
+  await s.sent();
+  expect(all(s.link, "retracted")).toEqual([[3]]);
+  await assign(s.link, 4);
+  await s.sent();
+  expect(s.link.bodies("rejected")).toMatchObject([{ fences: [fence(4)], reason: "draining" }]);
+  run(1).end({ kind: "result", result: resultOf(1) });
+  await clock.advance(9_000);
+  expect(run(2).signal.aborted).toBe(false);
+  await clock.advance(1_000);
+  expect([run(2).signal.aborted, s.link.bodies("bye")]).toEqual([true, []]);
+  await ack(s.link, 1);
+  expect([states(), s.link.kinds().at(-1)]).toEqual([[], "bye"]);
+  expect(await s.ran).toEqual({ kind: "drained" });
+});
+
+test("unstarted work that is wanted back is given back; what has begun is not", async () => {
+  const { session, states } = await agentOf();
   const s = await session();
   await s.welcome();
   await s.ready();
-  for (const n of [1, 2, 3]) attempts.accept(assignment(n));
-  s.link.answer({ $case: "drain", value: { deadlineMs: 1 } });
-  await settle();
-  expect(s.link.bodies("retracted").map(({ fences }) => numbers(fences))).toEqual([[3]]);
-  expect(s.link.bodies("credit").map(({ total }) => total)).toEqual([4n]);
+  await assign(s.link, 1, 2, 3);
+  const fences = [1, 2, 3, 9].map(fence);
+  await s.link.answer({ $case: "retract", value: { fences } });
+  await s.sent();
+  expect([all(s.link, "retracted"), states()]).toEqual([[[3]], ["1 RUNNING", "2 RUNNING"]]);
   await s.end();
 });
 
-test("many results go in messages that stay within the limit of 256 KiB", async () => {
-  const { attempts, session } = agent();
-  for (let n = 1; n <= 950; n += 1) attempts.restore(resultOf(n), assignment(n));
+test("thousands of results go in windows and small messages, and no credit is offered before all have gone", async () => {
+  const { attempts, session } = await agentOf();
+  const inline = Buffer.alloc(1024);
+  for (let n = 1; n <= 2500; n += 1)
+    attempts.restore(replayed(n, { kind: "stored", result: { ...resultOf(n, 1024), inline } }));
   const s = await session();
-  await s.welcome(Array.from({ length: 950 }, (_, i) => [i + 1, "KEEP"]));
-  expect(s.link.bodies("results").flatMap(({ results }) => results)).toHaveLength(950);
-  const sizes = s.link.sent.map((message) => AgentMessage.encode(message).finish().byteLength);
-  expect(Math.max(...sizes)).toBeLessThanOrEqual(256 * 1024);
+  expect(s.link.kinds()).toEqual(["hello", "heldMore", "heldMore"]);
+  expect([s.link.bodies("hello")[0]?.more, s.link.bodies("heldMore").map(({ more }) => more)]).toEqual([
+    true,
+    [true, false],
+  ]);
+  await s.welcome(Array.from({ length: 2500 }, (_, i) => [i + 1, "KEEP"]));
+  await s.ready();
+  const sent = () => s.link.bodies("results").flatMap(({ results }) => results).length;
+  expect([sent(), totals(s.link)]).toEqual([1000, []]);
+  for (let n = 1; n <= 1400; n += 1) await ack(s.link, n);
+  await s.sent();
+  expect([sent(), totals(s.link)]).toEqual([2400, []]);
+  for (let n = 1401; n <= 1500; n += 1) await ack(s.link, n);
+  await s.sent();
+  expect([sent(), totals(s.link)]).toEqual([2500, [3]]);
+  expect(s.link.largest).toBeLessThanOrEqual(256 * 1024);
   await s.end();
 });
 
-test("nothing is said before Hello, not even goodbye", async () => {
-  const { session } = agent();
-  let found = (_: { key: string; sha256: string }) => {};
-  const s = await session(
-    () =>
+test("asked to slow down it sends no results for that long, and everything else", async () => {
+  const { session, run, clock } = await agentOf();
+  const s = await session();
+  await s.welcome();
+  await s.ready();
+  await assign(s.link, 1, 2);
+  await s.link.answer({ $case: "throttle", value: { retryAfterMs: 3000 } });
+  run(1).end({ kind: "result", result: resultOf(1) });
+  run(2).end({ kind: "failed", failure: failureOf(2) });
+  await clock.advance(2900);
+  expect([s.link.bodies("results").length, s.link.bodies("failed").length]).toEqual([0, 1]);
+  expect(s.link.bodies("heartbeat").length).toBeGreaterThan(1);
+  await clock.advance(200);
+  expect(s.link.bodies("results")).toHaveLength(1);
+  await s.end();
+});
+
+test("a coordinator that answers no heartbeat is hung up on, counted from the last one it answered", async () => {
+  const { session, clock } = await agentOf();
+  const s = await session();
+  await s.welcome([], 6000);
+  await clock.advance(2000);
+  await s.link.answer({ $case: "heartbeatAck", value: { seq: 1n } });
+  await s.link.answer({ $case: "heartbeatAck", value: { seq: 99n } });
+  await clock.advance(4900);
+  expect(s.link.open).toBe(true);
+  await clock.advance(200);
+  expect(s.link.open).toBe(false);
+  expect(await s.ran).toMatchObject({ code: "unavailable", message: expect.stringContaining("6000 ms") });
+});
+
+test("a coordinator that never welcomes is hung up on", async () => {
+  const { session, clock } = await agentOf();
+  const s = await session();
+  await clock.advance(60_000);
+  expect(await s.ran).toMatchObject({ code: "unavailable" });
+});
+
+test("a lower epoch and another cluster end the session before they change anything", async () => {
+  const { session, identity } = await agentOf();
+  const s = await session();
+  await s.link.answer({ $case: "ready", value: {} }, { epoch: 7n });
+  expect(identity.envelope()).toMatchObject({ clusterId: "c", epoch: 7n });
+  await s.link.answer({ $case: "cancel", value: { fences: [], graceMs: 0, reason: "" } }, { epoch: 6n });
+  expect(await s.ran).toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringContaining("epoch 6"),
+  });
+
+  const other = await session();
+  await other.link.answer({ $case: "ready", value: {} }, { clusterId: "d", epoch: 9n });
+  expect(await other.ran).toMatchObject({ hint: expect.stringContaining("/a/identity.json") });
+  expect(identity.envelope()).toMatchObject({ clusterId: "c", epoch: 7n });
+});
+
+test("nothing is said before Hello, not even goodbye; an agent without a store says Hello without a probe", async () => {
+  const { session } = await agentOf();
+  let found = () => {};
+  const s = await session({
+    probe: () =>
       new Promise((resolve) => {
-        found = resolve;
+        found = () => resolve(undefined);
       }),
-  );
+  });
   s.session.bye("the agent was stopped");
   expect(s.link.kinds()).toEqual([]);
-  found({ key: "k", sha256: "s" });
+  found();
   await settle();
   s.session.bye("the agent was stopped");
   expect(s.link.kinds()).toEqual(["hello", "bye"]);
+  expect(s.link.bodies("hello")[0]?.probe).toBeUndefined();
+  await s.end();
+});
+
+test("an agent whose spool is full offers nothing, refuses what still comes, says why, and goes on alone", async () => {
+  const { session, run, clock, states } = await agentOf({ quotaBytes: 20_000 });
+  const s = await session();
+  await s.welcome();
+  await s.ready();
+  await assign(s.link, 1);
+  run(1).end({ kind: "result", result: resultOf(1, 30_000) });
+  await settle();
+  await assign(s.link, 2);
+  await clock.advance(1000);
+  expect(s.link.bodies("rejected")).toMatchObject([{ fences: [fence(2)], reason: "spool_full" }]);
+  expect(s.link.bodies("heartbeat").at(-1)?.notOffering).toContain("agent.spool_quota");
+  const before = totals(s.link).at(-1) ?? 0;
+  await ack(s.link, 1);
+  await clock.advance(1000);
+  expect([states(), s.link.bodies("heartbeat").at(-1)?.notOffering]).toEqual([[], ""]);
+  expect(totals(s.link).at(-1)).toBeGreaterThan(before);
   await s.end();
 });

@@ -2,87 +2,122 @@
  * One session with one coordinator, from Hello to the end of its stream. It carries news between the attempts this
  * agent holds and the coordinator, and decides nothing about either.
  *
- * 1. Hello is first. Until Welcome nothing follows it, until Ready only inventory, heartbeats, and how attempts ended.
- * 2. A message of a lower epoch than this agent has seen in the cluster is refused.
- * 3. Credits are cumulative within the session: what was given is never taken back. A draining agent gives none.
+ * 1. Hello is first. Until Welcome nothing follows it; until Ready only inventory, heartbeats, and how attempts ended.
+ * 2. A message of a lower epoch than this agent has seen, or of another cluster, ends the session (identity.ts).
+ * 3. Nothing starts before Ready, and credits are offered only when everything that waited for an answer has been sent
+ *    again. A draining agent, or one without room, offers none.
  * 4. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
  */
-import type { Fence } from "../../shared/domain/fence.js";
-import type { AgentMessage, CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import type { CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Clock } from "../../shared/runtime/clock.js";
-import { SaiError } from "../../shared/runtime/errors.js";
+import { errorText, type SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
+import type { Random } from "../../shared/runtime/random.js";
 import type { ShardFailure, ShardResult } from "../attempt/assignment.js";
 import type { Attempts } from "../attempt/attempts.js";
-import { assignmentOf, failureMessage, fenceOf, heldMessage, resultMessage } from "./convert.js";
+import { assignmentOf, failureMessage, fenceOf, resultMessage } from "./convert.js";
+import { Credits } from "./credits.js";
+import { type HelloParts, helloMessages } from "./hello.js";
 import type { Identity } from "./identity.js";
 import type { Link } from "./link.js";
+import { type Body, Outbox } from "./outbox.js";
+import { Vitals } from "./vitals.js";
+import { Window } from "./window.js";
 
 export interface SessionParts {
   link: Link;
   identity: Identity;
   attempts: Attempts;
   clock: Clock;
+  random: Random;
   log: Logger;
   /** The inventory as the wire has it, and its hash. */
-  inventory(): NonNullable<Body<"inventory">>;
-  lanes(): { lane: string; slots: number }[];
+  inventory(): BodyOf<"inventory">;
+  lanes(): string[];
+  /** Why no work is taken; empty if it is. */
+  notOffering(): string;
   loadedModels(): string[];
   /** Loads since the last question. */
-  takeLoads(): { engine: string; model: string; seconds: number }[];
+  takeLoads(): BodyOf<"heartbeat">["loads"];
   loopLagMs(): number;
-  /** Writes a fresh probe blob and names it. */
-  probe(): Promise<NonNullable<Body<"hello">["probe"]>>;
+  /** Writes a fresh probe blob and names it; undefined when the artifact store takes none. */
+  probe(): Promise<HelloParts["probe"]>;
   version: string;
   /** Called when the coordinator has taken this agent in. */
   onWelcome(): void;
 }
 
-type Bodies = NonNullable<AgentMessage["body"]>;
-type Body<K extends Bodies["$case"]> = Extract<Bodies, { $case: K }>["value"];
+type BodyOf<K extends Body["$case"]> = NonNullable<Extract<Body, { $case: K }>["value"]>;
 
 /** What the coordinator wants next when a session ends in order. */
-export type SessionEnd = { kind: "goodbye"; address: string; retryAfterMs: number } | { kind: "closed" };
+export type SessionEnd =
+  | { kind: "goodbye"; address: string; retryAfterMs: number }
+  /** It was told to drain, and has. */
+  | { kind: "drained" }
+  | { kind: "closed" };
 
+/** How often progress is told, and surplus given back, ms. */
 const PROGRESS_MS = 500;
-/** A result is at most 1 KiB of records and some names, so that so many stay well below 256 KiB, a message's limit. */
+/** Most results and failures that wait for an answer at a time; a result takes at most 1 KiB and some names. */
+const RESULTS_WINDOW = 1_000;
+const FAILURES_WINDOW = 100;
 const RESULTS_AT_ONCE = 100;
+/** A fence takes about 20 bytes. */
+const FENCES_AT_ONCE = 5_000;
+const FENCE_BYTES = 20;
+const NAMES_BYTES = 300;
+/** Longest wait for answers before a drained agent says goodbye, ms. */
+const ANSWERS_MS = 2_000;
 
 export class Session {
-  private greeted = false;
-  private welcome = false;
-  private ready = false;
-  private readonly credit = new Map<string, bigint>();
-  private heartbeatSeq = 0n;
-  private readonly timers: (() => void)[] = [];
+  private stage: "new" | "greeted" | "welcome" | "ready" | "over" = "new";
+  private error: SaiError | undefined;
   private end: SessionEnd = { kind: "closed" };
+  private readonly outbox: Outbox;
+  private readonly vitals: Vitals;
+  private readonly credits = new Credits();
+  private readonly results: Window<ShardResult>;
+  private readonly failures: Window<ShardFailure>;
+  private onAnswered = () => {};
+  private cancelLook = () => {};
+  private progressAtMs = Number.NEGATIVE_INFINITY;
+  private cancelThrottle = () => {};
 
-  constructor(private readonly parts: SessionParts) {}
+  constructor(private readonly parts: SessionParts) {
+    const { link, clock, random, identity } = parts;
+    const broken = (error: SaiError) => this.hangUp(error);
+    const beforeFlush = () => this.offer();
+    const envelope = () => identity.envelope();
+    this.outbox = new Outbox({ ...{ link, clock, envelope, beforeFlush, broken } });
+    this.vitals = new Vitals({ beat: (seq) => this.heartbeat(seq), lost: broken, clock, random });
+    this.results = new Window(RESULTS_WINDOW, (some) => this.sendResults(some));
+    this.failures = new Window(FAILURES_WINDOW, (some) => this.sendFailures(some));
+  }
 
   /** Says Hello and serves until the stream ends; throws SaiError when it breaks. */
   async run(signal: AbortSignal): Promise<SessionEnd> {
-    const { link, attempts, version } = this.parts;
+    const { link, attempts, version, inventory, probe } = this.parts;
     const stop = () => void link.close(1000);
     signal.addEventListener("abort", stop, { once: true });
     try {
-      this.send({
-        $case: "hello",
-        value: {
-          protocol: 1,
-          version,
-          inventoryHash: this.parts.inventory().hash,
-          held: attempts.list().map(heldMessage),
-          begun: [],
-          more: false,
-          probe: await this.parts.probe(),
-        },
-      });
-      this.greeted = true;
+      const blob = await probe();
+      const inventoryHash = inventory().hash;
+      for (const body of helloMessages({ version, inventoryHash, attempts, probe: blob })) this.say(body);
+      this.stage = "greeted";
+      this.outbox.flush();
+      this.vitals.greeted();
       for await (const message of link.messages) await this.receive(message);
+      if (this.error) throw this.error;
       return this.end;
     } finally {
-      this.ready = false;
-      for (const cancel of this.timers.splice(0)) cancel();
+      this.stage = "over";
+      this.onAnswered();
+      attempts.connect(false);
+      this.vitals.stop();
+      this.outbox.close();
+      this.cancelLook();
+      this.cancelThrottle();
       signal.removeEventListener("abort", stop);
       // Where it ends by an error of ours nobody else would hang up.
       void link.close(0);
@@ -91,184 +126,272 @@ export class Session {
 
   /** Before Ready it waits, and is said for all that run. */
   started(fence: Fence): void {
-    if (this.ready) this.send({ $case: "started", value: { fences: [fence] } });
+    if (this.stage === "ready") this.fences("started", [fence]);
+  }
+
+  /** Told at most every `PROGRESS_MS`, at once after a longer pause. */
+  progressed(): void {
+    const nowMs = this.parts.clock.nowMs();
+    if (this.stage !== "ready" || nowMs - this.progressAtMs < PROGRESS_MS) return;
+    const running = this.parts.attempts.list().filter(({ state }) => state.kind === "RUNNING");
+    if (running.length === 0) return;
+    this.progressAtMs = nowMs;
+    const attempts = running.map(({ assignment, done }) => ({ fence: assignment.fence, done }));
+    this.outbox.latest("progress", { $case: "progress", value: { attempts } }, running.length * FENCE_BYTES);
   }
 
   finished(result: ShardResult): void {
-    if (this.welcome) this.sendResults([result]);
+    if (this.isWelcome()) this.results.add(fenceText(result.fence), result);
   }
 
-  /** False before Welcome and after the stream's end; the attempts hold it until it could be said. */
-  failed(failure: ShardFailure): boolean {
-    return this.welcome && this.send({ $case: "failed", value: failureMessage(failure) });
+  failed(failure: ShardFailure): void {
+    if (this.isWelcome()) this.failures.add(fenceText(failure.fence), failure);
   }
 
   /** Before Welcome it waits, and is said for all that were to be kept and are gone. */
-  retracted(fences: Fence[]): void {
-    if (this.welcome) this.send({ $case: "retracted", value: { fences } });
+  retracted(fences: readonly Fence[]): void {
+    if (this.isWelcome()) this.fences("retracted", fences);
   }
 
-  freed(lane: string): void {
-    if (this.ready) this.giveCredit(lane, 1n);
+  roomChanged(): void {
+    this.onAnswered();
+    if (this.stage === "ready") this.outbox.soon();
   }
 
   inventoryChanged(): void {
-    if (this.welcome) this.send({ $case: "inventory", value: this.parts.inventory() });
+    if (this.isWelcome())
+      this.outbox.latest("inventory", { $case: "inventory", value: this.parts.inventory() });
   }
 
-  /** To whom nothing was said there is no goodbye. */
+  /** Says goodbye behind everything else; to whom nothing was said there is none. */
   bye(reason: string): void {
-    if (this.greeted) this.send({ $case: "bye", value: { reason } });
+    if (this.stage === "new" || this.stage === "over") return;
+    this.outbox.latest("bye", { $case: "bye", value: { reason } });
+    this.outbox.flush();
   }
 
-  private async receive(message: CoordinatorMessage): Promise<void> {
-    const { attempts, identity, log } = this.parts;
-    if (!identity.admits(message.clusterId, message.epoch)) {
-      throw new SaiError(
-        "failed_precondition",
-        `a message of epoch ${message.epoch} came after a higher one`,
-        {
-          hint: "an old coordinator still answers at this address",
-        },
-      );
-    }
-    const body = message.body;
+  /** Resolves when everything that waits for an answer has it, when the session ends, or after `withinMs`. */
+  async answered(withinMs: number): Promise<void> {
+    const { attempts, clock } = this.parts;
+    const isOpen = () => this.isWelcome() && attempts.waitsForAnswers;
+    if (!isOpen()) return;
+    await new Promise<void>((resolve) => {
+      const cancel = clock.after(withinMs, resolve);
+      this.onAnswered = () => {
+        if (isOpen()) return;
+        cancel();
+        resolve();
+      };
+    });
+  }
+
+  private isWelcome(): boolean {
+    return this.stage === "welcome" || this.stage === "ready";
+  }
+
+  private async receive({ clusterId, epoch, body }: CoordinatorMessage): Promise<void> {
+    const { identity, attempts, log } = this.parts;
+    if (!identity.knows(clusterId, epoch)) await identity.learn(clusterId, epoch); // invariant 2
     switch (body?.$case) {
       case "welcome":
         return this.welcomed(body.value);
       case "ready":
         return this.readied();
       case "assign":
-        return this.assigned(body.value.assignments.map(assignmentOf));
-      case "retract": {
-        const fences = body.value.fences.map(fenceOf).filter((fence) => attempts.retract(fence));
-        if (fences.length > 0) this.retracted(fences);
+        for (const assignment of body.value.assignments) this.assigned(assignmentOf(assignment));
         return;
-      }
+      case "retract":
+        this.retracted(body.value.fences.map(fenceOf).filter((fence) => attempts.retract(fence)));
+        return;
       case "cancel":
-        for (const fence of body.value.fences) this.stop(fenceOf(fence), body.value.reason);
+        for (const fence of body.value.fences)
+          this.stop(fenceOf(fence), body.value.reason, body.value.graceMs);
         return;
       case "commitAck":
-        await Promise.all(body.value.verdicts.map((v) => attempts.acknowledged(fenceOf(v.fence))));
+        for (const { fence } of body.value.verdicts) this.acknowledged(fenceOf(fence));
+        return;
+      case "heartbeatAck":
+        this.vitals.acknowledged(body.value.seq);
+        return;
+      case "throttle":
+        this.throttled(body.value.retryAfterMs);
         return;
       case "drain":
-        attempts.drain();
+        this.drain(body.value.deadlineMs).catch((err) => log.error({ err }, "draining failed"));
         return;
       case "goodbye":
         log.warn({ reason: body.value.reason }, "the coordinator ends the session");
         this.end = { kind: "goodbye", address: body.value.address, retryAfterMs: body.value.retryAfterMs };
         void this.parts.link.close(1000);
         return;
-      case "throttle":
-      case "heartbeatAck":
       case undefined:
         return;
     }
   }
 
-  private async welcomed(welcome: Welcome): Promise<void> {
-    const { attempts, clock } = this.parts;
-    this.welcome = true;
+  private welcomed(welcome: Welcome): void {
+    const { attempts } = this.parts;
+    this.stage = "welcome";
     this.parts.onWelcome();
     // First, so that nothing below can make this agent look dead.
-    this.every(welcome.heartbeatIntervalMs, () => this.heartbeat(), clock);
-    this.every(PROGRESS_MS, () => this.progress(), clock);
-    if (welcome.needInventory) this.send({ $case: "inventory", value: this.parts.inventory() });
-    const kept: Fence[] = [];
-    for (const { fence, verdict } of welcome.verdicts) {
-      if (verdict === "COMMITTED") await attempts.acknowledged(fenceOf(fence));
-      else if (verdict === "STOP") this.stop(fenceOf(fence), "the coordinator has given it to another node");
-      else kept.push(fenceOf(fence));
+    this.vitals.welcomed(welcome.heartbeatIntervalMs, welcome.lostAfterMs);
+    this.lookLater();
+    if (welcome.needInventory) this.inventoryChanged();
+    const gone: Fence[] = [];
+    for (const verdict of welcome.verdicts) {
+      const fence = fenceOf(verdict.fence);
+      if (verdict.verdict === "COMMITTED") this.committed(fence);
+      else if (verdict.verdict === "STOP")
+        this.stop(fence, "the coordinator has given it to another node", 0);
+      else if (attempts.holds(fence)) attempts.keep(fence);
+      // Hello named it, and it was given back since.
+      else gone.push(fence);
     }
-    // Hello named them, and they were given back since.
-    const gone = kept.filter((fence) => !attempts.holds(fence));
     if (gone.length > 0) this.retracted(gone);
-    this.sendResults(attempts.unacknowledged());
-    attempts.tellFailures((failure) => this.failed(failure));
+    for (const result of attempts.unacknowledged()) this.finished(result);
+    for (const failure of attempts.untold()) this.failed(failure);
+    this.outbox.flush();
   }
 
   private readied(): void {
-    const { attempts, log, lanes } = this.parts;
-    this.ready = true;
+    const { attempts, log } = this.parts;
+    this.stage = "ready";
     log.info("ready for work");
-    const running = attempts.list().filter(({ state }) => state === "running");
-    const fences = running.map(({ assignment }) => assignment.fence);
-    if (fences.length > 0) this.send({ $case: "started", value: { fences } });
-    if (attempts.draining) return;
-    for (const { lane, slots } of lanes()) {
-      // One attempt more than slots waits here, so that a freed slot does not wait for the network.
-      this.giveCredit(lane, BigInt(Math.max(0, slots * 2 - attempts.active(lane))));
+    const running = attempts.list().filter(({ state }) => state.kind === "RUNNING");
+    this.fences(
+      "started",
+      running.map(({ assignment }) => assignment.fence),
+    );
+    attempts.connect(true);
+    this.outbox.soon();
+  }
+
+  private assigned(assignment: ReturnType<typeof assignmentOf>): void {
+    this.credits.came(assignment.lane);
+    const answer = this.parts.attempts.accept(assignment);
+    if (answer === "accepted") this.fences("accepted", [assignment.fence]);
+    else {
+      const body = (fences: Fence[]): Body => ({ $case: "rejected", value: { fences, reason: answer } });
+      this.outbox.add(`rejected ${answer}`, FENCES_AT_ONCE, [assignment.fence], () => FENCE_BYTES, body);
     }
   }
 
-  private assigned(assignments: ReturnType<typeof assignmentOf>[]): void {
-    const accepted: Fence[] = [];
-    for (const assignment of assignments) {
-      const answer = this.parts.attempts.accept(assignment);
-      if (answer === "accepted") accepted.push(assignment.fence);
-      else this.send({ $case: "rejected", value: { fences: [assignment.fence], reason: answer } });
-    }
-    if (accepted.length > 0) this.send({ $case: "accepted", value: { fences: accepted } });
+  private acknowledged(fence: Fence): void {
+    this.parts.attempts.acknowledged(fence);
+    this.results.answered(fenceText(fence));
+    this.failures.answered(fenceText(fence));
+  }
+
+  /** It counts already; where it still runs here, nobody needs the rest. */
+  private committed(fence: Fence): void {
+    this.parts.attempts.acknowledged(fence);
+    if (this.parts.attempts.holds(fence)) this.stop(fence, "its result counts already", 0);
   }
 
   /** Not awaited: an engine that is slow to stop must not hold up the messages behind this one. */
-  private stop(fence: Fence, reason: string): void {
-    this.parts.attempts
-      .cancel(fence, reason)
-      .catch((err) => this.parts.log.error({ err }, "stopping failed"));
+  private stop(fence: Fence, reason: string, graceMs: number): void {
+    const { attempts, log } = this.parts;
+    attempts.cancel(fence, reason, graceMs).catch((err) => log.error({ err }, "stopping failed"));
   }
 
-  private heartbeat(): void {
-    this.heartbeatSeq += 1n;
-    const waiting = this.parts.attempts.unacknowledged();
-    this.send({
+  private throttled(retryAfterMs: number): void {
+    const { clock, log } = this.parts;
+    log.info({ retryAfterMs }, "the coordinator asks to send no results for a while");
+    this.outbox.hold("results");
+    this.cancelThrottle();
+    this.cancelThrottle = clock.after(retryAfterMs, () => this.outbox.release("results"));
+  }
+
+  private async drain(deadlineMs: number): Promise<void> {
+    const { attempts, log, link } = this.parts;
+    log.info({ deadlineMs }, "the coordinator asks this agent to drain");
+    attempts.drain();
+    await attempts.settled(deadlineMs);
+    await attempts.close("the agent was asked to drain and its time is over");
+    await this.answered(ANSWERS_MS);
+    if (this.stage === "over") return;
+    this.bye("the agent was asked to drain");
+    this.end = { kind: "drained" };
+    void link.close(1000);
+  }
+
+  private heartbeat(seq: bigint): void {
+    const { attempts, loopLagMs, loadedModels, takeLoads, notOffering } = this.parts;
+    const { results, bytes } = attempts.waitingResults;
+    this.outbox.first({
       $case: "heartbeat",
       value: {
-        seq: this.heartbeatSeq,
-        loopLagMs: this.parts.loopLagMs(),
-        loadedModels: this.parts.loadedModels(),
-        running: this.parts.attempts.running(),
-        loads: this.parts.takeLoads(),
-        unacknowledged: waiting.length,
-        unacknowledgedBytes: waiting.reduce((sum, result) => sum + result.sizeBytes, 0),
-        notOffering: "",
+        seq,
+        loopLagMs: loopLagMs(),
+        loadedModels: loadedModels(),
+        running: attempts.running(),
+        loads: takeLoads(),
+        unacknowledged: results,
+        unacknowledgedBytes: bytes,
+        notOffering: notOffering(),
       },
     });
   }
 
-  private progress(): void {
-    const running = this.parts.attempts.list().filter((held) => held.state === "running");
-    if (!this.ready || running.length === 0) return;
-    const attempts = running.map(({ assignment, done }) => ({ fence: assignment.fence, done }));
-    this.send({ $case: "progress", value: { attempts } });
+  /** Looks after what nothing else would bring up; `PROGRESS_MS` apart. */
+  private lookLater(): void {
+    const { clock, attempts } = this.parts;
+    this.cancelLook = clock.after(PROGRESS_MS, () => {
+      this.lookLater();
+      if (this.stage !== "ready") return;
+      attempts.giveBackSurplus();
+      this.progressed();
+    });
   }
 
-  private giveCredit(lane: string, more: bigint): void {
-    const total = (this.credit.get(lane) ?? 0n) + more;
-    this.credit.set(lane, total);
-    this.send({ $case: "credit", value: { lane, total } });
-  }
-
-  private sendResults(results: ShardResult[]): void {
-    for (let from = 0; from < results.length; from += RESULTS_AT_ONCE) {
-      const some = results.slice(from, from + RESULTS_AT_ONCE);
-      this.send({ $case: "results", value: { results: some.map(resultMessage) } });
+  /** Invariant 3. */
+  private offer(): void {
+    if (this.stage !== "ready" || !this.results.caughtUp) return;
+    const { attempts, lanes } = this.parts;
+    for (const lane of lanes()) {
+      const total = this.credits.offer(lane, attempts.room(lane), attempts.active(lane));
+      if (total !== undefined)
+        this.outbox.latest(`credit ${lane}`, { $case: "credit", value: { lane, total } });
     }
   }
 
-  private send(body: Bodies): boolean {
-    return this.parts.link.send({ ...this.parts.identity.envelope(), body }) !== "ended";
+  private say(body: Body): void {
+    this.outbox.add(
+      body.$case,
+      1,
+      [body],
+      () => 0,
+      ([one]) => one as Body,
+    );
   }
 
-  private every(ms: number, run: () => void, clock: Clock): void {
-    let cancel = () => {};
-    const again = () => {
-      cancel = clock.after(ms, () => {
-        run();
-        again();
-      });
-    };
-    again();
-    this.timers.push(() => cancel());
+  private fences(kind: "accepted" | "started" | "retracted", fences: readonly Fence[]): void {
+    if (fences.length === 0) return;
+    const body = (some: Fence[]): Body => ({ $case: kind, value: { fences: some } });
+    this.outbox.add(kind, FENCES_AT_ONCE, fences, () => FENCE_BYTES, body);
+  }
+
+  private sendResults(results: ShardResult[]): void {
+    const body = (some: ShardResult[]): Body => ({
+      $case: "results",
+      value: { results: some.map(resultMessage) },
+    });
+    const bytes = ({ inline }: ShardResult) => NAMES_BYTES + (inline?.byteLength ?? 0);
+    this.outbox.add("results", RESULTS_AT_ONCE, results, bytes, body);
+  }
+
+  private sendFailures(failures: ShardFailure[]): void {
+    const body = ([failure]: ShardFailure[]): Body => ({
+      $case: "failed",
+      value: failureMessage(failure as ShardFailure),
+    });
+    this.outbox.add("failed", 1, failures, ({ message }) => NAMES_BYTES + message.length, body);
+  }
+
+  private hangUp(error: SaiError): void {
+    if (this.stage === "over") return;
+    this.parts.log.warn({ reason: errorText(error) }, "hanging up");
+    this.error ??= error;
+    void this.parts.link.close(0);
   }
 }

@@ -4,9 +4,9 @@ import { systemClock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { lineLogger, silentLogger } from "../../shared/runtime/logger.js";
 import { systemRandom } from "../../shared/runtime/random.js";
+import { MemoryDisk } from "../../test/support/memory-disk.js";
 import { until } from "../../test/support/until.js";
-import { Attempts } from "../attempt/attempts.js";
-import { DeviceLedger } from "../leases/device-ledger.js";
+import { attemptsOf } from "../attempt/attempts.test-support.js";
 import { Identity } from "./identity.js";
 import type { Link } from "./link.js";
 import { Supervisor } from "./supervisor.js";
@@ -25,23 +25,23 @@ function breaking(welcomes: boolean): Link {
 test("failures are counted from the last Welcome: a break after one is said, and waited for briefly", async () => {
   const logs: { level: string; msg: string; failures?: number }[] = [];
   const log = lineLogger((line) => logs.push(JSON.parse(line)), "debug");
-  const attempts = new Attempts(
-    new DeviceLedger([]),
-    () => Promise.reject(),
-    async () => {},
-    log,
-    {
-      ...{ started() {}, finished() {}, failed: () => true, retracted() {}, freed() {} },
-    },
-  );
+  const { attempts } = attemptsOf();
+  const identity = await Identity.open(new MemoryDisk(), "/a", "n1", 1n);
   let dials = 0;
   const supervisor = new Supervisor({
     dial: async () => breaking(++dials === 4),
     address: "nowhere:1",
     session: {
-      ...{ identity: new Identity("n1", 1n, () => {}), attempts, clock: systemClock, log: silentLogger() },
+      ...{ identity, attempts, clock: systemClock, random: systemRandom, log: silentLogger() },
       inventory: () => ({ hash: "", inventory: undefined }),
-      ...{ lanes: () => [], loadedModels: () => [], takeLoads: () => [], loopLagMs: () => 0, version: "1" },
+      ...{
+        lanes: () => [],
+        notOffering: () => "",
+        loadedModels: () => [],
+        takeLoads: () => [],
+        loopLagMs: () => 0,
+        version: "1",
+      },
       probe: async () => ({ key: "", sha256: "" }),
     },
     ...{ backoff: { baseMs: 1, capMs: 2 }, clock: systemClock, random: systemRandom, log },

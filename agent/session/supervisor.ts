@@ -20,6 +20,9 @@ export interface SupervisorParts {
   log: Logger;
 }
 
+/** How long a drained agent stays away, ms. */
+const DRAINED_MS = 5_000;
+
 export class Supervisor {
   private current: Session | undefined;
 
@@ -43,7 +46,9 @@ export class Supervisor {
           failures = 0;
         });
         address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
-        waitMs = end.kind === "goodbye" ? end.retryAfterMs : 0;
+        waitMs = end.kind === "goodbye" ? end.retryAfterMs : end.kind === "drained" ? DRAINED_MS : 0;
+        // A drain is over with its session: whether there is work for this agent is the coordinator's to say.
+        if (end.kind === "drained" && !signal.aborted) this.parts.session.attempts.resume();
       } catch (error) {
         if (signal.aborted) return;
         // Said once, then every tenth time: a coordinator may stay away for hours.

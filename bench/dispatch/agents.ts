@@ -72,6 +72,7 @@ const questions = {
         options: {
           coordinatorAddress: address,
           reconnect: { baseMs: config.agent.reconnectBaseMs, capMs: config.agent.reconnectCapMs },
+          spoolQuotaBytes: config.agent.spoolQuotaBytes,
           journalSync: { ms: config.agent.journalSyncMs, records: config.agent.journalSyncSamples },
           maxLoadedModels: config.resourceManager.maxConcurrentModels,
           drainTimeoutMs: config.agent.drainTimeoutMs,

@@ -52,6 +52,7 @@ const questions = {
         options: {
           coordinatorAddress: address,
           reconnect: { baseMs, capMs },
+          spoolQuotaBytes: 256 * 1024 * 1024,
           journalSync: { ms: config.agent.journalSyncMs, records: config.agent.journalSyncSamples },
           maxLoadedModels: config.resourceManager.maxConcurrentModels,
           drainTimeoutMs: config.agent.drainTimeoutMs,

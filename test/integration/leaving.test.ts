@@ -1,4 +1,5 @@
 /** Agents and coordinators that come and go while a campaign runs. */
+import { rm } from "node:fs/promises";
 import { afterEach, expect, test } from "vitest";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
@@ -130,20 +131,30 @@ test("an attempt that fails while the stream is away is not forgotten", async ()
   expect(campaign.state).toBe(CampaignState.FAILED);
 });
 
-test("an agent joins a coordinator that knows nothing of it, and works", async () => {
+test("an agent refuses the coordinator of another cluster, says how to move there, and moves when it is told to", async () => {
   fleet = await startFleet({ agents: ["n1"] });
   const suite = suiteOf({ items: 8, shardSize: 4, options: { latency_ms: 50 } });
   await fleet.api.create({ suite });
   await running("n1");
   const before = fleet.coordinator.clusterId;
+  // With the memory store it is another cluster at the same address.
   await fleet.replaceCoordinator();
-  expect(fleet.coordinator.clusterId).not.toBe(before);
-  await isReady(fleet, "n1");
+  const now = fleet.coordinator.clusterId;
+  expect(now).not.toBe(before);
+  const refused = () => fleet.logs.filter(({ reason }) => reason?.includes(`belongs to cluster ${now}`));
+  const said = await until("it says why, again and again", () =>
+    refused().length > 1 ? refused()[0] : undefined,
+  );
+  const path = `${fleet.folder}/n1/identity.json`;
+  expect(said).toMatchObject({ node: "n1", reason: expect.stringContaining(path) });
+  expect((await fleet.api.listNodes()).filter(({ state }) => state === "ready")).toEqual([]);
+
+  await fleet.stopAgent("n1");
+  await rm(path);
+  await fleet.agent("n1");
   expect((await fleet.api.node("n1")).attempts).toBe(0);
   const { id } = await fleet.api.create({ suite: suiteOf() });
   expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
-  const said = fleet.logs.find((line) => line.msg.includes("belongs to another cluster"));
-  expect(said).toMatchObject({ node: "n1", before, now: fleet.coordinator.clusterId });
 });
 
 test("an agent with another artifact folder is never ready, and both sides say why", async () => {

@@ -93,6 +93,7 @@ export class AgentHost {
         reconnect: { baseMs: 200, capMs: 3000 },
         journalSync: { ms: 1000, records: 4 },
         maxLoadedModels: 2,
+        spoolQuotaBytes: 256 * 1024 * 1024,
         drainTimeoutMs: 3000,
       },
     });

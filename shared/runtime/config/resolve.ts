@@ -93,6 +93,7 @@ export function resolveConfig(file: FileConfig): Config {
       reconnectCapMs: a.reconnect_cap_ms,
       journalSyncMs: a.journal_sync_ms,
       journalSyncSamples: a.journal_sync_samples,
+      spoolQuotaBytes: bytes(a.spool_quota),
       drainTimeoutMs: a.drain_timeout_ms,
     },
     store: {

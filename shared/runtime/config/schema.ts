@@ -192,6 +192,8 @@ export const fileSchema = z.strictObject({
     reconnect_cap_ms: millis(5_000),
     journal_sync_ms: millis(1_000),
     journal_sync_samples: count(64),
+    // Results that wait for the artifact store or the coordinator; above it the agent takes no new work.
+    spool_quota: size().default("1GiB"),
     drain_timeout_ms: millis(25_000),
   }),
   store: section({

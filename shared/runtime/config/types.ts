@@ -167,6 +167,8 @@ export interface AgentConfig {
   reconnectCapMs: number;
   journalSyncMs: number;
   journalSyncSamples: number;
+  /** Most bytes of results that wait for the artifact store or the coordinator; above it no new work is taken. */
+  spoolQuotaBytes: number;
   /** On SIGTERM running work gets this long. */
   drainTimeoutMs: number;
 }

@@ -1,0 +1,131 @@
+/**
+ * Whether this agent takes new work now. It does not while what nobody has acknowledged fills its quota, while the disk
+ * is full, or once it drains; it takes work again by itself when there is room.
+ *
+ * 1. What is held already goes on, whatever is refused here.
+ * 2. Every change is one line in the log, with what to do about it.
+ */
+import { join } from "node:path";
+import type { Clock } from "../../shared/runtime/clock.js";
+import { type Disk, isDiskFull } from "../../shared/runtime/disk.js";
+import { errorText } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
+
+export type Refusal = "draining" | "spool_full" | "disk_full";
+
+export interface IntakeParts {
+  disk: Disk;
+  /** Folder of the journals; room is looked for there. */
+  dir: string;
+  /** Most bytes of results that wait for their answer. */
+  quotaBytes: number;
+  clock: Clock;
+  log: Logger;
+}
+
+/** A result costs a file, memory and a message, however small it is. */
+const LEAST_BYTES = 16 * 1024;
+/** Full at the quota, open again below this share of it, so that it does not flap. */
+const OPEN_AGAIN = 0.9;
+/** How often a full disk is tried, ms, and with how many bytes. */
+const TRY_MS = 2_000;
+const TRY_BYTES = 256 * 1024;
+
+export class Intake {
+  private drains = false;
+  private spoolFull = false;
+  private diskFull = false;
+  private bytes = 0;
+  private stopTrying = () => {};
+  /** Called when the answer may have changed. */
+  changed = () => {};
+
+  constructor(private readonly parts: IntakeParts) {}
+
+  /** Why no new work is taken; undefined if it is. */
+  refusal(): Refusal | undefined {
+    return this.drains ? "draining" : this.diskFull ? "disk_full" : this.spoolFull ? "spool_full" : undefined;
+  }
+
+  /** The same for people; empty if work is taken. */
+  reason(): string {
+    const { dir, quotaBytes } = this.parts;
+    switch (this.refusal()) {
+      case "draining":
+        return "it finishes what runs and takes nothing new";
+      case "disk_full":
+        return `the disk of ${dir} is full`;
+      case "spool_full":
+        return `results that wait for their answer fill agent.spool_quota (${quotaBytes} bytes)`;
+      case undefined:
+        return "";
+    }
+  }
+
+  /** Bytes of results that wait for their answer, small ones rounded up. */
+  get spoolBytes(): number {
+    return this.bytes;
+  }
+
+  /** Notes that a result of `bytes` waits for its answer (`+1`) or does not any more (`-1`). */
+  spooled(bytes: number, sign: 1 | -1): void {
+    this.bytes += sign * Math.max(bytes, LEAST_BYTES);
+    const { quotaBytes } = this.parts;
+    const full = this.bytes >= (this.spoolFull ? OPEN_AGAIN * quotaBytes : quotaBytes);
+    if (full === this.spoolFull) return;
+    this.spoolFull = full;
+    const about = { bytes: this.bytes, quotaBytes };
+    if (full) {
+      const message =
+        "the spool is full: no new work until the coordinator or the artifact store takes results";
+      this.parts.log.error(about, message);
+    } else this.parts.log.info(about, "the spool has room again");
+    this.changed();
+  }
+
+  /** Nothing new from now on, or (`false`) again. */
+  drain(now: boolean): void {
+    if (this.drains === now) return;
+    this.drains = now;
+    this.changed();
+  }
+
+  /** Looks at an error of the disk: when it is full, nothing new is taken until a trial finds room. */
+  trouble(error: unknown): void {
+    if (!isDiskFull(error) || this.diskFull) return;
+    this.diskFull = true;
+    this.parts.log.error(
+      { reason: errorText(error) },
+      "the disk is full: no new work until there is room; free space on it",
+    );
+    this.tryLater();
+    this.changed();
+  }
+
+  stop(): void {
+    this.stopTrying();
+  }
+
+  private tryLater(): void {
+    this.stopTrying = this.parts.clock.after(TRY_MS, () => {
+      this.tryNow().catch((err) => this.parts.log.error({ err }, "trying the disk failed"));
+    });
+  }
+
+  private async tryNow(): Promise<void> {
+    const { disk, dir, log } = this.parts;
+    const path = join(dir, "room");
+    try {
+      await disk.mkdir(dir);
+      await disk.writeAtomic(path, Buffer.alloc(TRY_BYTES));
+    } catch {
+      this.tryLater();
+      return;
+    } finally {
+      await disk.remove(path).catch(() => {});
+    }
+    this.diskFull = false;
+    log.info("the disk has room again");
+    this.changed();
+  }
+}

@@ -1,0 +1,27 @@
+/** The records file of an attempt, and what the coordinator is told of it. */
+import { recordsKey } from "../../shared/artifacts/store.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { fenceText } from "../../shared/domain/fence.js";
+import { sha256 } from "../../shared/runtime/hash.js";
+import type { Assignment, ShardResult } from "./assignment.js";
+
+/** Records files up to this size travel inside the result. */
+const INLINE_BYTES = 1024;
+
+/**
+ * The file, and the result that names it: inline if it is small, else to be stored at the result's uri. The same records
+ * give the same bytes, whatever their order and whether or not they were read back from a journal.
+ */
+export function recordsFile(
+  { fence, shard, gate }: Assignment,
+  records: readonly ResultRecord[],
+): { result: ShardResult; bytes: Buffer } {
+  const sorted = [...records].sort((a, b) => a.ordinal - b.ordinal);
+  const bytes = Buffer.from(sorted.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  const counts: { [status: string]: number } = {};
+  for (const { status } of sorted) counts[status] = (counts[status] ?? 0) + 1;
+  const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
+  if (bytes.byteLength <= INLINE_BYTES) return { result: { ...about, uri: "", inline: bytes }, bytes };
+  const uri = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
+  return { result: { ...about, uri, inline: undefined }, bytes };
+}

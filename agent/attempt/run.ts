@@ -1,0 +1,35 @@
+/** What runs an attempt, as those who hold it see it: the runner with its engines (run-attempt.ts), or one without. */
+import type { LedgerDevice } from "../leases/device-ledger.js";
+import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
+
+/** What an attempt came to. `cancelled` needs no answer: whoever cancelled knows. */
+export type AttemptOutcome =
+  /** The coordinator can have it as it is. */
+  | { kind: "result"; result: ShardResult }
+  /** All records are in the journal; `bytes` are still to be stored at the result's uri. */
+  | { kind: "complete"; result: ShardResult; bytes: Buffer }
+  | { kind: "failed"; failure: ShardFailure }
+  | { kind: "cancelled" };
+
+export interface RunHooks {
+  started(): void;
+  /** So many samples have a record. */
+  progressed(done: number): void;
+  /** The device is not needed any more, though the attempt has not ended. */
+  released(): void;
+}
+
+/**
+ * Runs one attempt to its end; never throws for what can happen to an attempt. With `resumes` it goes on from the
+ * journal of an earlier start of this agent. Aborted with `AgentStops`, it leaves its journal to the next start.
+ */
+export type RunAttempt = (
+  assignment: Assignment,
+  device: LedgerDevice,
+  hooks: RunHooks,
+  signal: AbortSignal,
+  resumes: boolean,
+) => Promise<AttemptOutcome>;
+
+/** Why an attempt is aborted whose agent stops in order: it goes on with the next start. */
+export class AgentStops extends Error {}

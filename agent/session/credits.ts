@@ -1,0 +1,28 @@
+/**
+ * Credits of one session: how many attempts of each lane were offered to be taken, in all. What was given is never taken
+ * back; there is room for more when the attempts that are here, and those that were offered and have not come, are fewer
+ * than what the lane may hold.
+ */
+export class Credits {
+  private readonly lanes = new Map<string, { offered: bigint; came: bigint }>();
+
+  /** An assignment of the lane came, whatever became of it. */
+  came(lane: string): void {
+    this.of(lane).came += 1n;
+  }
+
+  /** The new total to offer when `room` attempts may be here and `active` are; undefined if it is not more than before. */
+  offer(lane: string, room: number, active: number): bigint | undefined {
+    const credit = this.of(lane);
+    const total = credit.came + BigInt(Math.max(0, room - active));
+    if (total <= credit.offered) return undefined;
+    credit.offered = total;
+    return total;
+  }
+
+  private of(lane: string): { offered: bigint; came: bigint } {
+    const known = this.lanes.get(lane) ?? { offered: 0n, came: 0n };
+    this.lanes.set(lane, known);
+    return known;
+  }
+}

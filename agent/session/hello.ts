@@ -1,0 +1,37 @@
+/** Hello and what follows it: who this agent is, what it holds from before, and what was in flight when it died. */
+import type { BegunItem, HeldAttempt } from "../../shared/gen/sai/agent/v1/session.js";
+import type { Attempts } from "../attempt/attempts.js";
+import { begunMessage, heldMessage } from "./convert.js";
+import type { Body } from "./outbox.js";
+
+export interface HelloParts {
+  version: string;
+  inventoryHash: string;
+  attempts: Pick<Attempts, "list" | "deaths">;
+  /** A blob in the artifact store; undefined when the store takes none. */
+  probe: Extract<Body, { $case: "hello" }>["value"]["probe"];
+}
+
+/** An entry takes at most some 200 bytes, so that so many stay below 256 KiB. */
+const ENTRIES_AT_ONCE = 1_000;
+
+/** As many messages as it takes, Hello first. */
+export function helloMessages({ version, inventoryHash, attempts, probe }: HelloParts): Body[] {
+  const entries = [
+    ...attempts.list().map((held) => ({ held: heldMessage(held) })),
+    ...attempts.deaths().map((death) => ({ begun: begunMessage(death) })),
+  ];
+  const bodies: Body[] = [];
+  do {
+    const part = entries.splice(0, ENTRIES_AT_ONCE);
+    const held = part.flatMap((entry): HeldAttempt[] => ("held" in entry ? [entry.held] : []));
+    const begun = part.flatMap((entry): BegunItem[] => ("begun" in entry ? [entry.begun] : []));
+    const more = entries.length > 0;
+    bodies.push(
+      bodies.length === 0
+        ? { $case: "hello", value: { protocol: 1, version, inventoryHash, probe, held, begun, more } }
+        : { $case: "heldMore", value: { held, begun, more } },
+    );
+  } while (entries.length > 0);
+  return bodies;
+}
