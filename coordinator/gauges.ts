@@ -3,18 +3,24 @@ import { type Board, isEnded } from "./campaigns/board.js";
 import type { Meter } from "./metrics.js";
 import type { Fleet } from "./sessions/fleet.js";
 
+type Counts = { [kind: string]: number };
+
 export function showGauges(metrics: Meter, board: Board, fleet: Fleet): void {
-  const campaigns = board.list();
-  const open = campaigns.filter((entry) => !isEnded(entry.value.state));
-  metrics.setNodes(count(fleet.list().map((node) => node.state.kind)));
-  metrics.setCampaigns(count(campaigns.map((entry) => entry.value.state.kind)));
-  metrics.setShards(
-    count(open.flatMap((entry) => entry.jobs.flatMap((job) => job.shards.map((s) => s.kind)))),
-  );
+  const [nodes, campaigns, shards]: [Counts, Counts, Counts] = [{}, {}, {}];
+  for (const { state } of fleet.list()) add(nodes, state.kind, 1);
+  for (const { value, jobs } of board.list()) {
+    add(campaigns, value.state.kind, 1);
+    if (isEnded(value.state)) continue;
+    for (const { counters } of jobs) {
+      for (const [kind, n] of Object.entries(counters.kinds)) if (n > 0) add(shards, kind, n);
+    }
+  }
+  metrics.setNodes(nodes);
+  metrics.setCampaigns(campaigns);
+  metrics.setShards(shards);
 }
 
-function count(kinds: string[]): { [kind: string]: number } {
-  const counts: { [kind: string]: number } = {};
-  for (const kind of kinds) counts[kind.toLowerCase()] = (counts[kind.toLowerCase()] ?? 0) + 1;
-  return counts;
+function add(counts: Counts, kind: string, n: number): void {
+  const name = kind.toLowerCase();
+  counts[name] = (counts[name] ?? 0) + n;
 }

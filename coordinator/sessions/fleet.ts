@@ -80,6 +80,8 @@ export interface FleetParts {
   listener: FleetListener;
 }
 
+/** Nodes that were seen so lately need not be noted as seen again; far below any heartbeat interval. */
+const SEEN_AGAIN_MS = 100;
 /** States a later leader must know of. */
 const RECORDED: ReadonlySet<string> = new Set(["READY", "DRAINING", "LOST"]);
 
@@ -162,9 +164,12 @@ export class Fleet {
     return undefined;
   }
 
-  /** Notes that something arrived from the node. */
+  /** Notes that something arrived from the node; of messages that come close together only the first. */
   heard(node: NodeEntry): void {
-    node.seenWallMs = this.parts.clock.wallMs();
+    const { state } = node;
+    const { clock } = this.parts;
+    if (state.kind === "READY" && clock.nowMs() - state.lastSeenMs < SEEN_AGAIN_MS) return;
+    node.seenWallMs = clock.wallMs();
     this.event(node, { kind: "heartbeat" });
   }
 
