@@ -100,12 +100,29 @@ describe.each(clients)("%s calls", (_, call) => {
   });
   test("AdminService", async () => {
     const status = await call("sai.v1.AdminService/GetStatus", {});
-    expect(JSON.parse(status)).toMatchObject({ nodesReady: 1, store: "embedded" });
+    expect(JSON.parse(status)).toMatchObject({
+      ...{ nodesReady: 1, store: "embedded", leader: fleet.apiAddress },
+    });
+    const released = await call("sai.v1.AdminService/ReleaseBrake", { reason: "to see" });
+    expect(JSON.parse(released).brake).toEqual({});
   });
   test("NodeService", async () => {
     expect(await call("sai.v1.NodeService/ListNodes", {})).toContain('"reflected-agent"');
     const node = await call("sai.v1.NodeService/GetNode", { id: "reflected-agent" });
     expect(JSON.parse(node)).toMatchObject({ node: { id: "reflected-agent", state: "ready" } });
+  });
+  test("NodeService's verbs", async () => {
+    const id = "reflected-agent";
+    const cordoned = JSON.parse(await call("sai.v1.NodeService/CordonNode", { id, reason: "to see" }));
+    expect(cordoned).toMatchObject({ node: { cordoned: true, cordonReason: "to see" } });
+    const drained = await call("sai.v1.NodeService/DrainNode", { id, deadlineMs: 60_000 });
+    expect(JSON.parse(drained)).toMatchObject({ node: { state: "draining", cordoned: true } });
+    const open = JSON.parse(await call("sai.v1.NodeService/UncordonNode", { id })).node;
+    expect(open).toMatchObject({ state: "ready" });
+    expect(open).not.toHaveProperty("cordoned");
+    const labelled = await call("sai.v1.NodeService/LabelNode", { id, set: { zone: "a" }, unset: ["rack"] });
+    expect(JSON.parse(labelled)).toMatchObject({ node: { labels: { zone: "a" } } });
+    await expect(call("sai.v1.NodeService/RemoveNode", { id })).rejects.toThrow(/not lost/);
   });
   test("GpuService", async () => {
     expect(JSON.parse(await call("sai.v1.GpuService/ListGpus", {}))).toEqual({});
@@ -125,6 +142,23 @@ describe.each(clients)("%s calls", (_, call) => {
     expect(await call("sai.v1.CampaignService/ListCampaigns", {})).toContain(campaignId);
     const again = await call("sai.v1.CampaignService/CancelCampaign", { id: campaignId });
     expect(textAt(again, "campaign", "state")).toBe("CAMPAIGN_STATE_SUCCEEDED");
+  });
+  test("CampaignService's verbs, on a campaign that has ended", async () => {
+    await ended(call);
+    const id = campaignId;
+    for (const method of ["PauseCampaign", "ResumeCampaign", "RetryCampaign"])
+      await expect(call(`sai.v1.CampaignService/${method}`, { id })).rejects.toThrow(new RegExp(id));
+    const why = JSON.parse(await call("sai.v1.CampaignService/ExplainCampaign", { id }));
+    expect(why).toMatchObject({ campaign: { id }, reasons: [{ code: "ended" }] });
+  });
+  test("EventService, until now", async () => {
+    await ended(call);
+    const events = answers(
+      await call("sai.v1.EventService/StreamEvents", { campaignId, untilNow: true }),
+    ).map((text) => JSON.parse(text).event);
+    expect(events.at(-1)).toMatchObject({ campaignId, kind: "campaign.succeeded" });
+    const again = { campaignId, untilNow: true, since: events.at(-1).seq, epoch: events.at(-1).epoch };
+    expect(answers(await call("sai.v1.EventService/StreamEvents", again))).toEqual([]);
   });
   test("JobService", async () => {
     await ended(call);
