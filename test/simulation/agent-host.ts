@@ -3,11 +3,11 @@
 import { type AgentCore, startAgentCore } from "../../agent/core.js";
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import { SimulatedDisk } from "./disk.js";
-import type { DyingEngine as Engine } from "./engine.js";
 import { DyingEngine } from "./engine.js";
 import type { SimulatedFleet } from "./fleet.js";
 import { logger } from "./logger.js";
 import { Process } from "./process.js";
+import type { MachineWatch } from "./run-watch.js";
 
 export const DIR = "/agent";
 export const JOURNALS = `${DIR}/journal/`;
@@ -20,9 +20,10 @@ export interface AgentMachine {
 
 export class AgentHost {
   readonly disk: SimulatedDisk;
+  readonly watch: MachineWatch;
   process: Process | undefined;
   core: AgentCore | undefined;
-  engine: Engine | undefined;
+  engine: DyingEngine | undefined;
   /** Starts so far. */
   starts = 0;
 
@@ -32,6 +33,7 @@ export class AgentHost {
     readonly machine: AgentMachine,
   ) {
     this.disk = new SimulatedDisk(fleet.random.of(`${name}/disk`));
+    this.watch = fleet.invariants.machine(name, { cpu: machine.cpuSlots, test: machine.testSlots });
   }
 
   start(): void {
@@ -57,7 +59,8 @@ export class AgentHost {
     this.process = undefined;
     this.core = undefined;
     this.engine = undefined;
-    fleet.crashed(this);
+    this.watch.died();
+    fleet.invariants.crashed(this.name);
     if (machine) this.disk.crash();
     if (machine) fleet.network.vanished(process);
     else fleet.network.died(process);
@@ -66,7 +69,7 @@ export class AgentHost {
   private async run(process: Process): Promise<void> {
     const { fleet, name, machine } = this;
     const { clock, random } = process;
-    const engine = new DyingEngine(process, fleet.poisonous);
+    const engine = new DyingEngine(process, this.watch);
     const devices = [
       { uuid: "cpu", lane: "cpu", slots: machine.cpuSlots },
       ...(machine.testSlots > 0 ? [{ uuid: "test", lane: "test", slots: machine.testSlots }] : []),

@@ -11,15 +11,23 @@ import {
 import { createSimulatedEngine } from "../../agent/engines/simulated.js";
 import type { Process } from "./process.js";
 
+/** Whoever wants to know what runs. */
+export interface RunWatch {
+  /** Whether an item of a model kills what runs it. */
+  poisonous(model: string, ordinal: number): boolean;
+  began(model: string, ordinal: number): void;
+  ended(model: string, ordinal: number): void;
+  /** The engine's process died with what was in flight. */
+  died(): void;
+}
+
 export class DyingEngine {
   readonly engine: Engine;
-  /** Ends everything in flight, as the death of the engine's process does. */
   private death = new AbortController();
 
-  /** `poisonous`: whether an item of a model kills whatever runs it. */
   constructor(
     process: Process,
-    private readonly poisonous: (model: string, ordinal: number) => boolean,
+    private readonly watch: RunWatch,
   ) {
     const real = createSimulatedEngine({ clock: process.clock });
     this.engine = {
@@ -29,33 +37,35 @@ export class DyingEngine {
     };
   }
 
+  /** Ends everything in flight, as the death of the engine's process does. */
   die(): void {
-    this.death.abort(died());
+    this.watch.died();
+    this.death.abort(new EngineError("transient", "child_died", "the engine's process died"));
     this.death = new AbortController();
   }
 
   private mortal(model: string, prepared: PreparedModel): PreparedModel {
-    const dies = () => this.death;
+    const { watch } = this;
+    const deathNow = () => this.death.signal;
     const kill = () => this.die();
-    const poisonous = this.poisonous;
     return {
       ...prepared,
       async *run(request, signal): AsyncGenerator<EngineEvent> {
-        const { signal: end } = dies();
-        const both = AbortSignal.any([signal, end]);
-        const doomed = poisonous(model, request.ordinal);
+        const end = deathNow();
+        const doomed = watch.poisonous(model, request.ordinal);
+        watch.began(model, request.ordinal);
         try {
-          for await (const event of prepared.run(request, both)) {
+          for await (const event of prepared.run(request, AbortSignal.any([signal, end]))) {
             if (doomed && event.kind === "delta") kill();
             if (end.aborted) throw end.reason;
             yield event;
           }
         } catch (error) {
           throw end.aborted && !signal.aborted ? end.reason : error;
+        } finally {
+          watch.ended(model, request.ordinal);
         }
       },
     };
   }
 }
-
-const died = () => new EngineError("transient", "child_died", "the engine's process died");

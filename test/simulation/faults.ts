@@ -39,13 +39,15 @@ const KINDS = {
     ms: [1000, 16_000],
     begin: (fleet, { who }) => down(fleet, who, true),
   },
-  agent_paused: { on: "agent", ms: LONG, begin: (fleet, { who }) => pause(fleet, who) },
+  agent_paused: { on: "agent", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, false) },
+  agent_suspended: { on: "agent", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, true) },
   coordinator_killed: {
     on: "coordinator",
     ms: [200, 8000],
     begin: (fleet, { who }) => down(fleet, who, false),
   },
-  coordinator_paused: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who) },
+  coordinator_paused: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, false) },
+  coordinator_suspended: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, true) },
   partition: {
     on: "agent",
     ms: LONG,
@@ -229,10 +231,10 @@ function down(fleet: SimulatedFleet, who: string, machine: boolean): (() => void
   return () => host.start();
 }
 
-function pause(fleet: SimulatedFleet, who: string): (() => void) | undefined {
+function pause(fleet: SimulatedFleet, who: string, suspended: boolean): (() => void) | undefined {
   const process = fleet.host(who)?.process;
   if (process === undefined || process.paused) return undefined;
-  process.pause();
+  process.pause(suspended);
   fleet.network.suspect();
   return () => {
     process.resume();

@@ -37,7 +37,7 @@ export class SimulatedFleet {
 
   constructor(options: FleetOptions) {
     const time = new VirtualTime();
-    this.world = { time, trace: new Trace(time, options.keepsLines) };
+    this.world = { time, trace: new Trace(time, options.keepsLines), running: "" };
     this.random = new SeededRandom(options.seed);
     this.network = new Network(this.world, this.random.of("network"), KEEPALIVE_MS);
     const storeProcess = new Process(this.world, "store", this.random.of("store"));
@@ -81,15 +81,6 @@ export class SimulatedFleet {
   /** A coordinator leads, and agents may come. */
   led(name: string, core: Core): void {
     this.world.trace.note("leads", () => `${name} in epoch ${core.epoch}`);
-  }
-
-  crashed(host: AgentHost): void {
-    this.invariants.crashed(host);
-  }
-
-  /** Somebody has been told that a campaign exists; `before` is what the same key was told before. */
-  acknowledged(key: string, id: string, before: string | undefined): void {
-    this.invariants.acknowledged(key, id, before);
   }
 
   /** Something ended with an error that nobody expected. */

@@ -1,10 +1,11 @@
 /** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
 import { isTerminal } from "../../shared/domain/campaign.js";
-import { type AgentHost, JOURNALS } from "./agent-host.js";
+import { JOURNALS } from "./agent-host.js";
 import { boardProblem } from "./board-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
 import { MessageWatch } from "./message-watch.js";
+import { MachineWatch } from "./run-watch.js";
 import { StoreWatch } from "./store-watch.js";
 import { watcher } from "./transitions.js";
 import type { Invariant, Violation } from "./violations.js";
@@ -18,6 +19,8 @@ export class Invariants {
   readonly messages: MessageWatch;
   /** Shards that went back to wait. */
   requeues = 0;
+  /** Deaths seen with a sample in flight, by `model/ordinal`. */
+  readonly deaths = new Map<string, number>();
   private events = 0;
 
   constructor(private readonly fleet: SimulatedFleet) {
@@ -65,10 +68,22 @@ export class Invariants {
     return this.violation !== undefined;
   }
 
-  crashed(host: AgentHost): void {
-    this.messages.forgets(host.name);
+  /** An agent's process is gone. */
+  crashed(agent: string): void {
+    this.messages.forgets(agent);
   }
 
+  /** Looks at what runs on a machine. */
+  machine(agent: string, slots: { readonly [lane: string]: number }): MachineWatch {
+    return new MachineWatch(agent, slots, this.deaths, this.fleet.poisonous, this.fail.bind(this));
+  }
+
+  hasEnded(campaign: string): boolean {
+    const state = this.store.campaigns.get(campaign)?.state;
+    return state !== undefined && isTerminal(state);
+  }
+
+  /** Somebody has been told that a campaign exists; `before` is what the same key was told before. */
   acknowledged(key: string, id: string, before: string | undefined): void {
     if (before !== undefined && before !== id)
       this.fail("one campaign per idempotency key", `${key} was answered with ${before}, then with ${id}`);

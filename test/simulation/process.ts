@@ -12,6 +12,8 @@ import type { Trace } from "./trace.js";
 export interface World {
   readonly time: VirtualTime;
   readonly trace: Trace;
+  /** The process that runs, or ran last. */
+  running: string;
 }
 
 /** Wall time at which schedules begin, ms. */
@@ -23,6 +25,9 @@ export class Process {
   readonly random: Random;
   private late: (() => void)[] | undefined;
   private wallOffsetMs = 0;
+  /** How long its monotonic clock has stood still, and since when it does, in world time. */
+  private stoodUs = 0;
+  private standsSinceUs: number | undefined;
 
   constructor(
     readonly world: World,
@@ -33,12 +38,13 @@ export class Process {
     const startUs = time.nowUs;
     // Monotonic clocks of different processes have nothing in common.
     const originMs = random.int(1, 1_000_000);
-    const nowMs = () => originMs + (time.nowUs - startUs) / 1000;
+    const nowUs = () => (this.standsSinceUs ?? time.nowUs) - startUs - this.stoodUs;
+    const nowMs = () => originMs + nowUs() / 1000;
     this.random = random;
     this.clock = {
       wallMs: () => EPOCH_MS + time.nowUs / 1000 + this.wallOffsetMs,
       nowMs,
-      nowNs: () => originMs * 1e6 + (time.nowUs - startUs) * 1000,
+      nowNs: () => originMs * 1e6 + nowUs() * 1000,
       sleep: (ms, signal) => this.sleep(ms, signal),
       after: (ms, run) => this.after(ms, run),
     };
@@ -47,8 +53,12 @@ export class Process {
   /** Runs `run` in this process, now or when it goes on; never, if it has died. */
   enter(run: () => void): void {
     if (!this.alive) return;
-    if (this.late) this.late.push(run);
-    else run();
+    if (this.late) {
+      this.late.push(run);
+      return;
+    }
+    this.world.running = this.name;
+    run();
   }
 
   /** A promise for what the world outside answers in `ms`; `act` happens then, also when the process has died. */
@@ -70,14 +80,17 @@ export class Process {
     return this.late !== undefined;
   }
 
-  /** Stops it as SIGSTOP does. */
-  pause(): void {
+  /** Stops it as SIGSTOP does; `suspended` stops its monotonic clock, too, as the suspension of its machine does. */
+  pause(suspended = false): void {
     this.late ??= [];
+    if (suspended) this.standsSinceUs ??= this.world.time.nowUs;
   }
 
   resume(): void {
     const late = this.late ?? [];
     this.late = undefined;
+    if (this.standsSinceUs !== undefined) this.stoodUs += this.world.time.nowUs - this.standsSinceUs;
+    this.standsSinceUs = undefined;
     // One event each, so that what one of them sets off has happened before the next.
     for (const run of late) this.world.time.in(0, () => this.enter(run));
   }
@@ -96,14 +109,19 @@ export class Process {
   private after(ms: number, run: () => void): () => void {
     const { time, trace } = this.world;
     if (!this.alive) return () => {};
+    const dueMs = this.clock.nowMs() + ms;
     let cancelled = false;
-    const event = time.in(ms, () => {
+    const fire = (): void => {
       trace.note(this.name);
       // A timer that is due while the process is stopped can still be cancelled by what runs before it afterwards.
       this.enter(() => {
-        if (!cancelled) run();
+        if (cancelled) return;
+        const earlyMs = this.stoodUs === 0 ? 0 : dueMs - this.clock.nowMs();
+        if (earlyMs > 0) event = time.in(earlyMs, fire);
+        else run();
       });
-    });
+    };
+    let event = time.in(ms, fire);
     return () => {
       cancelled = true;
       time.cancel(event);

@@ -4,12 +4,13 @@
  */
 import { isTerminal } from "../../shared/domain/campaign.js";
 import type { AgentMachine } from "./agent-host.js";
-import { begin, drawFault, FAULT_KINDS, type Fault } from "./faults.js";
+import { begin, drawFault, FAULT_KINDS, type Fault, type FaultKind } from "./faults.js";
 import { SimulatedFleet } from "./fleet.js";
+import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
 import type { Action } from "./users.js";
 import type { Violation } from "./violations.js";
-import { SHAPES } from "./workload.js";
+import { SHAPES, type Shape } from "./workload.js";
 
 export interface Schedule {
   seed: number;
@@ -31,46 +32,61 @@ export interface Outcome {
   lines: string[] | undefined;
 }
 
-/** When everything that is wrong is put right, ms. */
-export const HEAL_MS = 25_000;
-/** How long after that everything must have ended, ms. */
-const BOUND_MS = 180_000;
+/** Shards of a schedule, at least. */
+const SHARDS = 22;
+/** When the last fault begins, ms. */
+const LAST_FAULT_MS = 12_000;
 
 /** The schedule of a seed. */
 export function draw(seed: number): Schedule {
   const random = new SeededRandom(seed, "schedule");
-  const agents = Array.from({ length: random.int(3, 5) }, () => ({
-    cpuSlots: random.int(1, 3),
-    testSlots: random.chance(0.6) ? 1 : 0,
+  const agents = Array.from({ length: random.int(3, 4) }, () => ({
+    cpuSlots: random.int(1, 2),
+    testSlots: random.chance(0.5) ? 1 : 0,
   }));
   agents[0] = { cpuSlots: 2, testSlots: 1 };
   const coordinators = random.chance(0.6) ? 2 : 1;
-  const actions: Action[] = [];
-  for (let shards = 0, n = 0; shards < 24; n++) {
-    const shape = random.int(0, SHAPES.length - 1);
-    shards += SHAPES[shape]?.shards ?? 0;
-    const key = `key-${n}`;
-    const atMs = random.int(0, 8000);
-    actions.push({
-      kind: "submit",
-      atMs,
-      key,
-      shape,
-      priority: random.int(-1, 1),
-      twice: random.chance(0.3),
-    });
-    if (random.chance(0.1)) actions.push({ kind: "cancel", atMs: atMs + random.int(100, 9000), key });
-  }
   const hosts = {
     agents: agents.map((_, i) => `a${i}`),
     coordinators: Array.from({ length: coordinators }, (_, i) => `c${i}`),
   };
-  const kinds = new Set<(typeof FAULT_KINDS)[number]>();
-  while (kinds.size < random.int(2, 5)) kinds.add(random.pick(FAULT_KINDS));
+  const { actions, shapes } = drawActions(random, hosts.agents);
+  const kinds = new Set<FaultKind>();
+  for (const n = random.int(2, 5); kinds.size < n; ) kinds.add(random.pick(FAULT_KINDS));
   const faults = [...kinds].flatMap((kind) =>
-    Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, HEAL_MS * 0.8)),
+    Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, LAST_FAULT_MS)),
   );
-  return { seed, agents, coordinators, poison: [], actions, faults };
+  const shape = random.pick(shapes);
+  const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 11)}`] : [];
+  return { seed, agents, coordinators, poison, actions, faults };
+}
+
+/** What people do; every campaign is of another shape. */
+function drawActions(random: SeededRandom, agents: readonly string[]) {
+  const actions: Action[] = [];
+  const left = SHAPES.map((_, i) => i);
+  const shapes: string[] = [];
+  for (let shards = 0, n = 0; shards < SHARDS; n++) {
+    const [index = 0] = left.splice(random.int(0, left.length - 1), 1);
+    const shape = SHAPES[index] as Shape;
+    shapes.push(shape.name);
+    shards += shape.shards;
+    const key = `key-${n}`;
+    const atMs = random.int(0, 4000);
+    const [priority, twice] = [random.int(-1, 1), random.chance(0.3)];
+    actions.push({ kind: "submit", atMs, key, shape: index, priority, twice });
+    const laterMs = atMs + random.int(100, 9000);
+    if (random.chance(0.06)) actions.push({ kind: "cancel", atMs: laterMs, key });
+    if (random.chance(0.1)) actions.push({ kind: "pause", atMs: laterMs, key, ms: random.int(200, 5000) });
+    if (random.chance(0.12)) actions.push({ kind: "retry", atMs: laterMs, key });
+  }
+  const node = random.pick(agents);
+  const [atMs, ms] = [random.int(500, 9000), random.int(500, 6000)];
+  const deadlineMs = random.chance(0.5) ? random.int(100, 3000) : 0;
+  const done = random.next();
+  if (done < 0.08) actions.push({ kind: "cordon", atMs, node, ms });
+  else if (done < 0.16) actions.push({ kind: "drain", atMs, node, ms, deadlineMs });
+  return { actions, shapes };
 }
 
 /** Runs a schedule to its end. */

@@ -1,9 +1,10 @@
 /**
- * People: they submit, and submit again with the same key until they have an answer; they cancel what they submitted.
- * Their calls go to whoever leads as far as anybody knows, and may be lost on the way there or back.
+ * People: they submit, and submit again with the same key until they have an answer; they cancel, pause and retry what
+ * they submitted, and drain nodes. Their calls go to whoever seems to lead, and may be lost on the way there or back.
  */
-
 import { campaignEvent } from "../../coordinator/campaigns/lifecycle.js";
+import { pauseCampaign, resumeCampaign } from "../../coordinator/campaigns/pause.js";
+import { retryCampaign } from "../../coordinator/campaigns/retry.js";
 import { submitCampaign } from "../../coordinator/campaigns/submit.js";
 import type { Core } from "../../coordinator/core.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -11,10 +12,20 @@ import type { SimulatedFleet } from "./fleet.js";
 import { Process } from "./process.js";
 import { SHAPES } from "./workload.js";
 
-/** What somebody does, in order of time. */
-export type Action =
-  | { kind: "submit"; atMs: number; key: string; shape: number; priority: number; twice: boolean }
-  | { kind: "cancel"; atMs: number; key: string };
+/** What somebody does, at a time of the schedule; what is done to a campaign waits until that was acknowledged. */
+export type Action = { atMs: number } & (
+  | { kind: "submit"; key: string; shape: number; priority: number; twice: boolean }
+  | { kind: "cancel"; key: string }
+  /** Paused, and resumed after `ms`. */
+  | { kind: "pause"; key: string; ms: number }
+  /** Retried as soon as it has ended. */
+  | { kind: "retry"; key: string }
+  /** Cordoned or drained, and open again after `ms`. */
+  | { kind: "cordon"; node: string; ms: number }
+  | { kind: "drain"; node: string; ms: number; deadlineMs: number }
+);
+
+export type ActionKind = Action["kind"];
 
 const HOST = "user";
 const DEADLINE_MS = 5000;
@@ -47,17 +58,37 @@ export class Users {
   }
 
   private async act(action: Action): Promise<void> {
-    if (action.kind === "submit") {
-      const times = action.twice ? [this.submit(action), this.submit(action)] : [this.submit(action)];
-      await Promise.all(times);
-      return;
+    const { clock } = this.process;
+    switch (action.kind) {
+      case "submit": {
+        const times = action.twice ? [this.submit(action), this.submit(action)] : [this.submit(action)];
+        await Promise.all(times);
+        return;
+      }
+      case "cancel":
+        await this.onCampaign(action.key, ({ campaigns }, entry) =>
+          campaignEvent(campaigns, entry, { kind: "cancel", reason: "cancelled by the user" }),
+        );
+        return;
+      case "pause":
+        await this.onCampaign(action.key, ({ campaigns }, entry) =>
+          pauseCampaign(campaigns, entry, "paused"),
+        );
+        await clock.sleep(action.ms);
+        await this.onCampaign(action.key, ({ campaigns }, entry) => resumeCampaign(campaigns, entry));
+        return;
+      case "retry":
+        await this.retry(action.key);
+        return;
+      case "cordon":
+      case "drain":
+        await this.untilAnswered(async ({ admin }) => {
+          if (action.kind === "cordon") await admin.cordon(action.node, "looked at");
+          else await admin.drain(action.node, action.deadlineMs, "emptied");
+        });
+        await clock.sleep(action.ms);
+        await this.untilAnswered(async ({ admin }) => void (await admin.uncordon(action.node)));
     }
-    const id = await this.idOf(action.key);
-    await this.untilAnswered(async (core) => {
-      const entry = core.board.campaign(id);
-      if (entry === undefined) throw new SaiError("not_found", `there is no campaign ${id}`);
-      await campaignEvent(core.campaigns, entry, { kind: "cancel", reason: "cancelled by the user" });
-    });
   }
 
   private async submit(action: Action & { kind: "submit" }): Promise<void> {
@@ -67,9 +98,25 @@ export class Users {
     const id = await this.untilAnswered(
       async (core) => (await submitCampaign(core.campaigns, request, action.key)).value.id,
     );
+    this.told(action.key, id);
+  }
+
+  /** Retries the campaign of a key; what has nothing to retry is left alone. */
+  private async retry(key: string): Promise<void> {
+    const id = await this.idOf(key);
+    while (!this.fleet.invariants.hasEnded(id)) await this.process.clock.sleep(1000);
+    const retried = await this.untilAnswered(async ({ campaigns, board }) => {
+      const entry = board.campaign(id);
+      if (entry === undefined) throw new SaiError("not_found", `there is no campaign ${id}`);
+      return (await retryCampaign(campaigns, entry, { idempotencyKey: `${key}-retry` })).value.id;
+    });
+    this.told(`${key}-retry`, retried);
+  }
+
+  private told(key: string, id: string | undefined): void {
     if (id === undefined) return;
-    this.fleet.acknowledged(action.key, id, this.acknowledged.get(action.key));
-    this.acknowledged.set(action.key, id);
+    this.fleet.invariants.acknowledged(key, id, this.acknowledged.get(key));
+    this.acknowledged.set(key, id);
   }
 
   private async idOf(key: string): Promise<string> {
@@ -80,6 +127,18 @@ export class Users {
     }
   }
 
+  private async onCampaign(
+    key: string,
+    act: (core: Core, entry: NonNullable<ReturnType<Core["board"]["campaign"]>>) => Promise<void>,
+  ): Promise<void> {
+    const id = await this.idOf(key);
+    await this.untilAnswered(async (core) => {
+      const entry = core.board.campaign(id);
+      if (entry === undefined) throw new SaiError("not_found", `there is no campaign ${id}`);
+      await act(core, entry);
+    });
+  }
+
   /** Calls until there is an answer; what cannot be done any more is answered with undefined. */
   private async untilAnswered<T>(call: (core: Core) => Promise<T>): Promise<T | undefined> {
     const { clock, random } = this.process;
@@ -87,9 +146,8 @@ export class Users {
       try {
         return await this.call(call);
       } catch (error) {
+        this.fleet.world.trace.note("user.refused", () => String(error));
         if (error instanceof SaiError && error.code === "failed_precondition") return undefined;
-        if (!(error instanceof SaiError) || (error.code !== "unavailable" && error.code !== "not_found"))
-          this.fleet.world.trace.note("user.error", () => String(error));
       }
       await clock.sleep(200 + random.next() * 1500);
     }
@@ -101,13 +159,12 @@ export class Users {
     return new Promise((resolve, reject) => {
       const gone = () => reject(new SaiError("unavailable", "no answer"));
       world.time.in(DEADLINE_MS, gone);
-      const [host] = leaders.length > 1 ? [leaders[random.int(0, leaders.length - 1)]] : leaders;
+      const [host] = leaders.length > 1 ? [random.pick(leaders)] : leaders;
       if (host === undefined) return;
       world.time.in(network.delayMs(HOST, host.name), () => {
         world.trace.note("user.call");
         const { core, process } = host;
-        if (process === undefined || network.isCut(HOST, host.name)) return;
-        process.enter(() => {
+        process?.enter(() => {
           if (core === undefined) return;
           const lost = random.chance(this.lostReplies);
           const back = (act: () => void) => {

@@ -55,12 +55,16 @@ function shape(
 }
 
 export const SHAPES: readonly Shape[] = [
-  shape("singles", 14, 1, [{ latencyMs: 300 }]),
-  shape("pairs", 26, 2, [{ latencyMs: 150 }]),
-  shape("triples", 30, 3, [{ latencyMs: 80 }]),
-  shape("two-models", 14, 2, [{ latencyMs: 120 }, { latencyMs: 400 }]),
-  shape("slow", 12, 1, [{ latencyMs: 2500 }]),
-  shape("devices", 12, 2, [{ latencyMs: 100 }, { latencyMs: 200, device: "test" }]),
-  shape("failing", 14, 1, [{ latencyMs: 100, errorRate: 0.2 }]),
-  shape("quick", 16, 1, [{ latencyMs: 1 }]),
+  shape("singles", 12, 1, [{ latencyMs: 1500 }]),
+  shape("pairs", 22, 2, [{ latencyMs: 700 }]),
+  shape("triples", 24, 3, [{ latencyMs: 500 }]),
+  shape("two-models", 12, 2, [{ latencyMs: 500 }, { latencyMs: 1100 }]),
+  shape("slow", 10, 1, [{ latencyMs: 4000 }]),
+  shape("devices", 12, 2, [{ latencyMs: 600 }, { latencyMs: 300, device: "test" }]),
+  shape("failing", 12, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
+  shape("out-of-memory", 12, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
+  shape("quick", 16, 1, [{ latencyMs: 20 }]),
 ];
+
+/** The lanes of models that do not run on the CPU. */
+export const LANES: ReadonlyMap<string, string> = new Map([["devices-m1", "test"]]);
