@@ -353,3 +353,10 @@ test("whatever the weather: verdicts are what the store holds, and each shard ha
     { seed: SEED, numRuns: 300 },
   );
 });
+
+test("what has no gate is not written: a gate that is gone is no gate at revision 0", async () => {
+  const { commits, clean, done, txns } = await queue();
+  await clean.txn({ compare: [], success: [del(keys.gate("c", "j0000"))] });
+  expect(await commits.commit(shard(0), 0n, result(0))).toBe("CLOSED");
+  expect([await done(0), txns]).toEqual([undefined, []]);
+});
