@@ -3,13 +3,14 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { expect, test } from "vitest";
-import { lineLogger } from "../shared/runtime/logger.js";
+import { lineLogger, silentLogger } from "../shared/runtime/logger.js";
 import { connectApi } from "../test/support/api.js";
 import { suiteOf } from "../test/support/suites.js";
 import { until } from "../test/support/until.js";
 import { captureIo, testContext } from "./cli.test-support.js";
 import { requireConfig } from "./config.js";
-import { startLocal } from "./local.js";
+import { openClient } from "./connection.js";
+import { nodeReady, startLocal } from "./local.js";
 
 test("an interrupt does not wait for a slow model, whatever the drain time of agents is", async () => {
   const folder = mkdtempSync(join(tmpdir(), "sai-local-"));
@@ -38,4 +39,21 @@ test("an interrupt does not wait for a slow model, whatever the drain time of ag
   const said = logs.map((line) => JSON.parse(line) as { msg: string });
   expect(said.filter(({ msg }) => msg.includes("stop cleanly") || msg.includes("left behind"))).toEqual([]);
   expect(said.some(({ msg }) => msg === "agent stopped")).toBe(true);
+});
+
+test("with the memory store each start is a cluster of its own, and its agent joins it all the same", async () => {
+  const folder = mkdtempSync(join(tmpdir(), "sai-local-"));
+  const { context } = testContext(captureIo({ cwd: folder }).io);
+  const { config } = requireConfig(context, true, {
+    ...{ data_dir: join(folder, "data"), "store.kind": "memory" },
+    ...{ "coordinator.grpc_port": 0, "coordinator.agent_port": 0, "coordinator.http_port": 0 },
+  });
+  for (const _ of [1, 2]) {
+    const local = await startLocal(context, config, silentLogger());
+    const client = openClient(context, local.coordinator.apiAddress);
+    await nodeReady(context, client, 20_000);
+    client.close();
+    await local.stop("the test is over");
+  }
+  rmSync(folder, { recursive: true });
 });

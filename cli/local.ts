@@ -2,6 +2,8 @@
  * A coordinator and an agent in this process, over real gRPC on loopback: what `dev`, `demo` and a `run` without a
  * coordinator start. Nothing in either knows that the other is near.
  */
+import { mkdtemp, rm } from "node:fs/promises";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import type { startAgent } from "../agent/agent.js";
 import type { startCoordinator } from "../coordinator/coordinator.js";
@@ -40,7 +42,13 @@ export async function startLocal(context: Context, config: Config, logger: Logge
   try {
     const drainTimeoutMs = Math.min(config.agent.drainTimeoutMs, DRAIN_MS);
     const coordinatorAddress = coordinator.agentAddress;
-    const own = { ...config, agent: { ...config.agent, coordinatorAddress, drainTimeoutMs } };
+    let { dataDir } = config.agent;
+    if (config.store.kind === "memory") {
+      // The cluster ends with this process: what the agent keeps of it must not meet the next one.
+      dataDir = await mkdtemp(join(tmpdir(), "sai-agent-"));
+      shutdown.add("the agent's folder", () => rm(dataDir, { recursive: true, force: true }), deadlineMs);
+    }
+    const own = { ...config, agent: { ...config.agent, coordinatorAddress, dataDir, drainTimeoutMs } };
     const agent = await startAgent(own, { logger: logger.child({ part: "agent" }), clock, random });
     shutdown.add("agent", () => agent.stop(), deadlineMs);
     return { coordinator, agent, stop: async (reason) => void (await shutdown.run(reason)) };

@@ -15,6 +15,8 @@ export interface Script {
   faults: { errorRate: number; timeoutRate: number; oomRate: number; garbageRate: number };
   /** Given answers by turns, instead of made ones. */
   outputs: string[];
+  /** Sample ordinals that end the engine's process, whoever runs them and whenever. */
+  dieOn: ReadonlySet<number>;
 }
 
 /**
@@ -31,6 +33,7 @@ export function readScript(options: EngineOptions): Script {
   const faults = options["faults"];
   const rates = typeof faults === "object" && faults !== null && !Array.isArray(faults) ? faults : {};
   const outputs = options["outputs"];
+  const dieOn = options["die_on"];
   const latencyMs = numberOr(options["latency_ms"], 0);
   const ttftMs = numberOr(options["ttft_ms"], latencyMs);
   const tokens = typeof options["tokens"] === "number" ? options["tokens"] : undefined;
@@ -48,6 +51,7 @@ export function readScript(options: EngineOptions): Script {
       garbageRate: numberOr(rates["garbage_rate"], 0),
     },
     outputs: Array.isArray(outputs) ? outputs.filter((text) => typeof text === "string") : [],
+    dieOn: new Set(Array.isArray(dieOn) ? dieOn.filter((n) => typeof n === "number") : []),
   };
 }
 

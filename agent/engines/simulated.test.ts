@@ -62,6 +62,21 @@ test("a simulated timeout hangs until it is aborted", async () => {
   await expect(hanging).rejects.toThrow("enough");
 });
 
+test("a sample that kills ends its process and all in flight in it; the next request finds a new one", async () => {
+  const prepared = await make({ ttft_ms: 10, tpot_ms: 30, tokens: 3, outputs: ["abcdef"], die_on: [3] });
+  const ran = [1, 3, 5].map((ordinal) => engineErrorOf(eventsOf(prepared, requestOf({ ordinal }))));
+  for (const error of await Promise.all(ran)) {
+    expect([error.kind, error.class]).toEqual(["death", "child_died"]);
+    expect(error.message).toContain("at sample 3");
+  }
+  expect((await eventsOf(prepared, requestOf({ ordinal: 1 }))).at(-1)?.kind).toBe("done");
+  expect((await engineErrorOf(eventsOf(prepared, requestOf({ ordinal: 3 })))).kind).toBe("death");
+  const stop = new AbortController();
+  const stopped = eventsOf(prepared, requestOf({ ordinal: 1 }), stop.signal);
+  stop.abort(new Error("enough"));
+  await expect(stopped).rejects.toThrow("enough");
+});
+
 describe("answers have the form that the prompt asks for", () => {
   const answer = async (user: string, target: string | undefined, accuracy = 1) => {
     const request = requestOf({ user, ...(target === undefined ? {} : { target }) });
@@ -91,6 +106,7 @@ test.each([
   [{ acuracy: 1 }, "simulated option acuracy is not known; known are seed, accuracy"],
   [{ accuracy: 2 }, "simulated option accuracy is 2; it must be a number from 0 to 1"],
   [{ faults: { oom_rate: "x" } }, 'simulated option faults.oom_rate is "x"; it must be a number from 0 to 1'],
+  [{ die_on: [1.5] }, "simulated option die_on is [1.5]; it must be a list of whole numbers from 0"],
   [{ outputs: "x" }, 'simulated option outputs is "x"; it must be a list of texts'],
 ])("refuses %o", async (options, message) => {
   const error = await engineErrorOf(make(options));

@@ -3,8 +3,10 @@
  * depends on (seed, model, ordinal, repetition) alone, never on time or on what ran before. It measures nothing, so
  * every record it makes is flagged `simulated`.
  *
- * Options of a model: seed, accuracy, latency_ms, ttft_ms, tpot_ms, tokens, outputs, and
- * faults: {error_rate, timeout_rate, oom_rate, garbage_rate}.
+ * Options of a model: seed, accuracy, latency_ms, ttft_ms, tpot_ms, tokens, outputs,
+ * faults: {error_rate, timeout_rate, oom_rate, garbage_rate}, and die_on: [ordinal, …]. A loaded model stands for one
+ * process: a sample of `die_on` ends it before its first delta, and with it every request in flight; the next request
+ * finds a new one.
  */
 import { seededRandom } from "../../shared/benchmark/seeded.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -30,20 +32,54 @@ export function createSimulatedEngine(parts: { clock: Clock }): Engine {
     async prepare(model, _options, signal): Promise<PreparedModel> {
       signal.throwIfAborted();
       const script = readScript(model.options);
+      const life: Life = { ends: new AbortController() };
       return {
         identity: {
           ...{ version: VERSION, args: [`seed=${script.seed}`] },
-          digest: sha256(JSON.stringify({ model: model.model, script })),
+          digest: sha256(JSON.stringify({ model: model.model, script, dieOn: [...script.dieOn] })),
         },
         loadNs: 0,
         flags: FLAGS,
         notApplied: (generation, options) => notApplied(generation, options, []),
-        run: (request, requestSignal) => play(script, model.model, request, parts.clock, requestSignal),
+        run: (request, requestSignal) =>
+          script.dieOn.size === 0
+            ? play(script, model.model, request, parts.clock, requestSignal)
+            : mortal(life, script, model.model, request, parts.clock, requestSignal),
         unload: async () => {},
       };
     },
     close: async () => {},
   };
+}
+
+/** The life of one simulated process. */
+interface Life {
+  ends: AbortController;
+}
+
+/** The same in a process that may die under it. */
+async function* mortal(
+  life: Life,
+  script: Script,
+  model: string,
+  request: InferenceRequest,
+  clock: Clock,
+  signal: AbortSignal,
+): AsyncGenerator<EngineEvent> {
+  const { signal: end } = life.ends;
+  try {
+    for await (const event of play(script, model, request, clock, AbortSignal.any([signal, end]))) {
+      if (event.kind === "first_byte" && script.dieOn.has(request.ordinal)) {
+        const message = `simulated model ${model}: its process ended at sample ${request.ordinal}`;
+        life.ends.abort(new EngineError("death", "child_died", message));
+        life.ends = new AbortController();
+      }
+      if (end.aborted) throw end.reason;
+      yield event;
+    }
+  } catch (error) {
+    throw end.aborted && !signal.aborted ? end.reason : error;
+  }
 }
 
 async function* play(
@@ -59,7 +95,7 @@ async function* play(
   const where = `simulated model ${model}`;
   yield { kind: "sent", tNs: clock.nowNs() };
   if (fault === "timeout") await untilAborted(signal);
-  await clock.sleep(script.ttftMs, signal);
+  if (script.ttftMs > 0) await clock.sleep(script.ttftMs, signal);
   if (fault === "error") throw new EngineError("engine", "simulated_error", `${where}: a simulated error`);
   if (fault === "oom") throw new EngineError("oom", "out_of_memory", `${where}: simulated: out of memory`);
 

@@ -12,6 +12,8 @@ export type OptionRule =
   | { kind: "number"; min: number; max: number; integer?: boolean }
   | { kind: "text" }
   | { kind: "texts" }
+  /** A list of whole numbers from 0. */
+  | { kind: "wholes" }
   | { kind: "object"; options: OptionRules };
 export type OptionRules = { readonly [key: string]: OptionRule };
 
@@ -48,6 +50,7 @@ export const SIMULATED_OPTIONS = {
     options: { error_rate: SHARE, timeout_rate: SHARE, oom_rate: SHARE, garbage_rate: SHARE },
   },
   outputs: { kind: "texts" },
+  die_on: { kind: "wholes" },
   device: { kind: "text" },
 } as const satisfies OptionRules;
 
@@ -105,6 +108,10 @@ function unmet(rule: OptionRule, value: Json): string | undefined {
       return Array.isArray(value) && value.every((text) => typeof text === "string")
         ? undefined
         : "a list of texts";
+    case "wholes":
+      return Array.isArray(value) && value.every((n) => Number.isSafeInteger(n) && Number(n) >= 0)
+        ? undefined
+        : "a list of whole numbers from 0";
     case "object":
       return `an object of ${Object.keys(rule.options).join(", ")}`;
   }

@@ -162,7 +162,7 @@ describe("dying", () => {
     await systemClock.sleep(20);
     for (const pid of before) process.kill(pid, "SIGKILL");
     const error = await inFlight;
-    expect([error.kind, error.class]).toEqual(["transient", "child_died"]);
+    expect([error.kind, error.class]).toEqual(["death", "child_died"]);
     expect(error.message).toMatch(/^ocr model 4\.0\.0_best_int: .*\(pid \d+\) ended with signal SIGKILL/);
     expect(await read(lstm, picture)).toBe(WORDS);
     expect(engine.pids().filter((pid) => before.includes(pid))).toEqual([]);

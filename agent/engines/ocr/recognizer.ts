@@ -48,7 +48,7 @@ export class Recognizer {
     });
   }
 
-  /** Starts a process and loads the model. Throws EngineError `load_failed`, `load_timeout` or `child_died`. */
+  /** Starts a process and loads the model. Throws EngineError `load_failed`, `load_timeout` or `load_died`. */
   static async start(
     settings: RecognizerSettings,
     where: string,
@@ -74,10 +74,13 @@ export class Recognizer {
     return this.death === undefined;
   }
 
-  /** The text in the pictures, joined with newlines. One request at a time. Aborting kills the process. */
+  /**
+   * The text in the pictures, joined with newlines. One request at a time. Aborting kills the process. Throws EngineError
+   * of kind `death` when the process ends by itself while it reads them.
+   */
   async recognize(images: { name: string; bytes: Uint8Array }[], signal: AbortSignal): Promise<string> {
     const id = ++this.requests;
-    const answer = await this.ask({ kind: "recognize", id, images }, signal);
+    const answer = await this.ask({ kind: "recognize", id, images }, signal, "death");
     if (answer.kind === "text" && answer.id === id) return answer.text;
     if (answer.kind === "error" && answer.id === id) {
       const className = answer.of === "media" ? "media_broken" : "recognition_failed";
@@ -101,7 +104,7 @@ export class Recognizer {
       deadline.abort(new EngineError("engine", "load_timeout", late)),
     );
     try {
-      const answer = await this.ask({ kind: "start", settings }, deadline.signal);
+      const answer = await this.ask({ kind: "start", settings }, deadline.signal, "load_died");
       if (answer.kind === "ready") return;
       const why = answer.kind === "failed" ? answer.message : `unexpected message ${answer.kind}`;
       throw new EngineError("engine", "load_failed", `${this.where}: cannot be loaded: ${why}${this.said()}`);
@@ -111,7 +114,12 @@ export class Recognizer {
     }
   }
 
-  private ask(message: ToRecognizer, signal: AbortSignal): Promise<FromRecognizer> {
+  /** `diesAs`: what the end of the process amounts to while it works on this. */
+  private ask(
+    message: ToRecognizer,
+    signal: AbortSignal,
+    diesAs: "death" | "load_died",
+  ): Promise<FromRecognizer> {
     return new Promise<FromRecognizer>((resolve, reject) => {
       if (this.death) return reject(this.death);
       const onAbort = () => {
@@ -130,9 +138,10 @@ export class Recognizer {
         settle();
         resolve(answer);
       };
-      this.onDeath = (error) => {
+      this.onDeath = ({ message: how }) => {
         settle();
-        reject(error);
+        const death = diesAs === "death";
+        reject(new EngineError(death ? "death" : "transient", death ? "child_died" : diesAs, how));
       };
       // A failed send means that the process is dying; its exit tells why.
       this.child.send(message, () => {});
