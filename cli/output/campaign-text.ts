@@ -43,7 +43,11 @@ const JOB_COLUMNS = [
   { title: "MODEL", value: (j: JobProgress) => j.model },
   { title: "PROMPT", value: (j: JobProgress) => j.prompt },
   { title: "DATASET", value: (j: JobProgress) => j.dataset },
-  { title: "STATE", value: (j: JobProgress) => j.state, color: (j: JobProgress) => stateColor(j.state) },
+  {
+    title: "STATE",
+    value: (j: JobProgress) => (j.held ? `${j.state}, held` : j.state),
+    color: (j: JobProgress) => stateColor(j.state),
+  },
   { title: "SAMPLES", align: "right" as const, value: (j: JobProgress) => done(j.progress) },
   {
     title: "FAILED",

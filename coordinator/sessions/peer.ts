@@ -7,6 +7,7 @@
  */
 import type { ServerDuplexStream } from "@grpc/grpc-js";
 import { type AgentMessage, CoordinatorMessage } from "../../shared/gen/sai/agent/v1/session.js";
+import { resetStream } from "../../shared/rpc/serve.js";
 import { toServiceError } from "../../shared/rpc/status.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -57,8 +58,14 @@ export class GrpcPeer implements Peer {
     const { maxMessages, maxBytes } = this.limits;
     if (this.outbox.length > maxMessages || this.waitingBytes > maxBytes) {
       const waits = `${this.outbox.length} messages of ${this.waitingBytes} bytes wait`;
-      this.close(tooSlow(`its outbox overflowed: ${waits}`));
+      this.cut(`its outbox overflowed: ${waits}`);
     }
+  }
+
+  /** Ends a stream that is not read; its status would wait behind the rest, so it is reset as well. */
+  private cut(why: string): void {
+    this.close(tooSlow(why));
+    resetStream(this.stream);
   }
 
   private keep(message: CoordinatorMessage): void {
@@ -81,9 +88,7 @@ export class GrpcPeer implements Peer {
 
   private wait(): void {
     const { drainMs } = this.limits;
-    this.cancelTimer = this.clock.after(drainMs, () =>
-      this.close(tooSlow(`nothing was read for ${drainMs} ms`)),
-    );
+    this.cancelTimer = this.clock.after(drainMs, () => this.cut(`nothing was read for ${drainMs} ms`));
     this.stream.once("drain", () => {
       this.cancelTimer?.();
       this.cancelTimer = undefined;

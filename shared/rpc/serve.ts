@@ -80,7 +80,7 @@ export function streaming<Req, Res>(
         (error: unknown) => {
           if (error === left) return void end(error);
           call.emit("error", end(error));
-          if (error instanceof TooSlow) cut(call);
+          if (error instanceof TooSlow) resetStream(call);
         },
       )
       .finally(() => stopping?.removeEventListener("abort", stop));
@@ -154,8 +154,8 @@ interface Layer {
   stream?: ServerHttp2Stream;
 }
 
-/** Resets the HTTP/2 stream: a status would wait for ever behind what is not read. */
-function cut(call: unknown): void {
+/** Resets a server call's HTTP/2 stream: a status would wait for ever behind what is not read. */
+export function resetStream(call: unknown): void {
   let layer = call as Layer | undefined;
   while (layer !== undefined && layer.stream === undefined) layer = layer.nextCall ?? layer.call;
   layer?.stream?.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);

@@ -276,3 +276,16 @@ test("a message over 4 MiB ends its session only", async () => {
   expect((await agent.refused()).code).toBe("resource_exhausted");
   await works();
 });
+
+test("an agent that is connected and does not read is cut off, and is told although it does not read", async () => {
+  const idle = raw("idle");
+  await idle.join();
+  idle.stream.pause();
+  const flood = setInterval(() => {
+    for (let i = 0; i < 500; i += 1)
+      idle.send({ $case: "heartbeat", value: { ...heartbeat, seq: BigInt(i) } });
+  }, 10);
+  const { code } = await idle.refused().finally(() => clearInterval(flood));
+  expect(code).toBe("resource_exhausted");
+  await works();
+});
