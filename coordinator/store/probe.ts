@@ -4,7 +4,6 @@ import { access, statfs } from "node:fs/promises";
 import path from "node:path";
 import type { Config } from "../../shared/runtime/config.js";
 import { lookAtFolder } from "./embedded/folder.js";
-import { recordedOwner } from "./embedded/lmdb.js";
 import { isAlive } from "./embedded/owner.js";
 
 export type StoreProbe =
@@ -30,9 +29,9 @@ export async function probeStore({ store }: Pick<Config, "store">): Promise<Stor
   const { bavail, bsize } = await statfs(there);
   const freeBytes = bavail * bsize;
   if (found.kind === "new") return { kind: "new", folder, freeBytes };
-  const owner = await recordedOwner(folder);
+  const { bytes, owner } = found;
   const living = owner !== undefined && isAlive(owner) ? { owner } : {};
-  return { kind: "store", folder, bytes: found.bytes, freeBytes, ...living };
+  return { kind: "store", folder, bytes, freeBytes, ...living };
 }
 
 /** The folder, or the nearest one above it that is there. */

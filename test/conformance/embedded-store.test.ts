@@ -144,7 +144,7 @@ async function killedAfterTheAck(): Promise<void> {
   const acked = new Map<number, string>();
   let seed = SEED;
   console.info(`kill -9 after the ack: SEED=${SEED}`);
-  for (let from = 0, kills = 0; kills < 6; kills++, from += 1_000) {
+  for (let from = 0, kills = 0; kills < 5; kills++, from += 1_000) {
     const writer = child();
     await writer.ask({ do: "open", folder });
     writer.tell({ do: "write", from, to: from + 1_000 });

@@ -63,4 +63,4 @@ test("a full disk: new work is refused and says why, nothing is lost, and it goe
   await store.ask({ do: "open", folder });
   expect(await listed()).toEqual([...acked].sort());
   rmSync(folder, { recursive: true });
-});
+}, 120_000);

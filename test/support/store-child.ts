@@ -2,7 +2,8 @@
  * A process of its own that opens an embedded store and does what its standard input says, one JSON line a command; each
  * answer is one JSON line. It is there to be stopped and killed.
  *
- * open {folder} · txn {puts, dels, bytes} · list · usage · write {from, to}: transactions of three keys, one line for each that is acknowledged · hold {ttlMs}: a
+ * open {folder} · txn {puts, dels, bytes} · begin {key}: does not wait,
+ * and says later what was acknowledged · list · usage · write {from, to}: transactions of three keys, one line for each that is acknowledged · hold {ttlMs}: a
  * lease with two keys · lead: leads through a fenced store · commit {key} · close
  */
 import { createInterface } from "node:readline";
@@ -55,6 +56,13 @@ const commands: { [name: string]: (o: never) => Promise<object> } = {
       ],
     });
     return { rev };
+  },
+  async begin({ key }: { key: string }) {
+    store.txn({ compare: [], success: [{ put: { key, value: value("x") } }] }).then(
+      () => say({ acked: key }),
+      (error: unknown) => say({ error: errorText(error) }),
+    );
+    return { begun: key };
   },
   async list() {
     const keys: string[] = [];

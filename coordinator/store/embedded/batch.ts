@@ -52,6 +52,11 @@ export class BatchWriter {
     this.#at += RECORD_HEAD + value.length;
   }
 
+  /** Whether an entry as LMDB has it goes in without more memory; values are views of it, and would keep all of it. */
+  fits(key: Uint8Array, record: Uint8Array): boolean {
+    return this.#at + LENGTHS + key.length + record.length <= this.#bytes.length;
+  }
+
   /** An entry as LMDB has it. */
   raw(key: Uint8Array, record: Uint8Array): void {
     this.#reserve(LENGTHS + key.length + record.length);

@@ -1,14 +1,18 @@
 /**
  * The files of an embedded store. What is checked before LMDB sees them, because it would take an empty file for a new
- * store and end the process over a truncated one; and the reserve, a file whose only use is to be given up.
+ * store and end the process over a damaged one; who has the folder; and the reserve, a file whose only use is to be given
+ * up.
  *
  * ```
- * data.mdb   LMDB's pages        lock.mdb   LMDB's locks        reserve   room for deletions on a full disk
+ * data.mdb   LMDB's pages       reserve   room for deletions on a full disk; there once a store is
+ * lock.mdb   LMDB's locks       owner     a copy of the owner's note (lmdb.ts), to look at without LMDB
  * ```
  */
 import { randomFillSync } from "node:crypto";
 import {
+  accessSync,
   closeSync,
+  constants,
   existsSync,
   fstatSync,
   fsyncSync,
@@ -16,54 +20,133 @@ import {
   mkdirSync,
   openSync,
   readdirSync,
-  readSync,
+  readFileSync,
   rmSync,
   statSync,
+  writeFileSync,
   writeSync,
 } from "node:fs";
 import path from "node:path";
-import { SaiError } from "../../../shared/runtime/errors.js";
+import { errorText, SaiError } from "../../../shared/runtime/errors.js";
+import { isAlive, type Owner } from "./owner.js";
+import { checkPages } from "./pages.js";
 
 const RESERVE_BYTES = 4 * 1024 ** 2;
-const OURS = ["data.mdb", "lock.mdb", "reserve", "probe", "lost+found"];
+const OURS = ["data.mdb", "lock.mdb", "reserve", "owner", "probe", "lost+found"];
 
 const data = (folder: string) => path.join(folder, "data.mdb");
 const reserve = (folder: string) => path.join(folder, "reserve");
+const ownerFile = (folder: string) => path.join(folder, "owner");
 
 /**
- * Makes the folder or checks what is in it; whether there is a store. Throws SaiError `config` when it cannot be one, or
- * not any more.
+ * Makes the folder or checks what is in it. Throws SaiError `config` when another process has it, when it cannot be a
+ * store, or when what is in it is damaged.
  */
-export function prepareFolder(folder: string): boolean {
-  let names: string[];
+export function prepareFolder(folder: string): void {
+  const names = writable(folder);
+  const { owner } = look(folder, names);
+  refuseLiving(folder, owner);
+}
+
+/**
+ * What is in a folder, with nothing changed: no store yet, or one of so many bytes and its owner, who may be dead. Throws
+ * SaiError `config` when it cannot be one.
+ */
+export function lookAtFolder(
+  folder: string,
+): { kind: "new" } | { kind: "store"; bytes: number; owner: Owner | undefined } {
+  const { bytes, owner } = look(folder, existsSync(folder) ? readdirSync(folder) : []);
+  return bytes === 0 ? { kind: "new" } : { kind: "store", bytes, owner };
+}
+
+function look(folder: string, names: string[]): { bytes: number; owner: Owner | undefined } {
+  const foreign = names.filter((name) => !OURS.includes(name));
+  const bytes = names.includes("data.mdb") ? statSync(data(folder)).size : 0;
+  if (bytes === 0 && foreign.length > 0) {
+    throw new SaiError("config", `${folder} is no state store: it holds ${foreign.slice(0, 3).join(", ")}`, {
+      hint: "name an empty or a new folder in store.path",
+    });
+  }
+  // The reserve is made when the first commit is durable.
+  if (bytes === 0 && names.includes("reserve"))
+    throw damaged(folder, "its file data.mdb is missing or empty");
+  if (bytes > 0) checkData(folder);
+  return { bytes, owner: readOwner(folder) };
+}
+
+/** Throws SaiError `config` when the owner's process lives. */
+export function refuseLiving(folder: string, found: Owner | undefined): void {
+  if (!found || !isAlive(found)) return;
+  throw new SaiError(
+    "config",
+    `the state store in ${folder} is in use by process ${found.pid} on ${found.host}`,
+    {
+      hint: "one coordinator owns a folder: stop that one, or give this one another data_dir or store.path",
+    },
+  );
+}
+
+/**
+ * Leaves the owner's name where others find it without LMDB: a process that was stopped in the middle of a commit holds
+ * LMDB's lock for writers, and whoever waited for that would wait as long. On a full disk it may be missing.
+ */
+export function writeOwner(folder: string, who: Owner): void {
+  try {
+    writeFileSync(ownerFile(folder), JSON.stringify(who), { mode: 0o600 });
+  } catch {
+    rmSync(ownerFile(folder), { force: true });
+  }
+}
+
+export function removeOwner(folder: string, nonce: string): void {
+  if (readOwner(folder)?.nonce === nonce) rmSync(ownerFile(folder), { force: true });
+}
+
+function readOwner(folder: string): Owner | undefined {
+  try {
+    return JSON.parse(readFileSync(ownerFile(folder), "utf8")) as Owner;
+  } catch {
+    return undefined; // none, or not written to its end: LMDB has it too
+  }
+}
+
+/** Makes the folder, if it is not there; the names in it. Throws SaiError `config` when it cannot be written. */
+function writable(folder: string): string[] {
   try {
     const first = mkdirSync(folder, { recursive: true, mode: 0o700 });
-    names = readdirSync(folder);
-    closeSync(openSync(data(folder), "a", 0o600));
+    const names = readdirSync(folder);
+    accessSync(folder, constants.W_OK);
+    for (const name of names) if (OURS.includes(name)) accessSync(path.join(folder, name), constants.W_OK);
     syncUpTo(path.dirname(first ?? path.resolve(folder)), path.resolve(folder));
+    return names;
   } catch (cause) {
     throw new SaiError("config", `the state store's folder ${folder} cannot be written`, {
       hint: "make it writable for this user, or name another folder in store.path",
       cause,
     });
   }
-  const foreign = names.filter((name) => !OURS.includes(name));
-  const isNew = statSync(data(folder)).size === 0;
-  if (isNew && foreign.length > 0) {
-    rmSync(data(folder));
-    throw noStore(folder, foreign);
+}
+
+/** Throws SaiError `config` when the pages are damaged, unless a living process may be changing them. */
+function checkData(folder: string): void {
+  const file = openSync(data(folder), "r");
+  const isOwned = () => {
+    const owner = readOwner(folder);
+    return owner !== undefined && isAlive(owner);
+  };
+  try {
+    if (!isOwned()) checkPages(file);
+  } catch (error) {
+    if (!isOwned()) throw damaged(folder, errorText(error));
+  } finally {
+    closeSync(file);
   }
-  // The reserve is made when the first commit is durable.
-  if (isNew && names.includes("reserve")) throw damaged(folder, "its file data.mdb is missing or empty");
-  if (!isNew) completeFile(folder);
-  return !isNew;
 }
 
 /** What is said of a store that cannot be read. */
-export const damaged = (folder: string, what: string, cause?: unknown): SaiError =>
+export const damaged = (folder: string, what: string): SaiError =>
   new SaiError("config", `the state store in ${folder} is damaged: ${what}`, {
     hint: "move the folder away and restore a snapshot, or start empty: campaigns are then forgotten, artifacts stay",
-    ...(cause === undefined ? {} : { cause }),
   });
 
 /**
@@ -128,66 +211,3 @@ function syncUpTo(top: string, folder: string): void {
   syncFolder(folder);
   if (folder.length > top.length) syncUpTo(top, path.dirname(folder));
 }
-
-const META_AT = 24;
-const MAGIC = 0xbeef_c0de;
-
-/**
- * A file shorter than its pages ends the process with SIGBUS when they are read; so the end is filled with zeros, which
- * LMDB takes for a damaged page if it matters. It need not: pages that were freed at once may never have been written.
- */
-function completeFile(folder: string): void {
-  const file = openSync(data(folder), "r+");
-  try {
-    const wanted = bytesOfPages(folder, file);
-    if (wanted > fstatSync(file).size) ftruncateSync(file, wanted);
-  } finally {
-    closeSync(file);
-  }
-}
-
-/** How long data.mdb must be for its pages. Throws SaiError `config` when its first pages say nothing sensible. */
-function bytesOfPages(folder: string, file: number): number {
-  const page = Buffer.alloc(4096);
-  let pageBytes = page.length;
-  let most = 0;
-  for (const number of [0, 1]) {
-    const read = readSync(file, page, 0, page.length, number * pageBytes);
-    if (read < 256 || page.readUInt32LE(META_AT) !== MAGIC) {
-      throw damaged(folder, "data.mdb is no LMDB file, or its first pages are lost");
-    }
-    // MDB_meta: magic, version, address, map size, two databases of 48 bytes of which the first begins with the page
-    // size, last page, transaction.
-    pageBytes = page.readUInt32LE(META_AT + 24);
-    const wanted = (page.readBigUInt64LE(META_AT + 24 + 96) + 1n) * BigInt(pageBytes);
-    if (wanted > 2n ** 48n) throw damaged(folder, "data.mdb has a first page that makes no sense");
-    most = Math.max(most, Number(wanted));
-  }
-  return most;
-}
-
-/**
- * What is in a folder, with nothing changed: no store yet, or one of so many bytes. Throws SaiError `config` when it
- * cannot be one.
- */
-export function lookAtFolder(folder: string): { kind: "new" } | { kind: "store"; bytes: number } {
-  const names = existsSync(folder) ? readdirSync(folder) : [];
-  const foreign = names.filter((name) => !OURS.includes(name));
-  const size = names.includes("data.mdb") ? statSync(data(folder)).size : 0;
-  if (size === 0 && foreign.length > 0) throw noStore(folder, foreign);
-  if (size === 0 && names.includes("reserve")) throw damaged(folder, "its file data.mdb is missing or empty");
-  if (size === 0) return { kind: "new" };
-  const file = openSync(data(folder), "r");
-  try {
-    // Reading a file that is shorter than its pages would end the process.
-    if (bytesOfPages(folder, file) > fstatSync(file).size) throw damaged(folder, "data.mdb is cut off");
-    return { kind: "store", bytes: size };
-  } finally {
-    closeSync(file);
-  }
-}
-
-const noStore = (folder: string, foreign: string[]): SaiError =>
-  new SaiError("config", `${folder} is no state store: it holds ${foreign.slice(0, 3).join(", ")}`, {
-    hint: "name an empty or a new folder in store.path",
-  });

@@ -256,7 +256,7 @@ test("whatever a disk does: it holds what was answered, and readers see what it 
       const said = await answer.catch((error: StoreError) => error.detail.kind);
       if (typeof said === "string") {
         expect(["NoSpace", "Unavailable", "OutcomeUnknown"]).toContain(said);
-        expect(marked).toEqual([]);
+        if (said !== "OutcomeUnknown") expect(marked).toEqual([]);
       } else if (marked.length > 0) expect(marked.map((msg) => msg.rev)).toEqual([said.rev]);
     }
     expect([...written.keys()]).toEqual([...written.keys()].map((_, n) => BigInt(n) + 2n));

@@ -2,18 +2,28 @@
  * LMDB under the embedded store, as the disk's thread uses it: everything is synchronous, and what goes wrong is an
  * exception. One LMDB transaction carries the changes of every transaction that waited.
  *
- * 1. A commit returns when it is on the disk (no `overlappingSync`, no `noSync`), whole or not at all.
+ * 1. A commit returns when it is on the disk (no `overlappingSync`, no flags to `transactionSync`), whole or not at all.
  * 2. Every commit finds our nonce in the owner's note, or writes nothing.
  * 3. After a commit that failed the file is opened again, because a handle that failed may be unusable and using it
  *    would end the process; what it says then is what counts.
  */
 import { open, type RootDatabase } from "lmdb";
-import { SaiError } from "../../../shared/runtime/errors.js";
+import { errorText, SaiError } from "../../../shared/runtime/errors.js";
 import { version } from "../../../shared/runtime/version.js";
 import { BatchWriter, entries, KEY_PREFIX } from "./batch.js";
-import { damaged, diskIsFull, dropReserve, makeReserve, prepareFolder, syncFolder } from "./folder.js";
+import {
+  damaged,
+  diskIsFull,
+  dropReserve,
+  makeReserve,
+  prepareFolder,
+  refuseLiving,
+  removeOwner,
+  syncFolder,
+  writeOwner,
+} from "./folder.js";
 import { CommitFailed, type Head } from "./messages.js";
-import { isAlive, type Owner } from "./owner.js";
+import type { Owner } from "./owner.js";
 
 const FORMAT = 1;
 const note = (name: string) => Buffer.from(`\x01${name}`);
@@ -22,11 +32,11 @@ const HEAD_KEY = note("head");
 const OWNER_KEY = note("owner");
 const OPENED_KEY = note("opened");
 const FIRST_KEY = Buffer.from([KEY_PREFIX]);
-const PAGE_BYTES = 64 * 1024;
 
 export class LmdbStore {
   readonly #folder: string;
   readonly #mapBytes: number;
+  readonly #owner: Owner;
   readonly #ownerRecord: Buffer;
   #db: RootDatabase<Buffer, Buffer>;
   /** How often the folder was opened, this time included. */
@@ -35,13 +45,14 @@ export class LmdbStore {
   private constructor(folder: string, mapBytes: number, owner: Owner) {
     this.#folder = folder;
     this.#mapBytes = mapBytes;
+    this.#owner = owner;
     this.#ownerRecord = Buffer.from(JSON.stringify(owner));
     this.#db = this.#open();
   }
 
   /** Opens a folder and makes it ours. Throws SaiError `config`: another owner lives, or the folder is none of ours. */
   static async open(folder: string, o: { mapBytes: number; owner: Owner }): Promise<LmdbStore> {
-    if (prepareFolder(folder)) await refuseLiving(folder);
+    prepareFolder(folder);
     const store = new LmdbStore(folder, o.mapBytes, o.owner);
     try {
       store.#claim();
@@ -50,6 +61,7 @@ export class LmdbStore {
       throw error;
     }
     syncFolder(folder);
+    writeOwner(folder, o.owner);
     return store;
   }
 
@@ -60,11 +72,12 @@ export class LmdbStore {
       let writer = new BatchWriter();
       let keys = 0;
       for (const { key, value } of this.#db.getRange({ start: FIRST_KEY })) {
+        if (!writer.fits(key, value)) {
+          page(writer.take(), writer.length);
+          writer = new BatchWriter();
+        }
         writer.raw(key, value);
         keys++;
-        if (writer.length < PAGE_BYTES) continue;
-        page(writer.take(), writer.length);
-        writer = new BatchWriter();
       }
       page(writer.take(), writer.length);
       if (keys !== head.keys) throw new RangeError(`it has ${keys} keys, and should have ${head.keys}`);
@@ -108,20 +121,34 @@ export class LmdbStore {
       this.#db.transactionSync(() => {
         if (this.#db.get(OWNER_KEY)?.equals(this.#ownerRecord)) this.#db.remove(OWNER_KEY);
       });
+      removeOwner(this.#folder, this.#owner.nonce);
     } finally {
       await this.#db.close();
     }
   }
 
   #open(): RootDatabase<Buffer, Buffer> {
-    return openLmdb(this.#folder, { mapSize: this.#mapBytes });
+    try {
+      return open<Buffer, Buffer>({
+        path: this.#folder,
+        noSubdir: false,
+        encoding: "binary",
+        keyEncoding: "binary",
+        cache: false,
+        overlappingSync: false, // invariant 1
+        maxDbs: 1,
+        mapSize: this.#mapBytes,
+      });
+    } catch (error) {
+      throw damaged(this.#folder, errorText(error));
+    }
   }
 
   #claim(): void {
     this.#reading(() =>
       this.#db.transactionSync(() => {
         checkFormat(this.#folder, this.#db);
-        refuse(this.#folder, ownerOf(this.#db));
+        refuseLiving(this.#folder, ownerOf(this.#db));
         this.opened = Number(this.#db.get(OPENED_KEY)?.toString() ?? 0) + 1;
         this.#db.put(OPENED_KEY, Buffer.from(String(this.opened)));
         this.#db.put(OWNER_KEY, this.#ownerRecord);
@@ -158,74 +185,20 @@ export class LmdbStore {
       return run();
     } catch (error) {
       if (error instanceof SaiError) throw error;
-      const { code, message } = error as { code?: number; message?: string };
+      const { code } = error as { code?: number };
       if (FULL.includes(code) || diskIsFull(this.#folder)) {
         throw new SaiError("resource_exhausted", `no space is left for the state store in ${this.#folder}`, {
           hint: "free some megabytes on that disk and start again; nothing is lost",
           cause: error,
         });
       }
-      throw damaged(this.#folder, String(message), error);
+      throw damaged(this.#folder, errorText(error));
     }
   }
 }
 
 /** ENOSPC, EDQUOT, EFBIG (RLIMIT_FSIZE), MDB_MAP_FULL. */
 const FULL: readonly unknown[] = [28, 122, 27, -30792];
-
-function openLmdb(folder: string, o: { mapSize?: number; readOnly?: boolean }): RootDatabase<Buffer, Buffer> {
-  try {
-    return open<Buffer, Buffer>({
-      path: folder,
-      noSubdir: false,
-      encoding: "binary",
-      keyEncoding: "binary",
-      cache: false,
-      overlappingSync: false, // invariant 1
-      maxDbs: 1,
-      ...o,
-    });
-  } catch (cause) {
-    throw damaged(folder, String((cause as Error).message), cause);
-  }
-}
-
-/**
- * Looks who owns the folder without taking any lock: a process that was stopped in the middle of a commit holds LMDB's
- * lock for writers, and whoever waited for it would wait as long.
- */
-async function refuseLiving(folder: string): Promise<void> {
-  refuse(folder, await recordedOwner(folder));
-}
-
-/** Whom the folder names as its owner, alive or dead, without becoming one; undefined when nobody, or it is no store. */
-export async function recordedOwner(folder: string): Promise<Owner | undefined> {
-  try {
-    const db = open<Buffer, Buffer>({
-      path: folder,
-      noSubdir: false,
-      encoding: "binary",
-      keyEncoding: "binary",
-      readOnly: true,
-    });
-    const owner = ownerOf(db);
-    await db.close();
-    return owner;
-  } catch {
-    return undefined; // a new or a damaged store: opening it says which
-  }
-}
-
-function refuse(folder: string, owner: Owner | undefined): void {
-  if (!owner || !isAlive(owner)) return;
-  throw new SaiError(
-    "config",
-    `the state store in ${folder} is in use by process ${owner.pid} on ${owner.host}`,
-    {
-      hint: "one coordinator owns a folder: stop that one, or give this one another data_dir or store.path",
-    },
-  );
-}
 
 function checkFormat(folder: string, db: RootDatabase<Buffer, Buffer>): void {
   const text = db.get(FORMAT_KEY)?.toString();
