@@ -1,7 +1,7 @@
 /** What people do to campaigns, through the command, the API, the use cases and back. */
 import { readFileSync } from "node:fs";
 import { join } from "node:path";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { CampaignState, type Event } from "../../cli/client.js";
 import { cliOf } from "../support/cli.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
@@ -15,12 +15,19 @@ beforeAll(async () => {
   sai = cliOf(fleet);
 });
 afterAll(() => fleet?.stop());
+// Whatever a test left would be in the next one's way.
+afterEach(async () => {
+  const { out } = await sai("campaign", "list", "-o", "jsonl");
+  for (const { id, endTime } of jsonl<{ id: string; endTime?: string }>(out))
+    if (endTime === undefined) await sai("campaign", "cancel", id, "--wait");
+});
 
-const jsonl = (text: string): Event[] =>
-  text
+function jsonl<T = Event>(text: string): T[] {
+  return text
     .trimEnd()
     .split("\n")
-    .map((line) => JSON.parse(line) as Event);
+    .map((line) => JSON.parse(line) as T);
+}
 
 test("events: what there was, in order, with an end of its own; --since leaves out what is known", async () => {
   const { id } = await fleet.api.create({ suite: suiteOf({ items: 2 }) });
@@ -68,15 +75,16 @@ test("why: which nodes cannot, what runs where and why there; of an ended campai
   expect(none.out).toContain("has no test device");
   await sai("campaign", "cancel", stuck.id);
 
+  // More shards than an agent takes ahead.
   const busy = await fleet.api.create({
-    suite: suiteOf({ items: 10, shardSize: 1, options: { latency_ms: 60_000 } }),
+    suite: suiteOf({ items: 1_200, shardSize: 1, options: { latency_ms: 60_000 } }),
   });
   await until("it runs", async () => (await fleet.api.get(busy.id)).jobs[0]?.state === "running");
   await until("n1 works", async () => (await fleet.api.node("n1")).attempts >= 2);
   const { campaign, jobs } = JSON.parse((await sai("campaign", "get", busy.id, "--why", "-o", "json")).out);
   expect(campaign.id).toBe(busy.id);
   const [{ shardsReady = 0, shardsRunning, placements, reasons }] = jobs;
-  expect(shardsReady + shardsRunning).toBe(10);
+  expect(shardsReady + shardsRunning).toBe(1_200);
   expect(placements).toEqual([{ node: "n1", attempts: shardsRunning, why: "no_load" }]);
   expect(reasons).toEqual([{ code: "busy", message: expect.stringContaining("busy") }]);
   await sai("campaign", "cancel", busy.id);
