@@ -3,9 +3,9 @@
  * JSON, so that a reader tells a line that was written from one that was torn, overwritten, or stems from another file.
  * A line that checks out is true wherever it stands.
  */
-import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText, parseFence } from "../../shared/domain/fence.js";
 import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
+import type { WrittenRecord } from "./records-file.js";
 
 /** Of the format; a journal of another one is not read. */
 export const JOURNAL_VERSION = 2;
@@ -23,26 +23,31 @@ export type JournalLine =
   | { k: "resumed"; incarnation: bigint }
   /** A sample is about to run. */
   | { k: "begin"; ordinal: number }
-  | { k: "record"; record: ResultRecord }
+  | { k: "record"; record: WrittenRecord }
   /** The agent was stopped in order: what had begun was not in flight at a death. */
   | { k: "paused" }
   /** The records are in the artifact store. */
   | { k: "stored"; result: ShardResult }
   | { k: "failed"; failure: ShardFailure };
 
+/** What stands before and behind a record in its line. */
+const RECORD = ['{"k":"record","record":', "}"] as const;
+
 /** The line as it stands in the journal of the attempt `name` (its fence as text). */
 export function encodeLine(name: string, line: JournalLine): string {
-  // Records are most of a journal and hold none of what JSON lacks.
-  const json = JSON.stringify(line, line.k === "record" ? undefined : toJson);
+  const json = line.k === "record" ? RECORD[0] + line.record.json + RECORD[1] : JSON.stringify(line, toJson);
   return `${check(name, json)} ${json}\n`;
 }
 
 /** The line without its newline, read back; undefined when it is none of this journal's. */
 export function decodeLine(name: string, text: string): JournalLine | undefined {
   if (text[8] !== " " || text.slice(0, 8) !== check(name, text.slice(9))) return undefined;
+  const line = text.slice(9);
   try {
-    const json = text.slice(9);
-    return JSON.parse(json, json.startsWith('{"k":"record"') ? undefined : fromJson) as JournalLine;
+    if (!line.startsWith(RECORD[0])) return JSON.parse(line, fromJson) as JournalLine;
+    const json = line.slice(RECORD[0].length, -RECORD[1].length);
+    const { ordinal, status } = JSON.parse(json) as WrittenRecord;
+    return { k: "record", record: { ordinal, status, json } };
   } catch {
     return undefined;
   }

@@ -6,7 +6,7 @@ import { failureOf } from "./attempts.test-support.js";
 import { Journal, type JournalParts, noteStored, removeJournal } from "./journal.js";
 import { decodeLine } from "./journal-lines.js";
 import { readJournal } from "./journals.js";
-import { recordsFile } from "./records-file.js";
+import { recordsFile, written } from "./records-file.js";
 
 const fence = { epoch: 3n, n: 7n };
 const shard = { campaign: "c", job: "j0000", index: 2, first: 32, count: 2 };
@@ -14,7 +14,8 @@ const assignment = {
   ...{ fence, shard, gate: 9n, planSha256: "0".repeat(64), lane: "cpu", deadlineMs: 1000, attempt: 0 },
   suspects: [33],
 };
-const record = (ordinal: number) => ({ ordinal, output: "x".repeat(500), status: "ok" }) as ResultRecord;
+const record = (ordinal: number) =>
+  written({ ordinal, output: "x".repeat(500), status: "ok" } as ResultRecord);
 
 function journals(incarnation = 4n, disk = new MemoryDisk()): JournalParts & { disk: MemoryDisk } {
   const sync = { records: 2, ms: 60_000 };

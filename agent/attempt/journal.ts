@@ -9,12 +9,12 @@
  *    attempt that was cancelled removes its own.
  */
 import { join } from "node:path";
-import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { AppendFile, Disk } from "../../shared/runtime/disk.js";
 import type { Assignment, ShardFailure, ShardResult } from "./assignment.js";
 import { encodeLine, JOURNAL_VERSION, type JournalLine, type Origin } from "./journal-lines.js";
+import type { WrittenRecord } from "./records-file.js";
 
 /** How many records, or how much time, may pass between two syncs. */
 export interface JournalSync {
@@ -100,7 +100,7 @@ export class Journal {
    * Hands the record over. It is written together with the next sample's `begin`, which saves a write a sample, or
    * within a ms or two when none follows; `flush` waits for it.
    */
-  record(record: ResultRecord): void {
+  record(record: WrittenRecord): void {
     const { sync, clock } = this.parts;
     this.queued += encodeLine(this.name, { k: "record", record });
     if (!this.pending) this.cancelWrite ??= clock.after(TOGETHER_MS, () => this.push());

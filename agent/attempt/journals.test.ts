@@ -6,6 +6,7 @@ import { MemoryDisk } from "../../test/support/memory-disk.js";
 import { assignment, fence } from "./attempts.test-support.js";
 import { Journal } from "./journal.js";
 import { readJournals } from "./journals.js";
+import { written } from "./records-file.js";
 
 const logs: string[] = [];
 const log = lineLogger((line) => logs.push(line));
@@ -19,7 +20,7 @@ async function diskWith(...ns: number[]): Promise<MemoryDisk> {
     const journal = await Journal.create({ ...parts, origin }, assignment(n));
     await journal.begin(0);
     await journal.begin(1);
-    journal.record({ ordinal: 0 } as ResultRecord);
+    journal.record(written({ ordinal: 0 } as ResultRecord));
     await journal.close();
   }
   return disk;

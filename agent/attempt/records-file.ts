@@ -1,9 +1,22 @@
 /** The records file of an attempt, and what the coordinator is told of it. */
 import { recordsKey } from "../../shared/artifacts/store.js";
-import type { ResultRecord } from "../../shared/benchmark/record.js";
+import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { Assignment, ShardResult } from "./assignment.js";
+
+/** A record as it stands in the journal and in the records file: written once, read by nobody here. */
+export interface WrittenRecord {
+  ordinal: number;
+  status: Status;
+  json: string;
+}
+
+export const written = (record: ResultRecord): WrittenRecord => ({
+  ordinal: record.ordinal,
+  status: record.status,
+  json: JSON.stringify(record),
+});
 
 /** Records files up to this size travel inside the result. */
 const INLINE_BYTES = 1024;
@@ -14,10 +27,10 @@ const INLINE_BYTES = 1024;
  */
 export function recordsFile(
   { fence, shard, gate }: Assignment,
-  records: readonly ResultRecord[],
+  records: readonly WrittenRecord[],
 ): { result: ShardResult; bytes: Buffer } {
   const sorted = [...records].sort((a, b) => a.ordinal - b.ordinal);
-  const bytes = Buffer.from(sorted.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  const bytes = Buffer.from(sorted.map(({ json }) => `${json}\n`).join(""));
   const counts: { [status: string]: number } = {};
   for (const { status } of sorted) counts[status] = (counts[status] ?? 0) + 1;
   const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };

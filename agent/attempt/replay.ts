@@ -6,17 +6,16 @@
  *    which is said and kept aside.
  * 3. Each ordinal of the shard has at most one record; the first that was written counts.
  */
-import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { parseFence } from "../../shared/domain/fence.js";
 import type { Assignment, Death, ShardFailure, ShardResult } from "./assignment.js";
 import { decodeLine, JOURNAL_VERSION, type JournalLine, type Origin } from "./journal-lines.js";
-import { recordsFile } from "./records-file.js";
+import { recordsFile, type WrittenRecord } from "./records-file.js";
 
 export interface Replayed {
   assignment: Assignment;
   origin: Origin;
   /** One an ordinal. */
-  records: ResultRecord[];
+  records: WrittenRecord[];
   /** Samples that were in flight when the agent died, and have no record since. */
   deaths: Death[];
   end:
@@ -94,7 +93,7 @@ function historyOf(
   lines: readonly JournalLine[],
 ): Omit<Replayed, "damage" | "sound"> {
   const { fence, shard } = assignment;
-  const records = new Map<number, ResultRecord>();
+  const records = new Map<number, WrittenRecord>();
   const deaths: Death[] = [];
   let incarnation = origin.incarnation;
   let inFlight = new Set<number>();

@@ -10,7 +10,7 @@ import { MemoryDisk } from "../../test/support/memory-disk.js";
 import { assignment, fence } from "./attempts.test-support.js";
 import { Journal } from "./journal.js";
 import { readJournal } from "./journals.js";
-import { recordsFile } from "./records-file.js";
+import { recordsFile, written } from "./records-file.js";
 import { Spool } from "./spool.js";
 
 /** A spool with complete attempts in its journals, and a store that can be away or silent. */
@@ -47,7 +47,7 @@ function spoolOf() {
   /** A complete attempt: its result and its records file. */
   const complete = async (n: number) => {
     const journal = await Journal.create(journals, assignment(n));
-    const record = { ordinal: 0, status: "ok", output: `${n}`.repeat(2000) } as ResultRecord;
+    const record = written({ ordinal: 0, status: "ok", output: `${n}`.repeat(2000) } as ResultRecord);
     journal.record(record);
     await journal.flush();
     await journal.close();

@@ -40,7 +40,7 @@ export class DyingEngine {
   /** Ends everything in flight, as the death of the engine's process does. */
   die(): void {
     this.watch.died();
-    this.death.abort(new EngineError("transient", "child_died", "the engine's process died"));
+    this.death.abort(new EngineError("death", "child_died", "the engine's process died"));
     this.death = new AbortController();
   }
 
