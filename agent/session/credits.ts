@@ -6,9 +6,11 @@
 export class Credits {
   private readonly lanes = new Map<string, { offered: bigint; came: bigint }>();
 
-  /** An assignment of the lane came, whatever became of it. */
-  came(lane: string): void {
-    this.of(lane).came += 1n;
+  /** An assignment of the lane came, whatever becomes of it; false when it was not offered to be taken. */
+  came(lane: string): boolean {
+    const credit = this.of(lane);
+    credit.came += 1n;
+    return credit.came <= credit.offered;
   }
 
   /** The new total to offer when `room` attempts may be here and `active` are; undefined if it is not more than before. */

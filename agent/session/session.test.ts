@@ -161,18 +161,17 @@ test("unstarted attempts are given back when the agent drains, also between Hell
   await s.end();
 });
 
-test("asked to drain it gives back what waits, finishes what runs, waits for the answers and says goodbye", async () => {
+test("asked to drain it takes nothing more, finishes what runs, waits for the answers and says goodbye", async () => {
   const { session, run, clock, states } = await agentOf();
   const s = await session();
   await s.welcome([], 60_000);
   await s.ready();
-  await assign(s.link, 1, 2, 3);
+  await assign(s.link, 1, 2);
   await s.link.answer({ $case: "drain", value: { deadlineMs: 10_000 } });
   await s.sent();
-  expect(all(s.link, "retracted")).toEqual([[3]]);
-  await assign(s.link, 4);
+  await assign(s.link, 3);
   await s.sent();
-  expect(s.link.bodies("rejected")).toMatchObject([{ fences: [fence(4)], reason: "draining" }]);
+  expect(s.link.bodies("rejected")).toMatchObject([{ fences: [fence(3)], reason: "draining" }]);
   run(1).end({ kind: "result", result: resultOf(1) });
   await clock.advance(9_000);
   expect(run(2).signal.aborted).toBe(false);
@@ -181,6 +180,18 @@ test("asked to drain it gives back what waits, finishes what runs, waits for the
   await ack(s.link, 1);
   expect([states(), s.link.kinds().at(-1)]).toEqual([[], "bye"]);
   expect(await s.ran).toEqual({ kind: "drained" });
+});
+
+test("what was not offered to be taken is refused", async () => {
+  const { session, states } = await agentOf();
+  const s = await session();
+  await s.welcome();
+  await s.ready();
+  await assign(s.link, 1, 2, 3, 4);
+  await s.sent();
+  expect(s.link.bodies("rejected")).toMatchObject([{ fences: [fence(4)], reason: "no_credit" }]);
+  expect(states()).toHaveLength(3);
+  await s.end();
 });
 
 test("unstarted work that is wanted back is given back; what has begun is not", async () => {

@@ -6,7 +6,8 @@
  * 2. A message of a lower epoch than this agent has seen, or of another cluster, ends the session (identity.ts).
  * 3. Nothing starts before Ready, and credits are offered only when everything that waited for an answer has been sent
  *    again. A draining agent, or one without room, offers none.
- * 4. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
+ * 4. What was not offered to be taken is refused, so that nobody fills this agent beyond what it can do.
+ * 5. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
@@ -267,8 +268,9 @@ export class Session {
   }
 
   private assigned(assignment: ReturnType<typeof assignmentOf>): void {
-    this.credits.came(assignment.lane);
-    const answer = this.parts.attempts.accept(assignment);
+    const { attempts } = this.parts;
+    const offered = this.credits.came(assignment.lane);
+    const answer = offered || attempts.holds(assignment.fence) ? attempts.accept(assignment) : "no_credit";
     if (answer === "accepted") this.fences("accepted", [assignment.fence]);
     else {
       const body = (fences: Fence[]): Body => ({ $case: "rejected", value: { fences, reason: answer } });

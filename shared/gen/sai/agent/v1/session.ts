@@ -225,7 +225,7 @@ export interface Accepted {
 export interface Rejected {
   /** The attempts. */
   fences: Fence[];
-  /** Why: draining, stale, no_device, no_engine, closed, spool_full, disk_full. */
+  /** Why: draining, no_lane, no_credit, spool_full, disk_full. */
   reason: string;
 }
 
