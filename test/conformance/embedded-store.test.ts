@@ -185,6 +185,7 @@ async function oneOwner(): Promise<void> {
     message: expect.stringMatching(new RegExp(`${folder} is in use by process ${owner.pid} on `)),
     hint: expect.stringContaining("store.path"),
   });
+  await expect(openHere(folder)).rejects.not.toHaveProperty("cause");
   await owner.ask({ do: "write", from: 0, to: 1 });
   await owner.kill();
   const heir = await openHere(folder);

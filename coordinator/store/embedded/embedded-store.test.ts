@@ -73,6 +73,7 @@ test("what was acknowledged is found again, with its revisions and in any script
   const before = await all(store);
   await store.close();
   expect(existsSync(join(folder, "owner"))).toBe(false);
+  expect([folder, data()].map((path) => statSync(path).mode & 0o077)).toEqual([0, 0]);
 
   store = await open();
   expect((await all(store)).map((kv) => ({ ...kv, value: Buffer.from(kv.value) }))).toEqual(before);
@@ -146,6 +147,7 @@ test("a folder that cannot be written", async () => {
   writeFileSync(join(top, "file"), "");
   await expect(open(join(top, "file", "state"))).rejects.toMatchObject({
     code: "config",
+    cause: expect.objectContaining({ message: expect.stringContaining("ENOTDIR") }),
     message: `the state store's folder ${join(top, "file", "state")} cannot be written`,
     hint: expect.stringContaining("store.path"),
   });

@@ -44,8 +44,9 @@ const ownerFile = (folder: string) => path.join(folder, "owner");
  */
 export function prepareFolder(folder: string): void {
   const names = writable(folder);
-  const { owner } = look(folder, names);
+  const { bytes, owner } = look(folder, names);
   refuseLiving(folder, owner);
+  if (bytes === 0) closeSync(openSync(data(folder), "a", 0o600)); // LMDB would let others read it
 }
 
 /**

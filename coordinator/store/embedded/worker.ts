@@ -41,7 +41,8 @@ function failure(error: unknown): Answer {
   }
   if (error instanceof SaiError) {
     const { code, message, hint } = error;
-    return { kind: "failed", code, message, hint, cause: errorText(error.cause) };
+    const cause = error.cause === undefined ? undefined : errorText(error.cause);
+    return { kind: "failed", code, message, hint, cause };
   }
   return { kind: "failed", code: "internal", message: errorText(error), hint: undefined, cause: undefined };
 }
