@@ -44,7 +44,7 @@ export async function openEmbeddedStore(o: EmbeddedStoreOptions): Promise<Embedd
       folder: o.folder,
       mapBytes: 2 * (o.quotaBytes ?? 2 * 1024 ** 3) + 64 * 1024 ** 2,
       nonce: o.random.id(20),
-      wallMs: o.clock.wallMs(),
+      clock: o.clock,
     },
     (memory, length) => {
       for (const { key, record } of entries(memory, length)) if (record) kvs.push(toKv(key, record));

@@ -121,10 +121,11 @@ export class LmdbStore {
       this.#db.transactionSync(() => {
         if (this.#db.get(OWNER_KEY)?.equals(this.#ownerRecord)) this.#db.remove(OWNER_KEY);
       });
-      removeOwner(this.#folder, this.#owner.nonce);
-    } finally {
-      await this.#db.close();
+    } catch {
+      // A disk that is full to the last page: the note stays until this process is gone, and then says nothing.
     }
+    removeOwner(this.#folder, this.#owner.nonce);
+    await this.#db.close();
   }
 
   #open(): RootDatabase<Buffer, Buffer> {

@@ -3,6 +3,7 @@
  * coordinator's event loop goes on.
  */
 import type { Worker } from "node:worker_threads";
+import type { Clock } from "../../../shared/runtime/clock.js";
 import { SaiError } from "../../../shared/runtime/errors.js";
 import { startThread } from "../../../shared/runtime/thread.js";
 import { type Answer, CommitFailed, type Head, type Request } from "./messages.js";
@@ -27,19 +28,39 @@ export interface OpenedDisk {
   reserve: boolean;
 }
 
-/** Opens a folder on a thread. Throws SaiError `config` when it cannot be had; `page` gets what is in it. */
+/** A store of some gigabytes is read in a minute; a lock that nobody will give back is waited for no longer. */
+const OPEN_WITHIN_MS = 600_000;
+
+/**
+ * Opens a folder on a thread. Throws SaiError `config` when it cannot be had, `unavailable` when it does not answer;
+ * `page` gets what is in it.
+ */
 export async function openDisk(
-  o: { folder: string; mapBytes: number; nonce: string; wallMs: number },
+  o: { folder: string; mapBytes: number; nonce: string; clock: Clock },
   page: (memory: ArrayBuffer, length: number) => void,
 ): Promise<OpenedDisk> {
+  const { clock, ...what } = o;
   const thread = new DiskThread(page);
+  const cancel = clock.after(OPEN_WITHIN_MS, () =>
+    thread.giveUp(
+      new SaiError(
+        "unavailable",
+        `the state store in ${o.folder} did not open within ${OPEN_WITHIN_MS / 60_000} min`,
+        {
+          hint: "look for a process that was stopped while it wrote there, and for a disk that does not answer",
+        },
+      ),
+    ),
+  );
   try {
-    const answer = await thread.ask({ kind: "open", ...o });
+    const answer = await thread.ask({ kind: "open", ...what, wallMs: clock.wallMs() });
     if (answer.kind !== "opened") throw new Error(answer.kind);
     return { disk: thread, head: answer.head, opened: answer.opened, reserve: answer.reserve };
   } catch (error) {
     await thread.terminate();
     throw error;
+  } finally {
+    cancel();
   }
 }
 
@@ -98,7 +119,13 @@ class DiskThread implements Disk {
   }
 
   async terminate(): Promise<void> {
-    await this.#worker.terminate();
+    if (!this.#dead) await this.#worker.terminate();
+  }
+
+  /** Ends it without waiting for it: it may never get as far. */
+  giveUp(error: Error): void {
+    this.#die(error);
+    void this.#worker.terminate();
   }
 
   #settle(how: (waiting: Waiting) => void): void {
