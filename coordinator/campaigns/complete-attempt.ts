@@ -27,8 +27,8 @@ export interface AttemptResult {
   sha256: string;
   sizeBytes: number;
   counts: { [status: string]: number };
-  /** The records file, base64, instead of `uri`. */
-  inline?: string;
+  /** The records file itself, instead of `uri`. */
+  inline?: Buffer;
 }
 
 /**
@@ -39,28 +39,22 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
   const { shard, fence, agent } = result;
   const job = parts.board.job(shard.campaign, shard.job);
   if (job?.shards[shard.index] === undefined || job.gate === 0n || job.gate !== result.gate) return "CLOSED";
+  const name = fenceText(fence);
   const known = job.done.get(shard.index);
   if (known !== undefined) {
-    return known.kind === "result" && known.fence === fenceText(fence) ? "COMMITTED" : "SUPERSEDED";
+    return known.kind === "result" && known.fence === name ? "COMMITTED" : "SUPERSEDED";
   }
-  const problem = resultProblem(job, result);
+  const problem = resultProblem(job, result, name);
   if (problem !== undefined) {
-    parts.log.warn({ agent, ...shard, fence: fenceText(fence), problem }, "a result cannot be true; dropped");
+    parts.log.warn({ agent, ...shard, fence: name, problem }, "a result cannot be true; dropped");
     const message = `its result cannot be true: ${problem}`;
     await failAttempt(parts, shard, { agent, fence, class: "infra", message });
     return "CLOSED";
   }
-  const value: DoneValue = {
-    kind: "result",
-    fence: fenceText(fence),
-    agent,
-    uri: result.uri,
-    sha256: result.sha256,
-    sizeBytes: result.sizeBytes,
-    counts: result.counts,
-  };
-  if (result.inline !== undefined) value.inline = result.inline;
   if (parts.commits.full) throw tooMany(parts.commits.waiting);
+  const { uri, sha256, sizeBytes, counts, inline } = result;
+  const value: DoneValue = { kind: "result", fence: name, agent, uri, sha256, sizeBytes, counts };
+  if (inline !== undefined) value.inline = inline.toString("base64");
   shardEvent(parts, shard, { kind: "upload", fence });
   const verdict = await parts.commits.commit(shard, result.gate, value);
   if (verdict === "COMMITTED") shardEnded(parts, shard, value, { kind: "commit", fence });
@@ -68,15 +62,13 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
 }
 
 /** What an agent's word about its result contradicts; undefined if it may be true. */
-function resultProblem(job: JobEntry, result: AttemptResult): string | undefined {
-  const { shard, fence, counts } = result;
-  const expected = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
-  if (result.inline === undefined && result.uri !== expected)
-    return `its records are at ${result.uri.slice(0, 200)}`;
+function resultProblem(job: JobEntry, result: AttemptResult, fence: string): string | undefined {
+  const { shard, counts, inline } = result;
   if (!/^[0-9a-f]{64}$/.test(result.sha256)) return "its sha256 is none";
-  if (result.inline !== undefined && hashOf(Buffer.from(result.inline, "base64")) !== result.sha256) {
-    return "its records do not have the hash it gives";
-  }
+  if (inline === undefined) {
+    const expected = recordsKey(shard.campaign, shard.job, shard.index, fence);
+    if (result.uri !== expected) return `its records are at ${result.uri.slice(0, 200)}`;
+  } else if (hashOf(inline) !== result.sha256) return "its records do not have the hash it gives";
   let records = 0;
   for (const status in counts) {
     if (!isStatus(status)) return `${JSON.stringify(status.slice(0, 40))} is no status`;

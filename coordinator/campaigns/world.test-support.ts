@@ -280,7 +280,7 @@ export class Term {
     const bytes = Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
     return {
       ...{ agent, fence, shard: key, gate: job.gate, uri: "", sha256: sha256(bytes), counts },
-      ...{ sizeBytes: bytes.byteLength, inline: bytes.toString("base64") },
+      ...{ sizeBytes: bytes.byteLength, inline: bytes },
     };
   }
 

@@ -38,7 +38,7 @@ export function resultOf(agent: string, wire: WireShardResult): AttemptResult {
     sha256: wire.sha256,
     sizeBytes: wire.sizeBytes,
     counts: wire.counts,
-    ...(wire.uri === "" ? { inline: wire.inline.toString("base64") } : {}),
+    ...(wire.uri === "" ? { inline: wire.inline } : {}),
   };
 }
 
