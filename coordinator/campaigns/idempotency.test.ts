@@ -50,6 +50,27 @@ test("sweeping deletes what has expired and nothing else, however many there are
   expect(term.board.list()).toHaveLength(known);
 });
 
+test("a key that was used anew while it was being swept stays", async () => {
+  let release = () => {};
+  let held: Promise<void> | undefined;
+  const term = await world.term({
+    idempotencyTtlMs: TTL_MS,
+    hook: { request: async () => {}, reply: async (call) => void (call === "list" && (await held)) },
+  });
+  const submit = () => world.get(submitCampaign(term.parts, request(), "k"));
+  const first = await submit();
+  await world.clock.advance(TTL_MS + 1);
+  held = new Promise((resolve) => {
+    release = resolve;
+  });
+  const swept = sweepIdempotency(term.parts);
+  await world.clock.advance(10); // it has seen the key as it was
+  const second = await submit();
+  release();
+  expect([await world.get(swept), second === first]).toEqual([0, false]);
+  expect(await submit()).toBe(second);
+});
+
 type Step = { kind: "submit"; key: string; name: string } | { kind: "wait"; ms: number } | { kind: "sweep" };
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
