@@ -217,14 +217,16 @@ test("an agent that stops leaves a journal without suspects", async () => {
   const fence = { epoch: 1n, n: 9n };
   const stop = new AbortController();
   const options = { latency_ms: 50 };
-  const run = await attempt(four, {
-    fence,
-    options,
-    progressed: (done) => done === 1 && stop.abort(new AgentStops()),
-  });
+  // In the middle of the second sample.
+  const progressed = (done: number) => {
+    if (done === 1) systemClock.after(10, () => stop.abort(new AgentStops()));
+  };
+  const run = await attempt(four, { fence, options, progressed });
   expect((await run(stop.signal)).kind).toBe("cancelled");
   const found = await readJournal(nodeDisk, join(dir, "journal"), fence);
   expect(found).toMatchObject({ deaths: [], end: { kind: "unfinished" }, records: [{ ordinal: 0 }] });
+  const journal = await readFile(join(dir, "journal", "1.9.jsonl"), "utf8");
+  expect(journal.match(/"k":"(begin|record|paused)"/g)?.slice(-2)).toEqual(['"k":"begin"', '"k":"paused"']);
 });
 
 test("a picture that is not in the store is a record; the store being away is waited for", async () => {

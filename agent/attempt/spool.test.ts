@@ -112,6 +112,17 @@ test("records that their journal has lost are said to be lost, not made up", asy
   expect(news).toEqual(["lost 1: the journal of 1.1 lost records that it had"]);
 });
 
+test("records that are others than were told are not stored under the hash that was", async () => {
+  const { spool, complete, disk, news, blobs } = spoolOf();
+  const { result } = await complete(1);
+  const path = "/j/1.1.jsonl";
+  const [head = "", ...records] = disk.text(path).split("\n");
+  disk.files.set(path, Buffer.from([head, ...records.map((line) => line.replace("111", "222"))].join("\n")));
+  spool.add(result);
+  for (let i = 0; i < 5; i += 1) await settle();
+  expect([news.length, news[0]?.startsWith("lost 1"), blobs.size]).toEqual([1, true, 0]);
+});
+
 test("what was dropped is not stored later, and its journal is not written again", async () => {
   const { spool, complete, state, news, disk, clock, blobs } = spoolOf();
   state.away = true;
