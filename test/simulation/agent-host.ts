@@ -59,9 +59,9 @@ export class AgentHost {
     this.process = undefined;
     this.core = undefined;
     this.engine = undefined;
+    if (machine) this.disk.crash();
     this.watch.died();
     fleet.invariants.crashed(this.name);
-    if (machine) this.disk.crash();
     if (machine) fleet.network.vanished(process);
     else fleet.network.died(process);
   }

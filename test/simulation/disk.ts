@@ -28,12 +28,14 @@ export class SimulatedDisk {
 
   constructor(private readonly random: SeededRandom) {}
 
+  /** Hears of everything that is appended. */
+  onAppend: (path: string, data: Buffer) => void = () => {};
   /** Hears of every file that is removed, with what of it was synced. */
   onRemove: (path: string, data: Buffer) => void = () => {};
 
-  /** A file as it is now. */
-  content(path: string): Buffer | undefined {
-    return this.files.get(path)?.data;
+  /** Files below a folder as they are now. */
+  *below(folder: string): Generator<[path: string, data: Buffer]> {
+    for (const [path, { data }] of this.files) if (path.startsWith(folder)) yield [path, data];
   }
 
   /** The machine goes down: what was not synced may be lost or torn. */
@@ -130,6 +132,7 @@ export class SimulatedDisk {
       file.data = Buffer.concat([file.data, data.subarray(0, this.random.int(0, data.length - 1))]);
     this.admit("write", path);
     file.data = Buffer.concat([file.data, data]);
+    this.onAppend(path, data);
   }
 
   private remove(path: string): void {

@@ -1,9 +1,14 @@
 /** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
+
+import { ordinalAt } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
+import { shardRange } from "../../shared/domain/sharding.js";
 import { JOURNALS } from "./agent-host.js";
 import { boardProblem } from "./board-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
+import { begunOn, linesOf } from "./journals.js";
+import { HEAL_MS, STOP_MS } from "./limits.js";
 import { MessageWatch } from "./message-watch.js";
 import { MachineWatch } from "./run-watch.js";
 import { StoreWatch } from "./store-watch.js";
@@ -12,6 +17,10 @@ import type { Invariant, Violation } from "./violations.js";
 
 /** Events between two looks at the boards. */
 const BOARD_EVERY = 16;
+/** A coordinator whose last write failed so long ago at most knows that the store is away, ms. */
+const KNOWS_MS = 8000;
+/** Deaths that name a sample. */
+const NAMED_BY = 2;
 
 export class Invariants {
   violation: Violation | undefined;
@@ -19,8 +28,8 @@ export class Invariants {
   readonly messages: MessageWatch;
   /** Shards that went back to wait. */
   requeues = 0;
-  /** Deaths seen with a sample in flight, by `model/ordinal`. */
-  readonly deaths = new Map<string, number>();
+  /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
+  private readonly deaths = new Map<string, number>();
   private events = 0;
 
   constructor(private readonly fleet: SimulatedFleet) {
@@ -35,6 +44,7 @@ export class Invariants {
         trace.text(kv.key);
         trace.bytes(kv.value);
       },
+      (campaign, job, shard) => this.unproven(campaign, job, shard),
     );
     this.messages = new MessageWatch(this.store, fail);
     fleet.store.onCall = (host) => {
@@ -47,11 +57,13 @@ export class Invariants {
 
   /** Called when all hosts are there. */
   watch(): void {
-    watcher.step = (machine, from, _event, to) => {
+    watcher.step = (machine, from, event, to) => {
       if (machine === "shard" && to.kind === "PENDING" && from.kind !== "PENDING") this.requeues += 1;
+      if (machine === "agent" && event.kind === "lose") this.declaredLost();
     };
     for (const host of this.fleet.agents) {
       host.disk.onRemove = (path, data) => this.removed(host.name, path, data);
+      host.disk.onAppend = (path, data) => this.appended(host.name, path, data);
     }
   }
 
@@ -75,7 +87,8 @@ export class Invariants {
 
   /** Looks at what runs on a machine. */
   machine(agent: string, slots: { readonly [lane: string]: number }): MachineWatch {
-    return new MachineWatch(agent, slots, this.deaths, this.fleet.poisonous, this.fail.bind(this));
+    const { poisonous } = this.fleet;
+    return new MachineWatch(agent, slots, () => this.died(agent), poisonous, this.fail.bind(this));
   }
 
   hasEnded(campaign: string): boolean {
@@ -113,6 +126,49 @@ export class Invariants {
       const problem = core && boardProblem(core.board);
       if (problem !== undefined) this.fail("the board adds up", `${name}: ${problem}`);
     }
+  }
+
+  /** Somebody's leader gives a node up for its silence. */
+  private declaredLost(): void {
+    const { world, store } = this.fleet;
+    const failedMs = world.time.nowMs - (store.failedAtMs.get(world.running) ?? Number.NEGATIVE_INFINITY);
+    if (failedMs < KNOWS_MS)
+      this.fail(
+        "nothing expires while the store is away",
+        `${world.running}'s last write failed ${failedMs} ms ago`,
+      );
+  }
+
+  /** Whatever had begun on a machine, and was not recorded, was in flight at a death. */
+  private died(agent: string): void {
+    const host = this.fleet.agent(agent);
+    for (const name of host ? begunOn(host) : []) this.deaths.set(name, (this.deaths.get(name) ?? 0) + 1);
+  }
+
+  private unproven(campaign: string, job: string, shard: number): string | undefined {
+    const boards = this.fleet.coordinators.map(({ core }) => core?.board.job(campaign, job));
+    const spec = boards.find((known) => known !== undefined)?.spec;
+    if (spec === undefined) return "nobody knows its job";
+    const range =
+      this.store.children.get(`${campaign}/${job}/${shard}`) ??
+      shardRange(shard, spec.samples, spec.shardSize);
+    for (let at = range.first; at < range.first + range.count; at++) {
+      const ordinal = ordinalAt(spec, at);
+      const deaths = this.deaths.get(`${campaign}/${job}/${ordinal}`) ?? 0;
+      if (deaths < NAMED_BY) return `sample ${ordinal} was in flight at ${deaths} deaths`;
+    }
+    return undefined;
+  }
+
+  private appended(agent: string, path: string, data: Buffer): void {
+    const { nowMs } = this.fleet.world.time;
+    if (nowMs < HEAL_MS + STOP_MS || !path.startsWith(JOURNALS)) return;
+    if (!linesOf(data).some(({ k }) => k === "begin")) return;
+    const fence = path.slice(JOURNALS.length, -".jsonl".length);
+    const shard = this.messages.shardOf.get(fence)?.split("/") ?? [];
+    const gate = this.store.gates.get(shard.slice(0, 2).join("/"));
+    if (gate?.open === false && nowMs > gate.closedMs + STOP_MS)
+      this.fail("nothing runs after its end", `${agent} begins a sample of ${shard.join("/")} as ${fence}`);
   }
 
   private removed(agent: string, path: string, data: Buffer): void {

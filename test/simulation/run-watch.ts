@@ -1,6 +1,6 @@
 /**
- * What runs on an agent's machine now, and what died there: devices are never granted twice, and a sample is called
- * poison only when two deaths were seen with it in flight.
+ * What runs on an agent's machine now, and what died there: devices are never granted twice, samples of jobs that have
+ * ended are not begun any more, and a sample is called poison only when it was begun and not recorded at two deaths.
  */
 import type { RunWatch } from "./engine.js";
 import type { Fail } from "./violations.js";
@@ -13,7 +13,7 @@ export class MachineWatch implements RunWatch {
   constructor(
     private readonly agent: string,
     private readonly slots: { readonly [lane: string]: number },
-    private readonly deaths: Map<string, number>,
+    private readonly onDeath: () => void,
     readonly poisonous: RunWatch["poisonous"],
     private readonly fail: Fail,
   ) {}
@@ -37,8 +37,8 @@ export class MachineWatch implements RunWatch {
 
   /** The engine's process, or the agent with it, died. */
   died(): void {
-    for (const name of this.running) this.deaths.set(name, (this.deaths.get(name) ?? 0) + 1);
     this.running = [];
+    this.onDeath();
   }
 
   get inFlight(): number {

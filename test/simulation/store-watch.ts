@@ -9,6 +9,7 @@ import type { MemoryCore } from "../../coordinator/store/memory-core.js";
 import { type KV, prefix, rev, type StoreEvent, type WatchMsg } from "../../coordinator/store/store.js";
 import type { CampaignValue, DoneValue, JobValue, LeaderValue } from "../../coordinator/store/values.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
+import type { ShardRange } from "../../shared/domain/sharding.js";
 import type { Fail } from "./violations.js";
 
 interface Gate {
@@ -27,6 +28,8 @@ export class StoreWatch {
   readonly gates = new Map<string, Gate>();
   /** Every done record there ever was, by `campaign/job/index`. */
   readonly done = new Map<string, DoneValue>();
+  /** Ranges of the children of split shards, by the same names. */
+  readonly children = new Map<string, ShardRange>();
   readonly idems = new Map<string, string>();
   /** Counted failures. */
   failures = 0;
@@ -36,6 +39,8 @@ export class StoreWatch {
     private readonly nowMs: () => number,
     private readonly fail: Fail,
     private readonly wrote: (kv: KV) => void,
+    /** What a shard that is called poison lacks of evidence; undefined when there is enough. */
+    private readonly unproven: (campaign: string, job: string, shard: number) => string | undefined,
   ) {
     core.subscribe([prefix("/sai/v1/")], rev(core.rev + 1n), (msg) => this.look(msg));
   }
@@ -124,6 +129,12 @@ export class StoreWatch {
       this.fail("one done record per shard", `${name} is done by ${said(before)}, then by ${said(value)}`);
     this.behindGate(`${shard.campaign}/${shard.job}`, kv, at);
     this.done.set(name, value);
+    if (value.kind === "split")
+      for (const child of value.children)
+        this.children.set(`${shard.campaign}/${shard.job}/${child.index}`, child);
+    if (value.kind !== "failed" || value.status !== "poison") return;
+    const problem = this.unproven(shard.campaign, shard.job, shard.shard);
+    if (problem !== undefined) this.fail("poison has evidence", `${name}: ${problem}`);
   }
 
   private failure(kv: KV, at: bigint): void {

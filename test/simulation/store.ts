@@ -22,6 +22,8 @@ export class SimulatedStore {
   lateRequests = 0;
   /** Hears whose request is carried out next. */
   onCall: (host: string) => void = () => {};
+  /** When the last write of a host failed, ms; absent when the last one was answered. */
+  readonly failedAtMs = new Map<string, number>();
   private readonly waiting: { host: string; go: () => void }[] = [];
 
   constructor(
@@ -82,6 +84,7 @@ export class SimulatedStore {
     }
     if (this.is(this.away, host)) {
       await process.clock.sleep(this.random.chance(0.5) ? 1 : DEADLINE_MS);
+      this.answered(process, host, call, false);
       throw new StoreError({ kind: "Unavailable", what: `${call} was not sent` });
     }
   }
@@ -92,7 +95,14 @@ export class SimulatedStore {
     while (this.is(this.stalled, host)) {
       await new Promise<void>((go) => this.waiting.push({ host, go: () => process.enter(go) }));
     }
+    this.answered(process, host, call, !lost);
     if (lost) throw new Error("the reply was lost");
+  }
+
+  private answered({ world }: Process, host: string, call: StoreCall, ok: boolean): void {
+    if (call !== "txn") return;
+    if (ok) this.failedAtMs.delete(host);
+    else this.failedAtMs.set(host, world.time.nowMs);
   }
 
   private is(hosts: Set<string>, host: string): boolean {

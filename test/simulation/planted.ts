@@ -1,0 +1,128 @@
+/**
+ * Bugs that the simulation must find: each a small change of a real file, and the invariant that gives it away. They
+ * are kept so that the simulation cannot become blind unnoticed. Where a file changes so that a text is not found any
+ * more, the bug is to be planted in the new text.
+ */
+import type { Patch } from "./build.js";
+import type { Invariant } from "./violations.js";
+
+export interface PlantedBug {
+  name: string;
+  patches: Patch[];
+  /** Any of these names it. */
+  caughtBy: Invariant[];
+}
+
+const bug = (
+  name: string,
+  file: string,
+  find: string,
+  replace: string,
+  ...caughtBy: Invariant[]
+): PlantedBug => ({ name, patches: [{ file, find, replace }], caughtBy });
+
+export const PLANTED: readonly PlantedBug[] = [
+  bug(
+    "no fencing: writes do not compare the leader",
+    "coordinator/store/fenced-store.ts",
+    "compare: [createdAt(keys.leader, this.epoch), ...compares],",
+    "compare: [...compares],",
+    "only the leader writes",
+  ),
+  bug(
+    "no epoch check: an agent listens to a deposed coordinator",
+    "agent/session/identity.ts",
+    "if (epoch < this.epoch) {",
+    "if (epoch < 0n) {",
+    "a lower epoch is refused",
+  ),
+  bug(
+    "the answer is given before the commit",
+    "coordinator/campaigns/complete-attempt.ts",
+    "const verdict = await parts.commits.commit(shard, result.gate, value);",
+    'void parts.commits.commit(shard, result.gate, value).catch(() => {}); const verdict: Verdict = "COMMITTED";',
+    "an acknowledgement follows its commit",
+  ),
+  bug(
+    "a committed result is overwritten",
+    "coordinator/campaigns/commit-queue.ts",
+    "if (doneKey !== undefined) compare.set(doneKey.key, absent(doneKey));",
+    "",
+    "one done record per shard",
+  ),
+  bug(
+    "a shard that comes back is not given out again",
+    "coordinator/campaigns/board-job.ts",
+    'if (after.kind === "PENDING") putBack(job, index, after, nowMs);',
+    "",
+    "the board adds up",
+    "everything ends after healing",
+  ),
+  bug(
+    "nodes are given up while the store is away",
+    "coordinator/core.ts",
+    "storeAnswers: () => store.answers(clock.nowMs()),",
+    "storeAnswers: () => true,",
+    "nothing expires while the store is away",
+  ),
+  bug(
+    "no idempotency key: what it stands for is not looked at",
+    "coordinator/campaigns/idempotency.ts",
+    "if (idem !== undefined && !hasExpired(parts, idem)) {",
+    "if (idem !== undefined && hasExpired(parts, idem)) {",
+    "one campaign per idempotency key",
+  ),
+  bug(
+    "a journal is removed before its result is answered",
+    "agent/attempt/attempts.ts",
+    "this.listener.finished(outcome.result);",
+    "this.listener.finished(outcome.result); void this.dropJournal(assignment.fence);",
+    "a journal is kept until it is answered",
+  ),
+  bug(
+    "a result is committed after its job was sealed",
+    "coordinator/campaigns/commit-queue.ts",
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: it is the text of a file
+    'compare.set(`${gateKey}=${gate}`, { key: gateKey, target: "create", op: "=", operand: gate });',
+    "",
+    "no commit after the gate is gone",
+  ),
+  bug(
+    "a late parent counts beside its children",
+    "coordinator/campaigns/poison.ts",
+    "const verdict = await parts.commits.write({ shard, gate: job.gate, done, also });",
+    "const verdict = await parts.commits.write({ shard, gate: job.gate, also });",
+    "one record per sample",
+    "no late parent after a split",
+  ),
+  bug(
+    "a result that lost is said to have won",
+    "coordinator/campaigns/commit-queue.ts",
+    'this.settle(w, isOurs(w, done) ? "COMMITTED" : "SUPERSEDED");',
+    'this.settle(w, "COMMITTED");',
+    "an acknowledgement follows its commit",
+  ),
+  bug(
+    "a gate that was there already is taken for a new one",
+    "coordinator/campaigns/plan.ts",
+    "if (gate !== undefined) open(job, gate); // invariant 1",
+    "if (gate !== undefined) open(job, answer.rev);",
+    "everything ends after healing",
+  ),
+  bug(
+    "a device is granted once too often",
+    "agent/leases/device-ledger.ts",
+    "this.used(d.uuid) < d.slots",
+    "this.used(d.uuid) <= d.slots",
+    "no device is granted twice",
+  ),
+  bug(
+    "a campaign's steps do not take turns",
+    "coordinator/campaigns/lifecycle.ts",
+    "const mine = (entry.turn ?? Promise.resolve()).then(step);",
+    "const mine = Promise.resolve().then(step);",
+    "terminal states stay terminal",
+    "no commit after the gate is gone",
+    "everything ends after healing",
+  ),
+];
