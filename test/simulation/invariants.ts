@@ -3,11 +3,10 @@
 import { ordinalAt } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
-import { JOURNALS } from "./agent-host.js";
 import { boardProblem } from "./board-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
-import { begunOn, linesOf } from "./journals.js";
+import { beginsSample, begunOn, fenceOfJournal, holdsAnEnd } from "./journals.js";
 import { HEAL_MS, STOP_MS } from "./limits.js";
 import { MessageWatch } from "./message-watch.js";
 import { MachineWatch } from "./run-watch.js";
@@ -162,9 +161,8 @@ export class Invariants {
 
   private appended(agent: string, path: string, data: Buffer): void {
     const { nowMs } = this.fleet.world.time;
-    if (nowMs < HEAL_MS + STOP_MS || !path.startsWith(JOURNALS)) return;
-    if (!linesOf(data).some(({ k }) => k === "begin")) return;
-    const fence = path.slice(JOURNALS.length, -".jsonl".length);
+    const fence = nowMs < HEAL_MS + STOP_MS ? undefined : fenceOfJournal(path);
+    if (fence === undefined || !beginsSample(path, data)) return;
     const shard = this.messages.shardOf.get(fence)?.split("/") ?? [];
     const gate = this.store.gates.get(shard.slice(0, 2).join("/"));
     if (gate?.open === false && nowMs > gate.closedMs + STOP_MS)
@@ -172,15 +170,8 @@ export class Invariants {
   }
 
   private removed(agent: string, path: string, data: Buffer): void {
-    if (!path.startsWith(JOURNALS) || !path.endsWith(".jsonl") || !endsWithResult(data)) return;
-    const fence = path.slice(JOURNALS.length, -".jsonl".length);
-    if (!this.messages.isAnswered(agent, fence))
-      this.fail("a journal is kept until it is answered", `${agent} removed the journal of ${fence}`);
+    const fence = fenceOfJournal(path);
+    if (fence === undefined || this.messages.isAnswered(agent, fence) || !holdsAnEnd(path, data)) return;
+    this.fail("a journal is kept until it is answered", `${agent} removed the journal of ${fence}`);
   }
-}
-
-/** Whether the last whole line of a journal is its result. */
-function endsWithResult(data: Buffer): boolean {
-  const text = data.toString("utf8");
-  return text.slice(text.lastIndexOf("\n", text.lastIndexOf("\n") - 1) + 1).startsWith('{"k":"uploaded"');
 }
