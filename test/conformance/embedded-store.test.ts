@@ -93,6 +93,7 @@ async function leasesEndWithTheirProcess(): Promise<void> {
     ["delete /t/a", "delete /t/b"],
   ]);
   expect((await all(store)).map((kv) => kv.key)).toEqual(["/t/c"]);
+  await store.grantLease(6_000); // gets an id that was never given before
   const late = { put: { key: "/t/d", value: new Uint8Array(1), lease: BigInt(String(held["lease"])) } };
   await expect(store.txn({ compare: [], success: [late] })).rejects.toMatchObject({
     detail: { kind: "LeaseNotFound" },
