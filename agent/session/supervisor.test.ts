@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
 import { CoordinatorMessage } from "../../shared/gen/sai/agent/v1/session.js";
-import { systemClock } from "../../shared/runtime/clock.js";
+import { type Clock, systemClock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { lineLogger, silentLogger } from "../../shared/runtime/logger.js";
 import { systemRandom } from "../../shared/runtime/random.js";
@@ -22,7 +22,19 @@ function breaking(welcomes: boolean): Link {
   return { send: () => "sent", drained: async () => {}, messages: messages(), close: async () => {} };
 }
 
-test("failures are counted from the last Welcome: a break after one is said, and waited for briefly", async () => {
+test.each([
+  // Each look at the clock is a second later than the one before.
+  ["was welcome for a while ends the row of failures", 1000, [0, 1, 2, 0, 1, 2]],
+  ["breaks at once after its Welcome is one more: nobody is dialled in a tight loop", 0, [0, 1, 2, 3, 4, 5]],
+])("a session that %s", async (_, stepMs, counted) => {
+  let nowMs = 0;
+  const clock: Clock = {
+    ...systemClock,
+    nowMs: () => {
+      nowMs += stepMs;
+      return nowMs;
+    },
+  };
   const logs: { level: string; msg: string; failures?: number }[] = [];
   const log = lineLogger((line) => logs.push(JSON.parse(line)), "debug");
   const { attempts } = attemptsOf();
@@ -32,7 +44,7 @@ test("failures are counted from the last Welcome: a break after one is said, and
     dial: async () => breaking(++dials === 4),
     address: "nowhere:1",
     session: {
-      ...{ identity, attempts, clock: systemClock, random: systemRandom, log: silentLogger() },
+      ...{ identity, attempts, clock, random: systemRandom, log: silentLogger() },
       inventory: () => ({ hash: "", inventory: undefined }),
       ...{
         lanes: () => [],
@@ -44,7 +56,7 @@ test("failures are counted from the last Welcome: a break after one is said, and
       },
       probe: async () => ({ key: "", sha256: "" }),
     },
-    ...{ backoff: { baseMs: 1, capMs: 2 }, clock: systemClock, random: systemRandom, log },
+    ...{ backoff: { baseMs: 1, capMs: 2 }, clock, random: systemRandom, log },
   });
   const stop = new AbortController();
   const ran = supervisor.run(stop.signal);
@@ -53,6 +65,6 @@ test("failures are counted from the last Welcome: a break after one is said, and
   stop.abort();
   await ran;
   const seen = lost().slice(0, 6);
-  expect(seen.map(({ failures }) => failures)).toEqual([0, 1, 2, 0, 1, 2]);
-  expect(seen.map(({ level }) => level)).toEqual(["warn", "debug", "debug", "warn", "debug", "debug"]);
+  expect(seen.map(({ failures }) => failures)).toEqual(counted);
+  expect(seen.map(({ level }) => level)).toEqual(counted.map((n) => (n === 0 ? "warn" : "debug")));
 });

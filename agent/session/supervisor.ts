@@ -20,6 +20,8 @@ export interface SupervisorParts {
   log: Logger;
 }
 
+/** A session that was welcome for so long was a good one, ms. */
+const STEADY_MS = 2_000;
 /** How long a drained agent stays away, ms. */
 const DRAINED_MS = 5_000;
 
@@ -37,20 +39,25 @@ export class Supervisor {
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, backoff, log } = this.parts;
     let address = this.parts.address;
-    /** Since a coordinator last welcomed this agent. */
+    /** In a row; a session that was welcome for a while ends the row. */
     let failures = 0;
+    let welcomeMs = Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
       let waitMs: number;
       try {
+        welcomeMs = Number.POSITIVE_INFINITY;
         const end = await this.serve(address, signal, () => {
-          failures = 0;
+          welcomeMs = clock.nowMs();
         });
+        failures = 0;
         address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
         waitMs = end.kind === "goodbye" ? end.retryAfterMs : end.kind === "drained" ? DRAINED_MS : 0;
         // A drain is over with its session: whether there is work for this agent is the coordinator's to say.
         if (end.kind === "drained" && !signal.aborted) this.parts.session.attempts.resume();
       } catch (error) {
         if (signal.aborted) return;
+        // A coordinator that welcomes and breaks at once must not be dialled in a tight loop.
+        if (clock.nowMs() - welcomeMs >= STEADY_MS) failures = 0;
         // Said once, then every tenth time: a coordinator may stay away for hours.
         const said = failures % 10 === 0;
         log[said ? "warn" : "debug"]({ address, reason: reasonOf(error), failures }, "no session");
