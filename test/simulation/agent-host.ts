@@ -39,6 +39,7 @@ export class AgentHost {
   start(): void {
     const { fleet, name } = this;
     this.starts += 1;
+    this.disk.restarted();
     const process = new Process(fleet.world, name, fleet.random.of(`${name}#${this.starts}`));
     this.process = process;
     this.run(process).catch((error: unknown) => {

@@ -13,6 +13,8 @@ interface File {
   synced: number;
   /** Whether its name is on the disk. */
   named: boolean;
+  /** A write or sync of it failed: the process that saw that need not believe in what it holds. */
+  doubtful?: boolean;
 }
 
 export class SimulatedDisk {
@@ -30,12 +32,17 @@ export class SimulatedDisk {
 
   /** Hears of everything that is appended. */
   onAppend: (path: string, data: Buffer) => void = () => {};
-  /** Hears of every file that is removed, with what of it was synced. */
+  /** Hears of every sound file that is removed, with what of it was synced. */
   onRemove: (path: string, data: Buffer) => void = () => {};
 
   /** Files below a folder as they are now. */
   *below(folder: string): Generator<[path: string, data: Buffer]> {
     for (const [path, { data }] of this.files) if (path.startsWith(folder)) yield [path, data];
+  }
+
+  /** Another process reads what is there, and knows of no error. */
+  restarted(): void {
+    for (const file of this.files.values()) delete file.doubtful;
   }
 
   /** The machine goes down: what was not synced may be lost or torn. */
@@ -116,7 +123,10 @@ export class SimulatedDisk {
         asks(
           "sync",
           () => {
-            if (this.broken) throw failed("sync", path, "input/output error");
+            if (this.broken) {
+              opened.doubtful = true;
+              throw failed("sync", path, "input/output error");
+            }
             opened.synced = opened.data.length;
             if (!opened.named) this.syncFolder(path);
             opened.named = true;
@@ -128,6 +138,7 @@ export class SimulatedDisk {
   }
 
   private append(file: File, path: string, data: Buffer): void {
+    if (this.full || this.broken) file.doubtful = true;
     if (this.full)
       file.data = Buffer.concat([file.data, data.subarray(0, this.random.int(0, data.length - 1))]);
     this.admit("write", path);
@@ -140,7 +151,7 @@ export class SimulatedDisk {
     if (file === undefined) return;
     this.files.delete(path);
     if (file.named) this.removed.set(path, file);
-    this.onRemove(path, file.data.subarray(0, file.synced));
+    if (!file.doubtful) this.onRemove(path, file.data.subarray(0, file.synced));
   }
 
   private syncFolder(path: string): void {
