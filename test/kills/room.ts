@@ -11,8 +11,6 @@ export interface Room {
   /** How it is done, for people. */
   readonly how: string;
   readonly folder: string;
-  /** True where there is no room for names of files that the program has removed. */
-  readonly tight: boolean;
   /** Leaves no room; `pids` are those that must feel it. */
   fill(pids: readonly number[]): void;
   free(pids: readonly number[]): void;
@@ -34,7 +32,7 @@ export function makeRoom(bytes: number, mounts: boolean): Room {
 function smallDisk(folder: string): Room {
   const filler = join(folder, "filler");
   return {
-    ...{ how: "a tmpfs", folder, tight: true },
+    ...{ how: "a tmpfs", folder },
     fill() {
       const file = openSync(filler, "a");
       try {
@@ -70,7 +68,7 @@ function fileSizes(folder: string): Room {
     for (const pid of pids) execFileSync("prlimit", ["--pid", `${pid}`, `--fsize=${bytes}:unlimited`]);
   };
   return {
-    ...{ how: "RLIMIT_FSIZE", folder, tight: false },
+    ...{ how: "RLIMIT_FSIZE", folder },
     fill: (pids) => limit(pids, `${LIMIT_BYTES}`),
     free: (pids) => limit(pids, "unlimited"),
     remove: () => rmSync(folder, { recursive: true }),

@@ -24,8 +24,8 @@ export interface WorldOptions {
   slots: number;
   /** Configuration as environment names, for all processes. */
   settings: { readonly [name: string]: string };
-  /** Where all agents keep their folders, and where the state store is; below the world's folder when absent. */
-  agentsIn?: string;
+  /** Where an agent's own folder and the state store are; below the world's folder when absent. */
+  agentIn?(id: string): string;
   storeIn?: string;
   /** False where the disk of the journals must be freed when they are removed. */
   keepsJournals?: boolean;
@@ -70,11 +70,20 @@ export class World {
   }
 
   agentFolder(id: string): string {
-    return join(this.options.agentsIn ?? join(this.folder, "agents"), id);
+    return this.options.agentIn?.(id) ?? join(this.folder, "agents", id);
   }
 
   pid(name: string): number {
     return this.of(name).name.pid;
+  }
+
+  runs(name: string): boolean {
+    return this.running.has(name);
+  }
+
+  /** True if it has ended by itself; it is not expected to run any more. */
+  takeEnded(name: string): boolean {
+    return this.ended(name) !== undefined && this.running.delete(name);
   }
 
   /** Starts the coordinator; resolves when it is ready. */
@@ -232,7 +241,7 @@ export class World {
     };
     const folders = new Map(this.agents.map((id) => [id, this.agentFolder(id)]));
     for (const folder of folders.values()) mkdirSync(folder, { recursive: true });
-    const keep = join(this.options.agentsIn ?? this.folder, "kept-journals");
+    const keep = join(this.folder, "kept-journals");
     this.journals = new Journals(folders, this.options.keepsJournals === false ? undefined : keep);
     this.api = connectApi(`127.0.0.1:${this.ports.api}`);
     await this.startCoordinator();

@@ -5,7 +5,7 @@
 import { join } from "node:path";
 import { type Campaign, halfRecorded, submitSimulated, succeeded } from "../campaigns.js";
 import { makeRoom, type Room } from "../room.js";
-import { AGENTS, type Scenario, threeAgents } from "../scenario.js";
+import { AGENTS, type Scenario, threeAgents, victimOf } from "../scenario.js";
 import { verify } from "../verify.js";
 import { seen } from "../waiting.js";
 import { COORDINATOR, type World } from "../world.js";
@@ -13,22 +13,24 @@ import { COORDINATOR, type World } from "../world.js";
 const MEBIBYTE = 1024 ** 2;
 
 export function agentsDiskFull(mounts: boolean): Scenario {
-  let room: Room;
+  let rooms: Map<string, Room>;
   return {
-    name: "agents' disk full",
+    name: "agents' disks full",
     holds: "agents refuse new work and say why; with room again all goes on by itself",
     repetitions: 2,
     world() {
-      room = makeRoom(8 * MEBIBYTE, mounts);
-      const { folder, tight, remove } = room;
-      return { ...threeAgents(), agentsIn: folder, keepsJournals: !tight, removed: remove };
+      rooms = new Map(AGENTS.map((id) => [id, makeRoom(4 * MEBIBYTE, mounts)]));
+      const folder = (id: string) => join((rooms.get(id) as Room).folder, "agent");
+      const removed = () => {
+        for (const room of rooms.values()) room.remove();
+      };
+      return { ...threeAgents(), agentIn: folder, keepsJournals: false, removed };
     },
     async run(world, n) {
       const campaign = await submitSimulated(world, `agents-disk-full-${n}`);
       await halfRecorded(world, campaign);
-      const pids = AGENTS.map((id) => world.pid(id));
       const logged = AGENTS.map((id) => world.log(id).length);
-      room.fill(pids);
+      for (const [id, room] of rooms) room.fill([world.pid(id)]);
       await seen({
         what: "every agent says that its disk is full",
         ask: () => AGENTS.every((id, i) => saysFull(world, id, logged[i] ?? 0)),
@@ -39,18 +41,54 @@ export function agentsDiskFull(mounts: boolean): Scenario {
         what: "people are told why no agent takes work",
         ask: async () => {
           const nodes = await world.api.listNodes();
-          return nodes.every(({ reason }) => /disk/.test(reason)) && nodes.map(({ reason }) => reason);
+          return (
+            nodes.every((node) => /disk/.test(node.notOffering)) && nodes.map((node) => node.notOffering)
+          );
         },
         fault: () => world.faults(),
         stallMs: 30_000,
       });
-      room.free(pids);
+      // Half of the times one of them dies on its full disk, and is started there again.
+      const victim = n % 2 === 1 ? victimOf(n) : undefined;
+      const restarted = victim === undefined ? "" : await killOnFullDisk(world, victim, rooms);
+      for (const [id, room] of rooms) room.free(world.runs(id) ? [world.pid(id)] : []);
+      if (victim !== undefined && !world.runs(victim)) world.startAgent(victim);
       await succeeded(world, campaign);
       const { samples, strays } = await verify(world, campaign);
-      return `${room.how}: "${reasons[0]}", ${samples} samples, ${strays} stray files`;
+      const how = [...rooms.values()][0]?.how;
+      return `${how}: "${reasons[0]}"${restarted}, ${samples} samples, ${strays} stray files`;
     },
   };
 }
+
+/**
+ * kill −9, and a start on a disk without a single page left. It starts, or it says why not, and whoever looks after it
+ * starts it again when there is room.
+ */
+async function killOnFullDisk(
+  world: World,
+  victim: string,
+  rooms: ReadonlyMap<string, Room>,
+): Promise<string> {
+  await world.kill(victim);
+  rooms.get(victim)?.fill([]);
+  const starts = startsOf(world, victim);
+  world.startAgent(victim);
+  const pid = world.pid(victim);
+  rooms.get(victim)?.fill([pid]);
+  const outcome = await seen({
+    what: `${victim} has started on its full disk, or said why not`,
+    ask: () => (startsOf(world, victim) > starts ? "started" : world.takeEnded(victim) && "refused"),
+  });
+  const said = world.logText(victim);
+  if (outcome === "refused" && !/error: .*(no space|too large)[\s\S]*hint: free space/.test(said)) {
+    throw new Error(`${victim} did not say why it cannot start: ${said.slice(-1000)}`);
+  }
+  return `, ${victim} killed there, its start ${outcome === "started" ? "went on" : "was refused"}`;
+}
+
+const startsOf = (world: World, id: string): number =>
+  world.log(id).filter(({ msg }) => msg === "agent started").length;
 
 const saysFull = (world: World, id: string, from: number): boolean =>
   world
