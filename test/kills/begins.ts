@@ -31,13 +31,13 @@ export function momentOf(world: World, { id }: Campaign): Moment {
 }
 
 /**
- * Throws unless every sample was begun once; `again` names those that may have been begun once more. Resolves with how
- * many were.
+ * Throws unless every sample was begun once; `again` says which of those that were begun twice may have been. How many
+ * were.
  */
 export function checkBegins(
   world: World,
   { id, jobs, samples }: Campaign,
-  again: (sample: string, line: Line) => boolean = () => false,
+  again: (sample: string, begins: Line[]) => boolean = () => false,
 ): number {
   world.journals.look();
   const begins = new Map<string, Line[]>();
@@ -49,10 +49,9 @@ export function checkBegins(
   if (begins.size !== jobs * samples) faults.push(`${begins.size} samples were begun of ${jobs * samples}`);
   let repeated = 0;
   for (const [sample, lines] of begins) {
-    const [first] = lines;
-    if (first === undefined || lines.length === 1) continue;
+    if (lines.length === 1) continue;
     repeated += 1;
-    if (lines.length === 2 && again(sample, first)) continue;
+    if (lines.length === 2 && again(sample, lines)) continue;
     const where = lines.map(({ agent, fence }) => `${agent} as ${fence}`).join(", ");
     faults.push(`${sample} was begun ${lines.length} times: ${where}`);
   }
@@ -69,3 +68,7 @@ export function checkFences(moment: Moment, fences: ReadonlyMap<string, string>)
   );
   if (changed.length > 0) throw new Error(changed.join("\n"));
 }
+
+/** True if one of the begins was under an attempt that an agent held at the moment. */
+export const heldBy = (agent: string, { held }: Moment, begins: readonly Line[]): boolean =>
+  begins.some((line) => line.agent === agent && held.get(`${line.job}/${line.shard}`) === line.fence);

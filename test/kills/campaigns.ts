@@ -18,17 +18,32 @@ export interface Campaign {
   wrong(record: { item_id: string; ordinal: number; output?: string }): string | undefined;
 }
 
-const MODELS = 2;
-const ITEMS = 180;
+/** What a simulated campaign looks like; two jobs of 180 samples in 60 shards, about 4 s with three agents of four slots. */
+interface Shape {
+  jobs: number;
+  /** Of each job. */
+  samples: number;
+  shardSize: number;
+  /** Of each sample. */
+  latencyMs: number;
+}
 
-/** Two jobs on the simulated engine: 360 samples of 60 shards, about 4 s with three agents of four slots. */
-export async function submitSimulated(world: World, name: string, latencyMs = 120): Promise<Campaign> {
-  const ids = Array.from({ length: ITEMS }, (_, i) => `q${i}`);
+const USUAL: Shape = { jobs: 2, samples: 180, shardSize: 6, latencyMs: 120 };
+/** Shards so small that agents are given many in advance, and say something about one all the time. */
+export const TINY_SHARDS: Shape = { jobs: 2, samples: 750, shardSize: 1, latencyMs: 5 };
+
+export async function submitSimulated(
+  world: World,
+  name: string,
+  change: Partial<Shape> = {},
+): Promise<Campaign> {
+  const { jobs, samples, shardSize, latencyMs } = { ...USUAL, ...change };
+  const ids = Array.from({ length: samples }, (_, i) => `q${i}`);
   const suite = {
     schema: "sai/v1",
     name,
     prompts: [{ id: "ask", template: "{{ input }}", output: "text" }],
-    models: Array.from({ length: MODELS }, (_, i) => ({
+    models: Array.from({ length: jobs }, (_, i) => ({
       id: `m${i}`,
       engine: "simulated",
       options: { latency_ms: latencyMs, seed: i },
@@ -37,14 +52,14 @@ export async function submitSimulated(world: World, name: string, latencyMs = 12
       { id: "d", items: ids.map((id) => ({ id, input: `question ${id}`, target: `answer ${id}` })) },
     ],
     metrics: ["exact_match"],
-    run: { shard_size: 6 },
+    run: { shard_size: shardSize },
   };
   const { id } = await world.api.create({ suite: JSON.stringify(suite) }, name);
   const wrong: Campaign["wrong"] = ({ item_id, ordinal, output }) =>
     item_id === `q${ordinal}` && output === `answer ${item_id}`
       ? undefined
       : `sample ${ordinal} is of ${item_id} and says ${JSON.stringify(output)}`;
-  return { id, jobs: MODELS, samples: ITEMS, wrong };
+  return { id, jobs, samples, wrong };
 }
 
 const PICTURES = fileURLToPath(new URL("../../examples/ocr/lines.json", import.meta.url));

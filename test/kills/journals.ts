@@ -20,7 +20,7 @@ import {
 import { join } from "node:path";
 import { pause } from "./waiting.js";
 
-/** One line, in the order in which lines were seen. */
+/** One line. */
 export interface Line {
   agent: string;
   /** Name of the attempt, `<epoch>.<n>`. */
@@ -47,7 +47,7 @@ interface Kept {
 }
 
 export class Journals {
-  readonly lines: Line[] = [];
+  private readonly lines = new Map<string, Line[]>();
   private readonly kept = new Map<string, Kept>();
   private links = 0;
   private watching = true;
@@ -71,9 +71,9 @@ export class Journals {
     for (const kept of this.kept.values()) if (!kept.over) this.read(kept);
   }
 
-  /** Lines of a campaign. */
+  /** Lines of a campaign, in the order in which they were seen. */
   of(campaign: string): Line[] {
-    return this.lines.filter((line) => line.campaign === campaign);
+    return this.lines.get(campaign) ?? [];
   }
 
   /** Samples of a campaign that have a record in some journal. */
@@ -157,7 +157,9 @@ export class Journals {
     if (kept.about === undefined) return;
     const kind = said.k === "attempt" || said.k === "begin" || said.k === "record" ? said.k : "other";
     const ordinal = said.record?.ordinal ?? said.ordinal ?? -1;
-    this.lines.push({ agent: kept.agent, fence: kept.fence, ...kept.about, kind, ordinal, name: said.k });
+    const lines = this.lines.get(kept.about.campaign) ?? [];
+    this.lines.set(kept.about.campaign, lines);
+    lines.push({ agent: kept.agent, fence: kept.fence, ...kept.about, kind, ordinal, name: said.k });
   }
 }
 

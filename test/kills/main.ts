@@ -10,8 +10,13 @@
 import { parseArgs } from "node:util";
 import type { Scenario } from "./scenario.js";
 import { agentKilled, agentLost } from "./scenarios/agent-killed.js";
+import { agentStopped } from "./scenarios/agent-stopped.js";
 import { bothKilled, coordinatorKilled } from "./scenarios/coordinator-killed.js";
-import { coordinatorStopped, coordinatorStoppedLong } from "./scenarios/coordinator-stopped.js";
+import {
+  coordinatorStopped,
+  coordinatorStoppedLong,
+  coordinatorStoppedTiny,
+} from "./scenarios/coordinator-stopped.js";
 import { agentsDiskFull, storesDiskFull } from "./scenarios/disk-full.js";
 import { engineKilled } from "./scenarios/engine-killed.js";
 import { World } from "./world.js";
@@ -33,46 +38,66 @@ const SCENARIOS: readonly Scenario[] = [
   engineKilled,
   coordinatorStopped,
   coordinatorStoppedLong,
+  coordinatorStoppedTiny,
+  agentStopped,
   agentsDiskFull(!flags["no-mounts"]),
   storesDiskFull(!flags["no-mounts"]),
 ];
 
 const rows: string[] = [];
 let failed = 0;
+let current: { world: World; options: Scenario["world"] } | undefined;
 for (const scenario of SCENARIOS.filter(({ name }) => name.includes(flags.only))) {
   const repetitions = Number(flags.repetitions ?? scenario.repetitions);
+  if (repetitions === 0) continue;
   console.log(`\n${scenario.name}: ${scenario.holds}`);
   const beganMs = Date.now();
-  const passed = await repeat(scenario, repetitions);
+  if (current?.options !== scenario.world) await ended();
+  let passed = 0;
+  for (let n = 0; n < repetitions; n += 1) if (await passes(scenario, n)) passed += 1;
   failed += repetitions - passed;
   const seconds = Math.round((Date.now() - beganMs) / 1000);
-  rows.push(`${scenario.name.padEnd(36)} ${passed} of ${repetitions} passed in ${seconds} s`);
+  rows.push(`${scenario.name.padEnd(38)} ${passed} of ${repetitions} in ${seconds} s`);
 }
+await ended();
 console.log(`\n${rows.join("\n")}`);
-console.log(`${failed === 0 ? "no sample was lost or doubled" : `${failed} FAILED`}`);
+console.log(failed === 0 ? "no sample was lost or doubled, no process was left behind" : `${failed} FAILED`);
 process.exitCode = failed === 0 ? 0 : 1;
 
-/** How many repetitions passed. One world serves all of them until one fails. */
-async function repeat(scenario: Scenario, repetitions: number): Promise<number> {
-  let passed = 0;
-  let world: World | undefined;
-  for (let n = 0; n < repetitions; n += 1) {
-    const beganMs = Date.now();
-    try {
-      world ??= await World.start(scenario.world());
-      const note = await scenario.run(world, n);
-      if (n === repetitions - 1) await world.stop();
-      passed += 1;
-      console.log(`  ${n + 1}. ${note}, ${((Date.now() - beganMs) / 1000).toFixed(1)} s`);
-    } catch (error) {
-      console.log(`  ${n + 1}. FAILED after ${((Date.now() - beganMs) / 1000).toFixed(1)} s`);
-      console.log(`${error instanceof Error ? error.message : error}\n${world?.tails() ?? ""}`);
-      await world?.abandon();
-      if (flags.keep) console.log(`kept: ${world?.folder}`);
-      else world?.remove();
-      world = undefined;
-    }
+/** One repetition, in the world there is; one that fails ends it. */
+async function passes(scenario: Scenario, n: number): Promise<boolean> {
+  const beganMs = Date.now();
+  const seconds = () => `${((Date.now() - beganMs) / 1000).toFixed(1)} s`;
+  try {
+    current ??= { world: await World.start(scenario.world()), options: scenario.world };
+    console.log(`  ${n + 1}. ${await scenario.run(current.world, n)}, ${seconds()}`);
+    return true;
+  } catch (error) {
+    console.log(`  ${n + 1}. FAILED after ${seconds()}: ${error instanceof Error ? error.message : error}`);
+    await abandoned();
+    return false;
   }
-  world?.remove();
-  return passed;
+}
+
+/** Stops the world there is; what does not end in order is a failure, too. */
+async function ended(): Promise<void> {
+  try {
+    await current?.world.stop();
+    current?.world.remove();
+    current = undefined;
+  } catch (error) {
+    failed += 1;
+    console.log(`  FAILED at the end: ${error instanceof Error ? error.message : error}`);
+    await abandoned();
+  }
+}
+
+async function abandoned(): Promise<void> {
+  if (current === undefined) return;
+  const { world } = current;
+  current = undefined;
+  console.log(world.tails());
+  await world.abandon();
+  if (flags.keep) console.log(`kept: ${world.folder}`);
+  else world.remove();
 }

@@ -49,7 +49,7 @@ export const bothKilled: Scenario = {
     const again = checkBegins(
       world,
       campaign,
-      (sample, { agent }) => victims.includes(agent) && moment.inFlight.has(sample),
+      (sample, begins) => moment.inFlight.has(sample) && begins.every(({ agent }) => victims.includes(agent)),
     );
     const who = `coordinator and ${victims.join(", ")}`;
     return `${who}: ${samples} samples, ${again} run again of those in flight, ${strays} stray files`;

@@ -3,9 +3,9 @@
  * afterwards nobody is declared lost for a silence that was the coordinator's own.
  */
 import { checkBegins, checkFences, momentOf } from "../begins.js";
-import { halfRecorded, submitSimulated, succeeded } from "../campaigns.js";
+import { halfRecorded, submitSimulated, succeeded, TINY_SHARDS } from "../campaigns.js";
 import { residentBytes } from "../processes.js";
-import { AGENTS, type Scenario, threeAgents } from "../scenario.js";
+import { AGENTS, type Scenario, soonLost } from "../scenario.js";
 import { verify } from "../verify.js";
 import { pause } from "../waiting.js";
 import { COORDINATOR, type World } from "../world.js";
@@ -13,16 +13,19 @@ import { COORDINATOR, type World } from "../world.js";
 /** What an agent may grow by while nobody reads what it says, heap that is not collected yet included. */
 const GROWTH_BYTES = 64 * 1024 ** 2;
 
-/** Agents are lost after 4 s of silence here, so that even the short stop is several times that. */
-const timers = { SAI_COORDINATOR_LOST_AFTER_INTERVALS: "8", SAI_COORDINATOR_SUSPECT_AFTER_INTERVALS: "4" };
-
-const stopped = (seconds: number, repetitions: number): Scenario => ({
-  name: `coordinator stopped ${seconds} s`,
+/** `soonLost` says after which silence; even the short stop is several times that. */
+const stopped = (
+  seconds: number,
+  what: string,
+  repetitions: number,
+  shape: Parameters<typeof submitSimulated>[2],
+): Scenario => ({
+  name: `coordinator stopped ${seconds} s${what}`,
   holds: "no agent is declared lost, no sample is begun again, agents do not grow",
   repetitions,
-  world: () => threeAgents(timers),
+  world: soonLost,
   async run(world, n) {
-    const campaign = await submitSimulated(world, `coordinator-stopped-${seconds}-${n}`);
+    const campaign = await submitSimulated(world, `coordinator-stopped-${seconds}-${n}`, shape);
     await halfRecorded(world, campaign);
     const lostBefore = losses(world);
     await world.freeze(COORDINATOR);
@@ -46,8 +49,9 @@ const stopped = (seconds: number, repetitions: number): Scenario => ({
   },
 });
 
-export const coordinatorStopped = stopped(15, 1);
-export const coordinatorStoppedLong = stopped(60, 1);
+export const coordinatorStopped = stopped(15, "", 0, {});
+export const coordinatorStoppedLong = stopped(60, "", 1, {});
+export const coordinatorStoppedTiny = stopped(15, ", tiny shards", 1, TINY_SHARDS);
 
 const losses = (world: World): number =>
   world.log(COORDINATOR).filter(({ msg, to }) => msg === "node transition" && to === "LOST").length;

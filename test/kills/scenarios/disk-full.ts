@@ -139,7 +139,7 @@ async function submitUntilRefused(
     what: "a submit is refused because of the disk",
     async ask() {
       try {
-        accepted.push(await submitSimulated(world, `refused-${name}-${accepted.length}`, 1));
+        accepted.push(await submitSimulated(world, `refused-${name}-${accepted.length}`, { latencyMs: 1 }));
         return undefined;
       } catch (error) {
         const text = error instanceof Error ? error.message : String(error);
@@ -157,7 +157,7 @@ async function submitUntilRefused(
 const submitSoon = (world: World, name: string): Promise<Campaign> =>
   seen({
     what: "a submit is taken again",
-    ask: () => submitSimulated(world, name, 1),
+    ask: () => submitSimulated(world, name, { latencyMs: 1 }),
     fault: () => world.faults(),
     stallMs: 30_000,
   });

@@ -2,7 +2,7 @@
  * kill −9 of a recogniser's process below an agent. The agent goes on, says which sample was in flight, and that sample
  * is run again: one death names nobody as poison.
  */
-import { checkBegins, momentOf } from "../begins.js";
+import { checkBegins, heldBy, momentOf } from "../begins.js";
 import { type Campaign, halfRecorded, submitPictures, succeeded } from "../campaigns.js";
 import { type ProcessName, stillAlive } from "../processes.js";
 import { type Scenario, threeAgents, victimOf } from "../scenario.js";
@@ -29,12 +29,7 @@ export const engineKilled: Scenario = {
     const { samples, strays } = await verify(world, campaign);
     if ((await stillAlive([child], 0)).length > 0) throw new Error(`the killed child ${child.pid} is alive`);
     if (world.pid(victim) !== agentPid) throw new Error(`${victim} did not outlive its child`);
-    const hit = new Set([...moment.held].map(([shard, fence]) => `${shard} ${fence}`));
-    const again = checkBegins(
-      world,
-      campaign,
-      (_, { agent, job, shard, fence }) => agent === victim && hit.has(`${job}/${shard} ${fence}`),
-    );
+    const again = checkBegins(world, campaign, (_, begins) => heldBy(victim, moment, begins));
     return `${samples} samples, ${again} of the shard it worked on were run again, ${strays} stray files`;
   },
 };
