@@ -32,14 +32,14 @@ const { values: flags } = parseArgs({
 
 const SCENARIOS: readonly Scenario[] = [
   agentKilled,
-  agentLost,
   coordinatorKilled,
   bothKilled,
-  engineKilled,
+  agentLost,
+  agentStopped,
   coordinatorStopped,
   coordinatorStoppedLong,
   coordinatorStoppedTiny,
-  agentStopped,
+  engineKilled,
   agentsDiskFull(!flags["no-mounts"]),
   storesDiskFull(!flags["no-mounts"]),
 ];
