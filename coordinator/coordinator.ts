@@ -37,6 +37,8 @@ export interface RunningCoordinator {
   /** host:port of /livez, /readyz, /health and /metrics. */
   httpAddress: string;
   clusterId: string;
+  /** Aborts, with the reason, when the coordinator cannot go on: its process is to end and be started anew. */
+  failed: AbortSignal;
   /** Ends the sessions and servers, then leadership and the stores. */
   stop(): Promise<void>;
 }
@@ -65,12 +67,15 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   }
   const { apiAddress, agentAddress, httpAddress, clusterId } = term;
   const ports = fixedPorts(config, term);
+  const failed = new AbortController();
 
   const led = (async () => {
     for (;;) {
-      await aborted(term.core.lost, ending.signal);
+      await aborted(term.core.lost, state.broken, ending.signal);
       await term.stop();
       if (ending.signal.aborted) return;
+      // A store that is broken stays so as long as this process has it.
+      state.broken.throwIfAborted();
       log.error({ epoch: String(term.core.epoch) }, "leadership is lost; this term ends");
       term = await again(
         () => startTerm(ports, { ...parts, artifacts, state, signal: ending.signal }),
@@ -79,10 +84,13 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
       );
     }
   })().catch((err: unknown) => {
-    if (!ending.signal.aborted) log.error({ err }, "the coordinator cannot go on");
+    if (ending.signal.aborted) return;
+    log.fatal({ err }, "the coordinator cannot go on");
+    failed.abort(err);
   });
   return {
     ...{ apiAddress, agentAddress, httpAddress, clusterId },
+    failed: failed.signal,
     async stop() {
       ending.abort(new Error("the coordinator stops"));
       await led;

@@ -107,9 +107,11 @@ async function dev(context: Context, _: string[], flags: PortFlags): Promise<voi
         "",
       ].join("\n"),
     );
-    await stopRequested(context);
+    const { failed } = local.coordinator;
+    await stopRequested(context, failed);
     say(context, "stopping");
-    await local.stop("signal");
+    await local.stop(failed.aborted ? "the coordinator cannot go on" : "signal");
+    failed.throwIfAborted();
   } finally {
     await log.close();
   }
@@ -141,7 +143,7 @@ async function coordinator(context: Context, _: string[], flags: PortFlags): Pro
       context,
       `coordinator: API ${running.apiAddress}, agents ${running.agentAddress}, http ${running.httpAddress}`,
     );
-    return { name: "coordinator", stop: () => running.stop() };
+    return { name: "coordinator", stop: () => running.stop(), failed: running.failed };
   });
 }
 
@@ -162,29 +164,31 @@ async function agent(context: Context, _: string[], flags: AgentFlags): Promise<
   });
 }
 
-/** Starts one part, waits for a signal, stops it in order. */
+/** Starts one part, waits for a signal or for the part to fail, stops it in order. Throws why it failed. */
 async function foreground(
   context: Context,
   log: ReturnType<typeof createLogger>,
   deadlineMs: number,
-  start: (logger: Logger) => Promise<{ name: string; stop: () => Promise<void> }>,
+  start: (logger: Logger) => Promise<{ name: string; stop: () => Promise<void>; failed?: AbortSignal }>,
 ): Promise<void> {
   try {
     const shutdown = createShutdown({ clock: context.io.clock, logger: log.logger });
     const part = await start(log.logger);
     shutdown.add(part.name, part.stop, deadlineMs);
-    await stopRequested(context);
-    await shutdown.run("signal");
+    await stopRequested(context, part.failed);
+    await shutdown.run(part.failed?.aborted ? `the ${part.name} cannot go on` : "signal");
+    part.failed?.throwIfAborted();
   } finally {
     await log.close();
   }
 }
 
-/** Resolves on SIGINT or SIGTERM: for a daemon that is the ordinary end. */
-function stopRequested(context: Context): Promise<void> {
+/** Resolves on SIGINT or SIGTERM, for a daemon the ordinary end, or when it has failed. */
+function stopRequested(context: Context, failed?: AbortSignal): Promise<void> {
   const { interrupt } = context.io;
+  const ends = failed ? AbortSignal.any([interrupt, failed]) : interrupt;
   return new Promise((resolve) => {
-    if (interrupt.aborted) return resolve();
-    interrupt.addEventListener("abort", () => resolve(), { once: true });
+    if (ends.aborted) return resolve();
+    ends.addEventListener("abort", () => resolve(), { once: true });
   });
 }
