@@ -74,15 +74,16 @@ function sizes(): { [kind in Kind | "record"]: number } {
   const order = { ...about, shard };
   const result = ShardResult.fromPartial(resultMessage(resultOf({ ...order, suspects: [] } as never)));
   const { agent, uri, sha256: hash, sizeBytes, counts, inline } = attemptResultOf("agent-0", result);
-  const of = { kind: "result" as const, fence: fenceText(fence), agent };
-  const done: DoneValue = {
-    ...of,
+  const of = {
+    kind: "result" as const,
+    fence: fenceText(fence),
+    agent,
     uri,
     sha256: hash,
     sizeBytes,
     counts,
-    inline: inline?.toString("base64") ?? "",
   };
+  const done: DoneValue = inline ? { ...of, inline } : of;
   const fenceBytes = Fence.encode(Fence.fromPartial(fence)).finish().length + 2;
   return {
     assign: Assignment.encode(Assignment.fromPartial({ ...order, model: "simulated:m" })).finish().length + 3,

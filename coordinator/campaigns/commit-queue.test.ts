@@ -251,7 +251,7 @@ test("leadership that ends while the store is away ends the waiting", async () =
 
 test("a record the store cannot take is refused alone", async () => {
   const { commits, clock, gate } = await queue();
-  const huge = commits.commit(shard(0), gate(), result(0, { inline: "x".repeat(2 ** 21) }));
+  const huge = commits.commit(shard(0), gate(), result(0, { inline: Buffer.alloc(2 ** 21) }));
   const others = [1, 2].map((i) => commits.commit(shard(i), gate(), result(i)));
   const refused = expect(huge).rejects.toMatchObject({ detail: { kind: "TooLarge" } });
   await clock.advance(100);

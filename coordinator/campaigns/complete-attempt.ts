@@ -28,7 +28,7 @@ export interface AttemptResult {
   sizeBytes: number;
   counts: { [status: string]: number };
   /** The records file itself, instead of `uri`. */
-  inline?: Buffer;
+  inline?: Uint8Array;
 }
 
 /**
@@ -54,7 +54,7 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
   if (parts.commits.full) throw tooMany(parts.commits.waiting);
   const { uri, sha256, sizeBytes, counts, inline } = result;
   const value: DoneValue = { kind: "result", fence: name, agent, uri, sha256, sizeBytes, counts };
-  if (inline !== undefined) value.inline = inline.toString("base64");
+  if (inline !== undefined) value.inline = inline;
   shardEvent(parts, shard, { kind: "upload", fence });
   const verdict = await parts.commits.commit(shard, result.gate, value);
   if (verdict === "COMMITTED") shardEnded(parts, shard, value, { kind: "commit", fence });

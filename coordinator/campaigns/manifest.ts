@@ -20,7 +20,7 @@ export async function manifestBytes(
   const pieces: Buffer[] = [Buffer.from(`${canonicalJson({ v: 1, campaign, job })}\n`)];
   let lines = "";
   for await (const [index, done] of records) {
-    lines += `${canonicalJson({ index, ...done } as unknown as Json)}\n`;
+    lines += `${canonicalJson({ index, ...asJson(done) })}\n`;
     if (lines.length < PIECE) continue;
     pieces.push(Buffer.from(lines));
     lines = "";
@@ -43,7 +43,17 @@ export function parseJobManifest(bytes: Buffer, name: string): ShardRecord[] {
     });
   }
   return lines.map((line) => {
-    const { index, ...done } = JSON.parse(line) as DoneValue & { index: number };
-    return [index, done as DoneValue];
+    const { index, inline, ...done } = JSON.parse(line) as DoneValue & { index: number; inline?: string };
+    return [
+      index,
+      inline === undefined ? done : { ...done, inline: Buffer.from(inline, "base64") },
+    ] as ShardRecord;
   });
+}
+
+/** Records that travel with the result are base64 here. */
+function asJson(done: DoneValue): { [field: string]: Json } {
+  const inline =
+    "inline" in done && done.inline ? { inline: Buffer.from(done.inline).toString("base64") } : {};
+  return { ...done, ...inline } as unknown as { [field: string]: Json };
 }

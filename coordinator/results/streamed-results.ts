@@ -90,7 +90,7 @@ export class StreamedResults implements ResultsIndex {
     const bytes =
       done.inline === undefined
         ? await getVerified(this.artifacts, done.uri, done.sha256)
-        : Buffer.from(done.inline, "base64");
+        : Buffer.from(done.inline);
     return bytes
       .toString("utf8")
       .split("\n")

@@ -34,6 +34,28 @@ export function jsonCodec<T extends object>(v: number, bigints: readonly string[
   };
 }
 
+/** As `codec`, with the bytes of field `name` as they are, behind the JSON and a line's end; JSON has none itself. */
+export function bytesBehind<T extends object>(codec: Codec<T>, name: string): Codec<T> {
+  return {
+    encode(value) {
+      const bytes = (value as Shape)[name];
+      if (!(bytes instanceof Uint8Array)) return codec.encode(value);
+      const head = codec.encode({ ...value, [name]: undefined });
+      const both = Buffer.allocUnsafe(head.length + 1 + bytes.length);
+      both.set(head);
+      both[head.length] = LINE_END;
+      both.set(bytes, head.length + 1);
+      return both;
+    },
+    decode(both, key) {
+      const end = both.indexOf(LINE_END);
+      if (end < 0) return codec.decode(both, key);
+      return { ...codec.decode(both.subarray(0, end), key), [name]: both.subarray(end + 1) };
+    },
+  };
+}
+const LINE_END = 0x0a;
+
 function parse(bytes: Uint8Array, key: string): Shape {
   let value: unknown;
   try {

@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { decode, keys, parseShardKey } from "./keys.js";
 import { type KV, rev } from "./store.js";
-import type { JobValue } from "./values.js";
+import type { DoneValue, JobValue } from "./values.js";
 
 const kv = (key: string, value: Uint8Array): KV => ({
   key,
@@ -27,6 +27,21 @@ test("bigints travel as decimal strings, deep ones too; the value says its versi
   expect(decode(k.codec, kv(k.key, encoded))).toEqual(value);
   const sealed: JobValue = { ...value, state: { kind: "SUCCEEDED", endedMs: 5, reason: "" } };
   expect(decode(k.codec, kv(k.key, k.codec.encode(sealed)))).toEqual(sealed);
+});
+
+test("records that travel with a result are kept as they are, behind the JSON and a line's end", () => {
+  const { key, codec } = keys.done("c-1", "j0000", 0);
+  const result: DoneValue = {
+    ...{ kind: "result", fence: "1.2", agent: "né", uri: "", sha256: "ab", sizeBytes: 4, counts: { ok: 1 } },
+    inline: new Uint8Array([0x0a, 0xff, 0x00, 0x0a]),
+  };
+  const encoded = codec.encode(result);
+  const [json] = Buffer.from(encoded).toString().split("\n");
+  expect(JSON.parse(json ?? "")).toMatchObject({ v: 1, agent: "né" });
+  const { inline, ...rest } = decode(codec, kv(key, encoded)) as DoneValue & { kind: "result" };
+  expect({ ...rest, inline: new Uint8Array(inline ?? []) }).toEqual(result);
+  const failed: DoneValue = { kind: "failed", status: "oom", cause: "", reason: "two\nlines" };
+  expect(decode(codec, kv(key, codec.encode(failed)))).toEqual(failed);
 });
 
 test("what cannot be read names its key", () => {

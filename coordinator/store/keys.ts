@@ -3,7 +3,7 @@
  * prefix never catches a neighbour. Shard numbers are padded, so that listing them gives their order.
  */
 import { type Fence, fenceText, parseFence } from "../../shared/domain/fence.js";
-import { type Codec, jsonCodec } from "./codec.js";
+import { bytesBehind, type Codec, jsonCodec } from "./codec.js";
 import { type KV, prefix } from "./store.js";
 import type {
   AgentValue,
@@ -54,7 +54,7 @@ const leaderCodec = jsonCodec<LeaderValue>(1);
 const campaignCodec = jsonCodec<CampaignValue>(1);
 const jobCodec = jsonCodec<JobValue>(1, ["state.gate"]);
 const gateCodec = jsonCodec<GateValue>(1, ["epoch"]);
-const doneCodec = jsonCodec<DoneValue>(1);
+const doneCodec = bytesBehind(jsonCodec<DoneValue>(1), "inline");
 const failCodec = jsonCodec<FailValue>(1);
 const idemCodec = jsonCodec<IdemValue>(1);
 const agentCodec = jsonCodec<AgentValue>(1, ["incarnation"]);

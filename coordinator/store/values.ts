@@ -73,8 +73,8 @@ export type DoneValue =
       sizeBytes: number;
       /** Records by status. */
       counts: { [status: string]: number };
-      /** The records file itself, base64, at most 1 KiB before encoding. */
-      inline?: string;
+      /** The records file itself, at most 1 KiB. */
+      inline?: Uint8Array;
     }
   /** Attempts exhausted: the samples count with this status; `cause` is the last failure's class for tables. */
   | { kind: "failed"; status: GivenUpStatus; cause: string; reason: string }

@@ -24,7 +24,9 @@ export async function readState(folder: string): Promise<Map<string, Value>> {
     for (const { key, value } of db.getRange({ start: Buffer.from([KEY_PREFIX]) })) {
       const name = key.toString("utf8", 1);
       if (!name.startsWith(ROOT)) throw new Error(`the store has a key of nobody: ${name}`);
-      state.set(name.slice(ROOT.length), JSON.parse(value.toString("utf8", RECORD_HEAD)) as Value);
+      // Records that travel with a result are behind its JSON and a line's end.
+      const [json = ""] = value.toString("utf8", RECORD_HEAD).split("\n", 1);
+      state.set(name.slice(ROOT.length), JSON.parse(json) as Value);
     }
     return state;
   } finally {

@@ -58,8 +58,7 @@ function jobProblem(fleet: SimulatedFleet, { id, state }: CampaignValue, job: Jo
 
 /** Ordinals of the records of a committed shard, or what is wrong with them. */
 function recorded(fleet: SimulatedFleet, shard: Sealed & { kind: "result" }): number[] | string {
-  const file =
-    shard.inline === undefined ? fleet.artifacts.blobs.get(shard.uri) : Buffer.from(shard.inline, "base64");
+  const file = shard.inline === undefined ? fleet.artifacts.blobs.get(shard.uri) : Buffer.from(shard.inline);
   if (file === undefined) return `the records of ${shard.fence} are not there`;
   if (sha256(file) !== shard.sha256) return `the records of ${shard.fence} are not what was committed`;
   return file

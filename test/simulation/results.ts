@@ -25,7 +25,7 @@ export class CommittedRecords implements ResultsIndex {
     const file =
       done.inline === undefined
         ? await getVerified(this.artifacts, done.uri, done.sha256)
-        : Buffer.from(done.inline, "base64");
+        : Buffer.from(done.inline);
     return file
       .toString("utf8")
       .split("\n")
