@@ -116,6 +116,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       },
       retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
       wake: () => scheduling.wake(),
+      roomier: () => scheduling.touched(),
     },
   });
   const results = parts.results(board);

@@ -2,6 +2,9 @@
  * The schedule loop: snapshot, decide, apply. Whatever may make room or work wakes it; wake-ups that come together are
  * one cycle. Deciding and applying happen in one turn of the event loop, so that the plan meets the state it was made
  * for; a shard's own transition still has the last word.
+ *
+ * 1. A cycle looks at what was touched; `wake` makes it look at everything, for changes that are not counted as a touch.
+ * 2. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
  */
 import type { JobSpec } from "../shared/benchmark/plan.js";
 import { type Fence, sameFence } from "../shared/domain/fence.js";
@@ -9,17 +12,12 @@ import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import { type Board, type CampaignEntry, type JobEntry, rangeOf, suspectsOf } from "./campaigns/board.js";
 import type { Meter } from "./metrics.js";
-import { schedule } from "./scheduler/schedule.js";
-import {
-  type AgentSnapshot,
-  type Assignment,
-  type Capability,
-  DEFAULT_TENANT,
-  type JobSnapshot,
-  type JobWaiting,
-  modelKey,
-  type Schedule,
-} from "./scheduler/snapshot.js";
+import { Outlook } from "./outlook.js";
+import type { Draft } from "./scheduler/draft.js";
+import { explain } from "./scheduler/explain.js";
+import { feasible } from "./scheduler/feasible.js";
+import { plan } from "./scheduler/schedule.js";
+import { type Assignment, type JobWaiting, modelKey } from "./scheduler/snapshot.js";
 import { type AttemptOrder, sendOrders } from "./sessions/assign.js";
 import type { Fleet, NodeEntry } from "./sessions/fleet.js";
 
@@ -46,13 +44,23 @@ export class Scheduling {
   private cancelTimer: (() => void) | undefined;
   private cancelRetryTimer: (() => void) | undefined;
   private n = 0n;
-  private readonly lastModel = new Map<string, string>();
+  private readonly outlook: Outlook;
+  /** Whether the next cycle looks at everything. */
+  private everything = true;
   private stopped = false;
 
-  constructor(private readonly parts: SchedulingParts) {}
+  constructor(private readonly parts: SchedulingParts) {
+    this.outlook = new Outlook(parts.board, parts.fleet, parts.maxWaitMs);
+  }
 
-  /** Asks for a cycle soon. */
+  /** Asks for a cycle soon that looks at everything. */
   wake(): void {
+    this.everything = true;
+    this.touched();
+  }
+
+  /** Asks for a cycle soon: only what fleet and board count as touched has changed. */
+  touched(): void {
     if (this.stopped) return;
     this.cancelTimer ??= this.parts.clock.after(COALESCE_MS, () => {
       this.cancelTimer = undefined;
@@ -89,63 +97,55 @@ export class Scheduling {
     }
   }
 
-  /** Why shards of a campaign wait: what a cycle at this moment would say. Changes nothing. */
+  /** Why shards of a campaign wait: what a cycle at this moment would say. Gives nothing out. */
   waiting(campaign: string): JobWaiting[] {
-    const { board, clock, fleet, maxWaitMs } = this.parts;
-    const entry = board.campaign(campaign);
-    if (entry === undefined) return [];
-    const others = [...runningJobs(board)].filter((running) => running.entry !== entry);
-    const own = entry.jobs.filter((job) => job.pending.size > 0).map((job) => ({ entry, job }));
-    const agents = fleet.list().map((node) => this.agentSnapshot(node));
-    const jobs = [...others, ...own].map(jobSnapshot);
-    const plan = schedule({ agents, jobs, options: { maxWaitMs } }, clock.nowMs());
-    return plan.waiting.filter((w) => w.campaign === campaign);
+    const nowMs = this.parts.clock.nowMs();
+    this.outlook.update(nowMs, true);
+    this.everything = true; // what was touched is seen now, what follows from it is for the next cycle
+    return explain(plan(this.outlook.standing, nowMs), campaign);
   }
 
   private cycle(): void {
-    const { clock, metrics, board } = this.parts;
-    const startMs = clock.nowMs();
+    const { clock, metrics } = this.parts;
     if (!this.parts.leads()) return;
+    const startMs = clock.nowMs();
+    const campaigns = this.outlook.update(startMs, this.everything);
+    this.everything = false;
+    const draft = plan(this.outlook.standing, startMs);
+    const sent = this.apply(draft.assignments);
+    for (const entry of campaigns) entry.waiting = stalled(draft, entry);
     this.wakeForRetries(startMs);
-    const jobs = [...runningJobs(board)];
-    if (jobs.length === 0) return;
-    const agents = this.parts.fleet.list().map((node) => this.agentSnapshot(node));
-    const snapshots = jobs.map(jobSnapshot);
-    const plan = schedule({ agents, jobs: snapshots, options: { maxWaitMs: this.parts.maxWaitMs } }, startMs);
-    const sent = this.apply(plan.assignments);
-    for (const entry of new Set(jobs.map((running) => running.entry)))
-      entry.waiting = stalled(entry, plan.waiting);
     metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
-    if (sent > 0) this.parts.log.debug({ assignments: sent, waiting: plan.waiting.length }, "plan applied");
+    if (sent > 0) this.parts.log.debug({ assignments: sent }, "plan applied");
   }
 
   /** Shards that failed wait a little; the next cycle is when the first of them may be tried again. */
   private wakeForRetries(nowMs: number): void {
     this.cancelRetryTimer?.();
     this.cancelRetryTimer = undefined;
-    let firstMs = Number.POSITIVE_INFINITY;
-    for (const { value, jobs } of this.parts.board.list()) {
-      if (value.state.kind !== "RUNNING") continue;
-      for (const job of jobs) {
-        firstMs = Math.min(firstMs, job.pending.ripen(nowMs));
-      }
-    }
-    if (!Number.isFinite(firstMs)) return;
-    this.cancelRetryTimer = this.parts.clock.after(firstMs - nowMs, () => this.wake());
+    const dueMs = this.outlook.nextDueMs();
+    if (!Number.isFinite(dueMs)) return;
+    this.cancelRetryTimer = this.parts.clock.after(Math.max(0, dueMs - nowMs), () => this.touched());
   }
 
-  private apply(assignments: Assignment[]): number {
+  private apply(assignments: readonly Assignment[]): number {
     const batches = new Map<NodeEntry, AttemptOrder[]>();
     for (const a of assignments) {
-      const node = this.parts.fleet.node(a.agent);
-      const job = this.parts.board.job(a.campaign, a.job);
-      if (!node?.peer || !job) continue;
+      const { board, clock, fleet } = this.parts;
+      const node = fleet.node(a.agent);
+      const job = board.job(a.campaign, a.job);
+      if (!node || !job || !this.fits(a, node)) {
+        this.wake(); // invariant 2
+        continue;
+      }
+      const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
       const batch = batches.get(node) ?? [];
       batches.set(node, batch);
       for (let index = a.first; index < a.first + a.count; index++) {
-        const order = this.assign(node, job, a, index);
+        const order = this.assign(node, job, a, index, model);
         if (order) batch.push(order);
       }
+      this.outlook.gave(a, node, job, model, clock.nowMs());
     }
     let sent = 0;
     for (const [node, batch] of batches) {
@@ -155,7 +155,22 @@ export class Scheduling {
     return sent;
   }
 
-  private assign(node: NodeEntry, job: JobEntry, a: Assignment, index: number): AttemptOrder | undefined {
+  /** Whether the node as it is now may have it. */
+  private fits({ campaign, job, lane }: Assignment, { id, state, cordon, peer }: NodeEntry): boolean {
+    const agent = this.outlook.standing.agents.get(id)?.snapshot;
+    const needs = this.outlook.standing.job(campaign, job)?.snapshot;
+    if (!agent || !needs || !peer) return false;
+    const fit = feasible({ ...agent, state: state.kind, cordoned: cordon.kind !== "open" }, needs);
+    return fit.ok && fit.lanes.includes(lane);
+  }
+
+  private assign(
+    node: NodeEntry,
+    job: JobEntry,
+    a: Assignment,
+    index: number,
+    model: string,
+  ): AttemptOrder | undefined {
     const { board, clock, fleet, epoch, acceptDeadlineMs } = this.parts;
     const planSha256 = planOf(board, a.campaign);
     if (planSha256 === undefined) return undefined;
@@ -168,8 +183,6 @@ export class Scheduling {
       return undefined;
     fleet.given(node, { fence, shard: key, lane: a.lane, why: a.why });
     job.waitingSinceMs = clock.nowMs();
-    const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
-    this.lastModel.set(`${node.id}/${a.lane}`, model);
     const range = rangeOf(job, index);
     return {
       fence,
@@ -183,93 +196,17 @@ export class Scheduling {
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };
   }
-
-  private agentSnapshot(node: NodeEntry): AgentSnapshot {
-    const capability = capabilityOf(node);
-    const lanes = capability.lanes.map(({ lane }) => {
-      const lastModel = this.lastModel.get(`${node.id}/${lane}`);
-      const held = new Map<string, number>();
-      for (const { shard, lane: of } of node.attempts.values())
-        if (of === lane) held.set(shard.campaign, (held.get(shard.campaign) ?? 0) + 1);
-      return {
-        lane,
-        credits: node.peer ? this.parts.fleet.credit(node, lane) : 0,
-        held,
-        ...(lastModel === undefined ? {} : { lastModel }),
-      };
-    });
-    const { id, loadedModels } = node;
-    return {
-      id,
-      state: node.state.kind,
-      cordoned: node.cordon.kind !== "open",
-      capability,
-      lanes,
-      loadedModels,
-    };
-  }
 }
 
-function capabilityOf({ inventory }: NodeEntry): Capability {
-  const devices = inventory?.devices ?? [];
-  const lanes = [...new Set(devices.map((d) => d.kind))].map((lane) => ({
-    lane,
-    slots: devices.reduce((sum, d) => sum + (d.kind === lane ? d.slots : 0), 0),
-    deviceClass: lane,
-  }));
-  const engines = (inventory?.engines ?? []).map((e) => ({
-    kind: e.kind as JobSnapshot["engine"],
-    models: e.models,
-    ...(e.unavailable === "" ? {} : { unavailable: e.unavailable }),
-  }));
-  return { engines, lanes };
-}
+/** Told of a campaign that waits; a matrix may have thousands of jobs. */
+const TOLD = 20;
 
 /** Why a campaign of which nothing runs gets nowhere; waiting behind its own or other work is no news. */
-function stalled({ value, jobs }: CampaignEntry, waiting: Schedule["waiting"]): string[] {
+function stalled(draft: Draft, { value, jobs }: CampaignEntry): string[] {
+  if (value.state.kind !== "RUNNING" || draft.standing.holds(value.id)) return [];
   if (jobs.some((job) => job.inFlight > 0)) return [];
-  return waiting.filter((w) => w.campaign === value.id).map((w) => `${w.job}: ${w.message}`);
-}
-
-/** Jobs with a shard that may be given out now. */
-function* runningJobs(board: Board): Generator<{ entry: CampaignEntry; job: JobEntry }> {
-  for (const entry of board.list()) {
-    if (entry.value.state.kind !== "RUNNING") continue;
-    for (const job of entry.jobs) {
-      if (job.state.kind !== "RUNNING" || job.held) continue;
-      if (job.pending.ready > 0) yield { entry, job };
-    }
-  }
-}
-
-function jobSnapshot({ entry, job }: { entry: CampaignEntry; job: JobEntry }): JobSnapshot {
-  return {
-    tenant: DEFAULT_TENANT,
-    campaign: entry.value.id,
-    job: job.spec.id,
-    priority: entry.value.priority,
-    createdMs: entry.value.createdMs,
-    modelLoads: job.spec.model.engine === "ollama" || job.spec.model.engine === "ocr",
-    ...(job.gate === 0n ? {} : { gate: job.gate }),
-    held: job.held,
-    paused: entry.value.state.kind === "PAUSED",
-    pending: job.pending,
-    waitingSinceMs: job.waitingSinceMs,
-    ...jobRequirements(job.spec),
-  };
-}
-
-const jobRequirements = (spec: JobSpec) => ({
-  engine: spec.model.engine,
-  model: spec.model.model,
-  lanes: lanesOf(spec),
-  namesServer: "base_url" in spec.engineOptions || "base_url" in spec.model.options,
-});
-
-/** Servers elsewhere take requests, not devices; a simulated job may ask for a declared test device. */
-function lanesOf(spec: JobSpec): string[] {
-  if (spec.model.engine === "ollama" || spec.model.engine === "openai") return ["remote"];
-  return spec.model.options["device"] === "test" ? ["test"] : ["cpu"];
+  const lines = explain(draft, value.id).map(({ job, message }) => `${job}: ${message}`);
+  return lines.length > TOLD ? [...lines.slice(0, TOLD), `and ${lines.length - TOLD} more jobs`] : lines;
 }
 
 function planOf(board: Board, campaign: string): string | undefined {

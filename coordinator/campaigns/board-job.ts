@@ -28,6 +28,8 @@ export interface JobEntry {
   readonly pending: PendingShards;
   /** Attempts of it on agents now. */
   inFlight: number;
+  /** Shards that ran to their end under this leader, and how long all of them together took, ms. */
+  readonly ran: { shards: number; ms: number };
   /** Monotonic ms when it was last given to an agent, or could first have been. */
   waitingSinceMs: number;
   /** Planned under an earlier leader, and the agents that may hold its shards are not heard yet: not given out. */
@@ -67,6 +69,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     children: new Map(),
     pending: PendingShards.first(n),
     inFlight: 0,
+    ran: { shards: 0, ms: 0 },
     waitingSinceMs: nowMs,
     held: false,
     done: new Map(),
@@ -96,6 +99,10 @@ export function setShard(job: JobEntry, index: number, after: ShardState, nowMs:
   kinds[before.kind] -= 1;
   kinds[after.kind] += 1;
   if (before.kind === "PENDING") job.pending.delete(index);
+  if (before.kind === "RUNNING" && (after.kind === "UPLOADED" || after.kind === "DONE")) {
+    job.ran.shards += 1;
+    job.ran.ms += nowMs - before.sinceMs;
+  }
   job.inFlight += Number("agent" in after) - Number("agent" in before);
   if (after.kind === "PENDING") putBack(job, index, after, nowMs);
   if (after.kind !== "RUNNING") setRunning(job, index, 0);

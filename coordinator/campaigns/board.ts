@@ -60,6 +60,7 @@ const ENDED_LOADED = 50;
 export class Board {
   private readonly campaigns = new Map<string, Kept>();
   private sorted: CampaignEntry[] | undefined;
+  private touched = new Map<JobEntry, CampaignEntry>();
   private load: (entry: CampaignEntry) => Promise<void> = async () => {};
   /** Ended campaigns with their jobs, the one used last at the end. */
   private readonly endedLoaded = new Map<string, Promise<void>>();
@@ -133,13 +134,22 @@ export class Board {
 
   /** Applies an event to a shard; undefined when it does not fit or there is no such shard. */
   shardEvent(key: ShardKey, event: ShardEvent, nowMs: number): ShardEffect[] | undefined {
-    const job = this.job(key.campaign, key.job);
+    const entry = this.campaigns.get(key.campaign);
+    const job = entry?.byId.get(key.job);
     const before = job?.shards[key.index];
-    if (job === undefined || before === undefined) return undefined;
+    if (entry === undefined || job === undefined || before === undefined) return undefined;
     const step = transitionShard(before, event, nowMs);
     if (!step.ok) return undefined;
+    this.touched.set(job, entry);
     setShard(job, key.index, step.state, nowMs);
     return step.effects;
+  }
+
+  /** Jobs whose shards changed since this was asked last, with their campaigns. */
+  takeTouched(): Map<JobEntry, CampaignEntry> {
+    const { touched } = this;
+    this.touched = new Map();
+    return touched;
   }
 
   /** Notes how many samples a running attempt has journaled; other states ignore it. */

@@ -1,53 +1,63 @@
 /**
- * Whether an agent could run a job at all, credits aside.
+ * Whether an agent could run a job at all, credits aside: the one answer that planning, applying and explaining share.
  */
-import type { AgentSnapshot, JobSnapshot } from "./snapshot.js";
+import type { AgentSnapshot, Capability, JobSnapshot, NodeCode } from "./snapshot.js";
 
 export type Feasible =
-  /** Lanes of the agent that suit the job, in the job's order of preference. */
-  { ok: true; lanes: string[] } | { ok: false; reason: string };
+  /** Lanes of the agent that suit the job. */
+  | { ok: true; lanes: readonly string[] }
+  /** What is so of the agent, such as `is cordoned`. */
+  | { ok: false; code: NodeCode; reason: string };
 
 /** The part of a job that feasibility depends on. */
-export type Requirements = Pick<JobSnapshot, "engine" | "model" | "lanes"> & {
+export type Needs = Pick<JobSnapshot, "engine" | "model" | "lanes"> & {
   deviceClass?: string | undefined;
   namesServer?: boolean | undefined;
 };
 
-/** Reasons are for people and begin with the agent's name. */
-export function feasible(agent: AgentSnapshot, job: Requirements): Feasible {
-  const no = (why: string): Feasible => ({ ok: false, reason: `${agent.id} ${why}` });
-  if (agent.state !== "READY") return no(`is ${agent.state.toLowerCase()}`);
-  if (agent.cordoned) return no("is cordoned");
-  const engine = agent.capability.engines.find((e) => e.kind === job.engine);
-  if (!engine) return no(`has no engine ${job.engine}`);
-  if (!job.namesServer && engine.unavailable !== undefined)
-    return no(`cannot use ${job.engine}: ${engine.unavailable}`);
-  if (!job.namesServer && engine.models.length > 0 && !serves(engine.models, job)) {
-    return no(`does not serve ${job.model} with ${job.engine}`);
-  }
-  const named = job.lanes.filter((lane) => agent.capability.lanes.some((l) => l.lane === lane));
-  if (named.length === 0) return no(`has no ${job.lanes.join(" or ")} device`);
-  const lanes = named.filter((lane) =>
-    agent.capability.lanes.some(
-      (l) => l.lane === lane && (job.deviceClass === undefined || l.deviceClass === job.deviceClass),
-    ),
-  );
-  if (lanes.length === 0) return no(`has no device of class ${job.deviceClass}`);
-  return { ok: true, lanes };
+export function feasible(agent: AgentSnapshot, needs: Needs): Feasible {
+  return unavailable(agent) ?? capable(agent.capability, needs);
+}
+
+/** Why an agent takes no work at all now. */
+export function unavailable({
+  state,
+  cordoned,
+}: Pick<AgentSnapshot, "state" | "cordoned">): (Feasible & { ok: false }) | undefined {
+  if (state !== "READY") return { ok: false, code: "not_ready", reason: `is ${state.toLowerCase()}` };
+  return cordoned ? { ok: false, code: "cordoned", reason: "is cordoned" } : undefined;
+}
+
+/** Whether something with this capability could run the job. */
+export function capable(capability: Capability, needs: Needs): Feasible {
+  const no = (code: NodeCode, reason: string): Feasible => ({ ok: false, code, reason });
+  const { engine: kind, model, deviceClass } = needs;
+  const engine = capability.engines.find((e) => e.kind === kind);
+  if (!engine) return no("no_engine", `has no engine ${kind}`);
+  if (!needs.namesServer && engine.unavailable !== undefined)
+    return no("engine_unavailable", `cannot use ${kind}: ${engine.unavailable}`);
+  if (!needs.namesServer && engine.models.length > 0 && !serves(engine.models, needs))
+    return no("model_not_served", `does not serve ${model} with ${kind}`);
+  const named = capability.lanes.filter(({ lane }) => needs.lanes.includes(lane));
+  if (named.length === 0) return no("no_device", `has no ${needs.lanes.join(" or ")} device`);
+  const lanes = named.filter((l) => deviceClass === undefined || l.deviceClass === deviceClass);
+  if (lanes.length === 0) return no("other_device_class", `has no device of class ${deviceClass}`);
+  return { ok: true, lanes: lanes.map(({ lane }) => lane) };
 }
 
 /** For ollama a name without a tag means `:latest`. */
-const serves = (models: readonly string[], { engine, model }: Requirements): boolean =>
+const serves = (models: readonly string[], { engine, model }: Needs): boolean =>
   models.includes(model) || (engine === "ollama" && models.includes(`${model}:latest`));
 
 /**
  * Whether a shard that failed on some nodes may run on `agent`: on another node if any other is feasible, busy or not;
- * anywhere when it failed on all of them.
+ * anywhere when it failed on all of them. `feasibleAgents` is how many are.
  */
 export function mayRetryOn(
   agent: string,
   failedOn: readonly string[],
-  feasibleAgents: readonly string[],
+  feasibleAgents: number,
+  isFeasible: (agent: string) => boolean,
 ): boolean {
-  return !failedOn.includes(agent) || feasibleAgents.every((id) => failedOn.includes(id));
+  return !failedOn.includes(agent) || failedOn.filter(isFeasible).length >= feasibleAgents;
 }

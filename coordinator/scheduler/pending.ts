@@ -54,6 +54,11 @@ export class PendingShards implements ReadonlyPending {
     return this.later.size;
   }
 
+  /** No shard that waits is due before, monotonic ms; Infinity when none waits. */
+  get dueMs(): number {
+    return this.later.size === 0 ? Number.POSITIVE_INFINITY : this.earliestMs;
+  }
+
   /** All. */
   get size(): number {
     return this.ready + this.waiting;

@@ -1,331 +1,204 @@
-import fc from "fast-check";
-import { describe, expect, test } from "vitest";
-import { holdsFor } from "../../test/conformance/seeded.js";
-import { feasible, mayRetryOn } from "./feasible.js";
-import type { IndexRange } from "./ranges.js";
+import { expect, test } from "vitest";
 import { schedule } from "./schedule.js";
-import type { AgentSnapshot, JobSnapshot, Schedule, Snapshot } from "./snapshot.js";
-import { type AgentMore, agent, type JobMore, job } from "./snapshot.test-support.js";
+import type { AgentSnapshot, JobSnapshot, SchedulerOptions } from "./snapshot.js";
+import { agent, job, listed } from "./snapshot.test-support.js";
 
-const run = (agents: AgentSnapshot[], jobs: JobSnapshot[], nowMs = 0, maxWaitMs = 60_000) =>
-  schedule({ agents, jobs, options: { maxWaitMs } }, nowMs);
-const short = (s: Schedule) => s.assignments.map((a) => `${a.agent}:${a.campaign}/${a.job}#${a.first}`);
+const A = "ollama:a";
+const B = "ollama:b";
+const MINUTE = 60_000;
 
-describe("choices", () => {
-  test("higher priority first, then fair between campaigns, then plan order", () => {
-    const jobs = [
-      job("c-old", "j0001", { createdMs: 1 }),
-      job("c-old", "j0000", { createdMs: 1, pending: [{ from: 4, to: 5 }] }),
-      job("c-new", "j0000", { createdMs: 2 }),
-      job("c-top", "j0000", { createdMs: 3, priority: 1, pending: [{ from: 0, to: 1 }] }),
-    ];
-    const one = agent("n1", { lanes: [{ lane: "cpu", credits: 5, deviceClass: "cpu" }] });
-    expect(short(run([one], jobs))).toEqual([
-      "n1:c-top/j0000#0",
-      "n1:c-old/j0000#4",
-      "n1:c-new/j0000#0",
-      "n1:c-old/j0001#0",
-      "n1:c-new/j0000#1",
-    ]);
-  });
+const run = (
+  agents: AgentSnapshot[],
+  jobs: JobSnapshot[],
+  nowMs = 0,
+  options: Partial<SchedulerOptions> = {},
+) => schedule({ agents, jobs, options: { maxWaitMs: 2 * MINUTE, ...options } }, nowMs);
+const given = (...args: Parameters<typeof run>) => listed(run(...args).assignments);
+const why = (...args: Parameters<typeof run>) => run(...args).assignments.map((a) => a.why);
+/** A lane that holds one attempt and has one credit left. */
+const busy = (id: string, campaign: string, lastModel = A, more = {}) =>
+  agent(id, { lanes: [{ lane: "cpu", credits: 1, held: { [campaign]: 1 }, lastModel, ...more }] });
+/** A lane that has nothing to do, its model loaded. */
+const warm = (id: string, lastModel = A, more = {}) =>
+  agent(id, { lanes: [{ lane: "cpu", credits: 1, lastModel, ...more }] });
+/** An hour's work is left, and how long shards take is known. */
+const hours = { pending: 120, ran: { shards: 100, ms: 3_000_000 } };
 
-  test("a campaign with more in flight steps back", () => {
-    const jobs = [job("c-1", "j0000"), job("c-2", "j0000", { createdMs: 9 })];
-    const one = agent("n1", { held: new Map([["c-1", 2]]) });
-    expect(short(run([one], jobs))).toEqual(["n1:c-2/j0000#0", "n1:c-2/j0000#1"]);
-  });
-
-  test("a loaded model stays, and each agent keeps its own", () => {
-    const jobs = [job("c-1", "j0000"), job("c-1", "j0001", { model: "b" })];
-    const agents = [agent("n1", { loadedModels: ["ollama:b"] }), agent("n2", { loadedModels: ["ollama:a"] })];
-    expect(short(run(agents, jobs))).toEqual([
-      "n1:c-1/j0001#0",
-      "n2:c-1/j0000#0",
-      "n1:c-1/j0001#1",
-      "n2:c-1/j0000#1",
-    ]);
-  });
-
-  test("cold agents spread over models", () => {
-    const jobs = [job("c-1", "j0000"), job("c-1", "j0001", { model: "b" })];
-    const made = short(run([agent("n1"), agent("n2")], jobs));
-    expect(made.filter((m) => m.startsWith("n1:c-1/j0000"))).toHaveLength(2);
-    expect(made.filter((m) => m.startsWith("n2:c-1/j0001"))).toHaveLength(2);
-  });
-
-  test("a warm lane is served before a cold one may take its work", () => {
-    const jobs = [job("c-1", "j0000", { pending: [{ from: 0, to: 2 }] })];
-    const agents = [agent("n1"), agent("n2", { loadedModels: ["ollama:a"] })];
-    expect(short(run(agents, jobs))).toEqual(["n2:c-1/j0000#0", "n2:c-1/j0000#1"]);
-  });
-
-  test("a model that waited too long takes over one lane, which then stays with it", () => {
-    const jobs = [
-      job("c-1", "j0000", { waitingSinceMs: 90_000 }),
-      job("c-1", "j0001", { model: "b", waitingSinceMs: 10_000 }),
-    ];
-    const busy = (id: string) =>
-      agent(id, {
-        loadedModels: ["ollama:a"],
-        lanes: [{ lane: "cpu", credits: 2, deviceClass: "cpu", lastModel: "ollama:a" }],
-      });
-    expect(short(run([busy("n1"), busy("n2")], jobs, 70_000))).toEqual([
-      "n1:c-1/j0000#0",
-      "n2:c-1/j0000#1",
-      "n1:c-1/j0000#2",
-      "n2:c-1/j0000#3",
-    ]);
-    expect(short(run([busy("n1"), busy("n2")], jobs, 70_001))).toEqual([
-      "n1:c-1/j0001#0",
-      "n2:c-1/j0000#0",
-      "n1:c-1/j0001#1",
-      "n2:c-1/j0000#1",
-    ]);
-  });
-
-  test("a failed shard waits for another node if there is one, and goes first there", () => {
-    const jobs = [job("c-1", "j0000", { pending: [], retries: [{ index: 3, failedOn: ["n1"] }] })];
-    const full = agent("n2", { lanes: [{ lane: "cpu", credits: 0, deviceClass: "cpu" }] });
-    expect(run([agent("n1"), full], jobs).assignments).toEqual([]);
-    expect(short(run([agent("n1"), agent("n2")], jobs))).toEqual(["n2:c-1/j0000#3"]);
-    expect(short(run([agent("n1"), agent("n2", { cordoned: true })], jobs))).toEqual(["n1:c-1/j0000#3"]);
-  });
-
-  test("who waits is told why", () => {
-    const reason = (agents: AgentSnapshot[], more: JobMore = {}) =>
-      run(agents, [job("c-1", "j0000", more)]).waiting[0]?.message;
-    const { gate: _, ...shut } = job("c-1", "j0000");
-    expect(run([agent("n1")], [shut]).waiting[0]?.message).toBe("its gate is not open yet");
-    expect(reason([])).toBe("no node is connected");
-    expect(reason([agent("n1")])).toBe("all 1 nodes that can run ollama:a are busy");
-    expect(reason([agent("n1", { engines: [] }), agent("n2", { state: "SUSPECT" })])).toBe(
-      "no node can run ollama:a: n1 has no engine ollama; n2 is suspect",
-    );
-    expect(reason([agent("n1")], { pending: [{ from: 0, to: 2 }] })).toBeUndefined();
-  });
+test("higher priority first, then fair between campaigns, the older first, then plan order", () => {
+  const jobs = [
+    job("c-old", "j0001", { createdMs: 1 }),
+    job("c-old", "j0000", { createdMs: 1, pending: [{ from: 4, to: 5 }] }),
+    job("c-new", "j0000", { createdMs: 2 }),
+    job("c-top", "j0000", { createdMs: 3, priority: 1, pending: 1 }),
+  ];
+  const one = agent("n1", { lanes: [{ lane: "cpu", slots: 5, credits: 5 }] });
+  expect(given([one], jobs)).toEqual([
+    "n1:c-top/j0000#0",
+    "n1:c-old/j0000#4",
+    "n1:c-new/j0000#0",
+    "n1:c-old/j0001#0",
+    "n1:c-new/j0000#1",
+  ]);
 });
 
-test("feasible names the first thing that is missing", () => {
-  const reason = (a: AgentMore, j: JobMore = {}) => {
-    const answer = feasible(agent("n1", a), job("c-1", "j0000", j));
-    return answer.ok ? answer.lanes : answer.reason;
+test("tenants share by weight, whatever their campaigns' number and priority", () => {
+  const jobs = [
+    ...["c-1", "c-2", "c-3"].map((c) => job(c, "j0000", { tenant: "many", priority: 9 })),
+    job("c-4", "j0000", { tenant: "one" }),
+  ];
+  const lane = { lane: "cpu", slots: 8, credits: 8 };
+  const shares = (tenantWeights?: ReadonlyMap<string, number>) => {
+    const all = given([agent("n1", { lanes: [lane] })], jobs, 0, tenantWeights ? { tenantWeights } : {});
+    return all.filter((text) => text.includes("c-4")).length;
   };
-  expect(reason({})).toEqual(["cpu"]);
-  expect(reason({ state: "DRAINING" })).toBe("n1 is draining");
-  expect(reason({ cordoned: true })).toBe("n1 is cordoned");
-  expect(reason({ engines: [{ kind: "ocr", models: [] }] })).toBe("n1 has no engine ollama");
-  expect(reason({ engines: [{ kind: "ollama", models: [], unavailable: "connection refused" }] })).toBe(
-    "n1 cannot use ollama: connection refused",
-  );
-  expect(reason({ engines: [{ kind: "ollama", models: ["b"] }] })).toBe("n1 does not serve a with ollama");
-  expect(reason({ engines: [{ kind: "ollama", models: ["a:latest"] }] })).toEqual(["cpu"]);
-  expect(reason({ lanes: [{ lane: "gpu", credits: 1, deviceClass: "nvidia-h200" }] })).toBe(
-    "n1 has no cpu device",
-  );
-  expect(reason({}, { deviceClass: "nvidia-h200" })).toBe("n1 has no device of class nvidia-h200");
+  expect(shares()).toBe(4);
+  expect(shares(new Map([["one", 3]]))).toBe(6);
 });
 
-const few = fc.integer({ min: 0, max: 3 });
-const anyAgent = (id: string): fc.Arbitrary<AgentSnapshot> =>
-  fc
-    .record({
-      id: fc.constant(id),
-      state: fc.constantFrom("READY", "READY", "READY", "SUSPECT"),
-      cordoned: fc.boolean().map((b) => b && id === "n0"),
-      lanes: fc.uniqueArray(
-        fc.record({
-          lane: fc.constantFrom("cpu", "gpu"),
-          credits: few,
-          deviceClass: fc.constantFrom("x", "y"),
-        }),
-        { selector: (l) => l.lane, maxLength: 2 },
-      ),
-      engines: fc.uniqueArray(
-        fc.record({
-          kind: fc.constantFrom("ollama" as const, "ocr" as const),
-          models: fc.subarray(["a", "b", "c"]),
-        }),
-        { selector: (e) => e.kind, minLength: 1 },
-      ),
-      loadedModels: fc.subarray(["ollama:a", "ollama:b", "ocr:c"]),
-    })
-    .map(({ id: _, ...more }) => agent(id, more));
-const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> =>
-  fc
-    .record({
-      priority: fc.constant(campaign === "c-2" ? 1 : 0),
-      createdMs: fc.constant(campaign.charCodeAt(2)),
-      engine: fc.constantFrom("ollama" as const, "ocr" as const),
-      model: fc.constantFrom("a", "b", "c"),
-      modelLoads: fc.boolean(),
-      lanes: fc.subarray(["cpu", "gpu"], { minLength: 1 }),
-      pending: fc
-        .uniqueArray(fc.integer({ min: 0, max: 9 }), { maxLength: 4 })
-        .map((xs) => xs.sort((a, b) => a - b).map((x) => ({ from: x * 3, to: x * 3 + 1 + (x % 3) }))),
-      retries: fc
-        .uniqueArray(fc.integer({ min: 100, max: 103 }), { maxLength: 3 })
-        .chain((xs) =>
-          fc.tuple(
-            ...xs.map((index) =>
-              fc.record({ index: fc.constant(index), failedOn: fc.subarray(["n0", "n1", "n2"]) }),
-            ),
-          ),
-        ),
-      waitingSinceMs: fc.integer({ min: 0, max: 200 }),
-      open: fc.integer({ min: 0, max: 5 }),
-    })
-    .map(({ open, ...more }) => {
-      const { gate, ...rest } = job(campaign, id, more);
-      return open === 0 || gate === undefined ? rest : { ...rest, gate };
-    });
-const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
-  agents: fc.tuple(...["n0", "n1", "n2"].map(anyAgent)),
-  jobs: fc.tuple(
-    ...["c-0", "c-1", "c-2"].flatMap((c) => ["j0000", "j0001", "j0002"].map((j) => anyJob(c, j))),
-  ),
-  options: fc.constant({ maxWaitMs: 100 }),
+test("one after the other takes a lane each, then work waits behind what runs", () => {
+  const jobs = [job("c-1", "j0000", { pending: 5 })];
+  expect(given([warm("n1"), agent("n2", { lanes: [{ lane: "cpu", lastModel: A }] })], jobs)).toEqual([
+    "n1:c-1/j0000#0",
+    "n2:c-1/j0000#1",
+    "n2:c-1/j0000#2",
+  ]);
 });
 
-const listed = (ranges: readonly IndexRange[]) =>
-  ranges.flatMap((r) => Array.from({ length: r.to - r.from }, (_, i) => r.from + i));
-
-/** What is wrong with a schedule by the numbered invariants 1, 2, 5 and 6 of schedule.ts; written without its code. */
-function faults(snapshot: Snapshot, made: Schedule): string[] {
-  const out: string[] = [];
-  const left = new Map(
-    snapshot.jobs.map((j) => [
-      j,
-      new Set([
-        ...listed(j.pending.untried.ranges),
-        ...j.pending.retries.flatMap((r) => listed(r.shards.ranges)),
-      ]),
-    ]),
-  );
-  const credits = new Map<string, number>(
-    snapshot.agents.flatMap((a) => a.lanes.map((l) => [`${a.id}/${l.lane}`, l.credits] as const)),
-  );
-  const feasibleAgents = (j: JobSnapshot) =>
-    snapshot.agents.filter((a) => feasible(a, j).ok).map((a) => a.id);
-  const allowed = (j: JobSnapshot, a: AgentSnapshot, lane: string, shard: number) => {
-    const answer = feasible(a, j);
-    const failedOn = j.pending.retries.find((r) => r.shards.has(shard))?.failedOn ?? [];
-    return (
-      j.gate !== undefined &&
-      answer.ok &&
-      answer.lanes.includes(lane) &&
-      mayRetryOn(a.id, failedOn, feasibleAgents(j))
-    );
+test("many short shards go ahead in one piece, long and unknown ones one ahead of each slot", () => {
+  const agents = [agent("n1", { lanes: [{ lane: "cpu", credits: 900, lastModel: A }] })];
+  const ahead = (ms?: number) => {
+    const ran = ms === undefined ? {} : { ran: { shards: 10, ms: 10 * ms } };
+    return run(agents, [job("c-1", "j0000", { pending: 5000, ...ran })]).assignments;
   };
-  const lowest = new Map<string, number>();
-  for (const x of made.assignments) {
-    const j = snapshot.jobs.find((y) => y.campaign === x.campaign && y.job === x.job);
-    const a = snapshot.agents.find((y) => y.id === x.agent);
-    if (!j || !a) throw new Error(`${x.campaign}/${x.job} or ${x.agent} is unknown`);
-    const name = `${x.agent}/${x.lane}`;
-    if (!allowed(j, a, x.lane, x.first)) out.push(`infeasible ${name} ${x.job}#${x.first}`);
-    if (!left.get(j)?.delete(x.first)) out.push(`twice ${x.campaign}/${x.job}#${x.first}`);
-    credits.set(name, (credits.get(name) ?? 0) - 1);
-    if ((credits.get(name) ?? 0) < 0) out.push(`overdrawn ${name}`);
-    lowest.set(name, Math.min(lowest.get(name) ?? Number.POSITIVE_INFINITY, j.priority));
-  }
-  for (const a of snapshot.agents) {
-    for (const { lane } of a.lanes) {
-      const name = `${a.id}/${lane}`;
-      for (const [j, shards] of left) {
-        if (![...shards].some((s) => allowed(j, a, lane, s))) continue;
-        if ((credits.get(name) ?? 0) > 0) out.push(`idle ${name} while ${j.campaign}/${j.job} waits`);
-        if ((lowest.get(name) ?? Number.POSITIVE_INFINITY) < j.priority) out.push(`priority on ${name}`);
-      }
-    }
-  }
-  return out;
-}
-
-const anyNow = fc.integer({ min: 0, max: 400 });
-
-test("feasible only, no overdraft, nothing twice, work-conserving, priority first; jobs left are explained", () => {
-  holdsFor(
-    "schedule",
-    fc.property(anySnapshot, anyNow, (snapshot, nowMs) => {
-      const made = schedule(snapshot, nowMs);
-      expect(faults(snapshot, made)).toEqual([]);
-      const count = (j: JobSnapshot) => j.pending.ready;
-      for (const j of snapshot.jobs) {
-        const given = made.assignments.filter((a) => a.campaign === j.campaign && a.job === j.job).length;
-        const told = made.waiting.filter((w) => w.campaign === j.campaign && w.job === j.job).length;
-        expect(told).toBe(given < count(j) ? 1 : 0);
-      }
-    }),
-    600,
-  );
+  const range = { campaign: "c-1", job: "j0000", first: 0, agent: "n1", lane: "cpu", why: "stays" };
+  expect(ahead()).toEqual([{ ...range, count: 2 }]);
+  expect(ahead(5000)).toEqual([{ ...range, count: 2 }]);
+  expect(ahead(10)).toEqual([{ ...range, count: 201 }]);
+  expect(ahead(0.01)).toEqual([{ ...range, count: 900 }]);
 });
 
-test("the checker itself sees each planted fault", () => {
-  const snapshot: Snapshot = {
-    agents: [agent("n1"), agent("n2", { state: "SUSPECT" })],
-    jobs: [job("c-1", "j0000"), job("c-1", "j0001", { priority: 1 })],
-    options: { maxWaitMs: 1 },
-  };
-  const give = (first: number, more = {}) => ({
-    ...{ campaign: "c-1", job: "j0001", first, count: 1, agent: "n1", lane: "cpu", why: "loads" as const },
-    ...more,
+test("a lane stays on its model, then uses one that is loaded, then loads one", () => {
+  const jobs = [job("c-1", "j0000", hours), job("c-1", "j0001", { ...hours, model: "b" })];
+  expect(run([warm("n1", B)], jobs).assignments).toMatchObject([{ job: "j0001", why: "stays" }]);
+  const both = agent("n1", {
+    loadedModels: [B],
+    lanes: [{ lane: "cpu", credits: 1, lastModel: "ollama:c" }],
   });
-  const seen = (...assignments: Schedule["assignments"]) => faults(snapshot, { assignments, waiting: [] });
-  expect(seen(give(0), give(1))).toEqual([]);
-  expect(seen(give(0), give(0))).toContain("twice c-1/j0001#0");
-  expect(seen(give(0), give(1), give(2))).toContain("overdrawn n1/cpu");
-  expect(seen(give(0, { agent: "n2" }))).toContain("infeasible n2/cpu j0001#0");
-  expect(seen(give(0))).toContain("idle n1/cpu while c-1/j0000 waits");
-  expect(seen(give(0), give(0, { job: "j0000" }))).toContain("priority on n1/cpu");
+  expect(run([both], jobs).assignments).toMatchObject([{ job: "j0001", why: "loaded" }]);
+  expect(run([warm("n1", "ollama:c")], jobs).assignments).toMatchObject([{ job: "j0000", why: "loads" }]);
+  expect(why([warm("n1", "ollama:c")], [job("c-1", "j0000", { modelLoads: false })])).toEqual(["no_load"]);
 });
 
-test("the order of agents and jobs in the snapshot does not matter", () => {
-  holdsFor(
-    "deterministic",
-    fc.property(anySnapshot, anyNow, (snapshot, nowMs) => {
-      const turned = {
-        ...snapshot,
-        agents: [...snapshot.agents].reverse(),
-        jobs: [...snapshot.jobs].reverse(),
-      };
-      expect(schedule(turned, nowMs).assignments).toEqual(schedule(snapshot, nowMs).assignments);
-    }),
-    200,
-  );
+test("cold lanes spread over models as there is work for them", () => {
+  const jobs = [job("c-1", "j0000", { pending: 300 }), job("c-1", "j0001", { pending: 100, model: "b" })];
+  const cold = Array.from({ length: 8 }, (_, i) => agent(`n${i}`, { lanes: [{ lane: "cpu", credits: 1 }] }));
+  const made = given(cold, jobs);
+  expect(made.filter((text) => text.includes("j0000"))).toHaveLength(6);
+  expect(made.filter((text) => text.includes("j0001"))).toHaveLength(2);
 });
 
-test("affinity loads models less often than first come, first served", () => {
-  // Two agents of one slot, four models, jobs of one shard that alternate between them: what a matrix looks like.
-  const jobs = Array.from({ length: 32 }, (_, i) =>
-    job("c-1", `j${String(i).padStart(4, "0")}`, {
-      model: "abcd".charAt(i % 4),
-      pending: [{ from: 0, to: 1 }],
-    }),
+test("a model is loaded once more only if the lane will work on it twice as long as loading takes", () => {
+  const left = (pending: number) => [job("c-1", "j0000", { pending, ran: { shards: 10, ms: 300_000 } })];
+  const lanes = [busy("n1", "c-1"), agent("n2")];
+  // 30 s to load, 30 s a shard, two lanes: from four shards on each has two.
+  expect(given(lanes, left(3))).toEqual(["n1:c-1/j0000#0"]);
+  expect(given(lanes, left(4))).toEqual(["n2:c-1/j0000#0", "n2:c-1/j0000#1", "n1:c-1/j0000#2"]);
+  expect(run([agent("n2")], left(1)).assignments).toMatchObject([{ agent: "n2", why: "loads" }]);
+  expect(given(lanes, left(3), 3 * MINUTE)[0]).toBe("n2:c-1/j0000#0");
+});
+
+test("models run out together: a lane goes over to the one of which much more is left", () => {
+  const jobs = (b: number) => [
+    job("c-1", "j0000", { ...hours, pending: 100 }),
+    job("c-1", "j0001", { ...hours, pending: b, model: "b" }),
+  ];
+  const others = [
+    ...["n2", "n3"].map((id) => busy(id, "c-1", A, { credits: 0 })),
+    busy("n4", "c-1", B, { credits: 0 }),
+  ];
+  // 50 shards for each of the lanes that stay on a, b / 2 for each of those that would be on b.
+  expect(run([warm("n1"), ...others], jobs(101)).assignments).toMatchObject([{ job: "j0000", why: "stays" }]);
+  expect(run([warm("n1"), ...others], jobs(102)).assignments).toMatchObject([
+    { job: "j0001", why: "takes_over" },
+  ]);
+  // Not before the lane has come to rest: its next credit is left.
+  expect(given([busy("n1", "c-1"), ...others], jobs(102))).toEqual([]);
+});
+
+test("a lane changes hands once, when the other would still not have more", () => {
+  const jobs = [job("c-1", "j0000", hours), job("c-2", "j0000", { ...hours, model: "b", createdMs: 1 })];
+  const held = (n: number) =>
+    Array.from({ length: n }, (_, i) => busy(`n${i + 2}`, "c-1", A, { credits: 0 }));
+  expect(run([warm("n1"), ...held(0)], jobs).assignments).toMatchObject([{ campaign: "c-1", why: "stays" }]);
+  expect(run([warm("n1"), ...held(1)], jobs).assignments).toMatchObject([
+    { campaign: "c-2", why: "takes_over" },
+  ]);
+  expect(run([warm("n1", B), ...held(1)], jobs).assignments).toMatchObject([
+    { campaign: "c-2", why: "stays" },
+  ]);
+});
+
+test("a campaign that can get more on lanes with its models does not make others load", () => {
+  const jobs = [
+    job("c-1", "j0000", hours),
+    job("c-1", "j0001", { ...hours, model: "b" }),
+    job("c-2", "j0000", { ...hours, model: "b", createdMs: 1 }),
+  ];
+  const others = [busy("n2", "c-1", A, { credits: 0 }), busy("n3", "c-1", B, { credits: 0 })];
+  expect(run([warm("n1"), ...others], jobs).assignments).toMatchObject([{ campaign: "c-1", why: "stays" }]);
+  expect(run([warm("n1", B), ...others], jobs).assignments).toMatchObject([
+    { campaign: "c-2", why: "stays" },
+  ]);
+});
+
+test("more campaigns than lanes take turns: after the wait, and when the lane had its model as long", () => {
+  const jobs = [
+    job("c-1", "j0000", { ...hours, waitingSinceMs: 10 * MINUTE }),
+    job("c-2", "j0000", { ...hours, model: "b", waitingSinceMs: 7 * MINUTE }),
+  ];
+  const first = (nowMs: number, modelSinceMs: number) =>
+    run([warm("n1", A, { modelSinceMs })], jobs, nowMs).assignments[0];
+  expect(first(9 * MINUTE, 0)).toMatchObject({ campaign: "c-1" });
+  expect(first(9 * MINUTE + 1, 0)).toMatchObject({ campaign: "c-2", why: "takes_over" });
+  expect(first(9 * MINUTE + 1, 7 * MINUTE + 1)).toMatchObject({ campaign: "c-1" });
+});
+
+test("what starved gets one shard of a lane whatever its priority, and the lane is left alone for as long", () => {
+  const jobs = [
+    job("c-1", "j0000", { ...hours, priority: 5, waitingSinceMs: 12 * MINUTE }),
+    job("c-2", "j0000", { ...hours, waitingSinceMs: 2 * MINUTE }),
+    job("c-3", "j0000", { ...hours, waitingSinceMs: MINUTE }),
+  ];
+  const lanes = (rescuedMs?: number) => [busy("n1", "c-1", A, rescuedMs === undefined ? {} : { rescuedMs })];
+  expect(given(lanes(), jobs, 11 * MINUTE)).toEqual(["n1:c-1/j0000#0"]);
+  expect(run(lanes(), jobs, 12 * MINUTE + 1).assignments).toMatchObject([
+    { campaign: "c-3", count: 1, why: "starved" },
+  ]);
+  expect(run(lanes(5 * MINUTE), jobs, 13 * MINUTE).assignments).toMatchObject([{ campaign: "c-1" }]);
+  const holds = [busy("n2", "c-3", A, { credits: 0 }), busy("n3", "c-2", A, { credits: 0 })];
+  expect(run([...lanes(), ...holds], jobs, 13 * MINUTE).assignments).toMatchObject([{ campaign: "c-1" }]);
+});
+
+test("a failed shard waits for another node if there is one, and goes first there", () => {
+  const jobs = [job("c-1", "j0000", { pending: 0, retries: [{ index: 3, failedOn: ["n1"] }] })];
+  const full = agent("n2", { lanes: [{ lane: "cpu", credits: 0 }] });
+  expect(given([agent("n1"), full], jobs)).toEqual([]);
+  expect(given([agent("n1"), agent("n2")], jobs)).toEqual(["n2:c-1/j0000#3"]);
+  expect(given([agent("n1"), agent("n2", { cordoned: true })], jobs)).toEqual(["n1:c-1/j0000#3"]);
+  const more = [job("c-1", "j0000", { pending: 3, retries: [{ index: 3, failedOn: ["n1"] }] })];
+  expect(given([warm("n2")], more)).toEqual(["n2:c-1/j0000#3"]);
+});
+
+test("times that are compared stay on one class of devices", () => {
+  const agents = ["a100", "h200"].map((deviceClass) =>
+    agent(deviceClass, { lanes: [{ lane: "gpu", deviceClass, credits: 1 }] }),
   );
-  const loads = (pick: (snapshot: Snapshot) => { job: string; agent: string }[]) => {
-    const loaded = new Map<string, string>();
-    let left = [...jobs];
-    let count = 0;
-    while (left.length > 0) {
-      const agents = ["n1", "n2"].map((id) => {
-        const model = loaded.get(id);
-        return agent(id, {
-          lanes: [{ lane: "cpu", credits: 1, deviceClass: "cpu", ...(model ? { lastModel: model } : {}) }],
-          loadedModels: model ? [model] : [],
-        });
-      });
-      for (const given of pick({ agents, jobs: left, options: { maxWaitMs: 1e9 } })) {
-        const model = `ollama:${left.find((j) => j.job === given.job)?.model}`;
-        if (loaded.get(given.agent) !== model) count++;
-        loaded.set(given.agent, model);
-        left = left.filter((j) => j.job !== given.job);
-      }
-    }
-    return count;
-  };
-  const fifo = loads(({ agents, jobs: left }) =>
-    left.slice(0, 2).map((j, i) => ({ job: j.job, agent: agents[i]?.id ?? "" })),
-  );
-  const affine = loads((snapshot) => schedule(snapshot, 0).assignments);
-  expect({ fifo, affine }).toEqual({ fifo: 32, affine: 4 });
+  const jobs = [job("c-1", "j0000", { lanes: ["gpu"], deviceClass: "h200" })];
+  expect(given(agents, jobs)).toEqual(["h200:c-1/j0000#0"]);
+});
+
+test("nothing of a paused, shut or held job is given out", () => {
+  const { gate: _, ...shut } = job("c-1", "j0000");
+  const jobs = [shut, job("c-2", "j0000", { held: true }), job("c-3", "j0000", { paused: true })];
+  expect(given([agent("n1")], jobs)).toEqual([]);
 });

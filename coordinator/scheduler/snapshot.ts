@@ -11,7 +11,7 @@ export const DEFAULT_TENANT = "default";
 
 export interface Snapshot {
   agents: readonly AgentSnapshot[];
-  /** Jobs with pending shards; others may be left out. */
+  /** Jobs with pending shards or attempts on agents; others may be left out. */
   jobs: readonly JobSnapshot[];
   options: SchedulerOptions;
 }
@@ -19,6 +19,8 @@ export interface Snapshot {
 export interface SchedulerOptions {
   /** A campaign that got nothing for this long takes a lane over from another; about four loads of a model. */
   maxWaitMs: number;
+  /** How long loading a model takes; default a quarter of `maxWaitMs`. */
+  loadMs?: number;
   /** Work that got nothing for this long goes first whatever its priority; default five times `maxWaitMs`. */
   starvedAfterMs?: number;
   /** Share of each tenant beside the others; 1 where none is named. */
@@ -88,7 +90,7 @@ export interface JobSnapshot {
   namesServer?: boolean;
   /** Whether changing to this model costs a load; false for remote servers and engines without weights. */
   modelLoads: boolean;
-  /** Lanes it may use, best first. */
+  /** Lanes it may use. */
   lanes: readonly string[];
   /** Only devices of this class; for jobs whose times are compared. */
   deviceClass?: string;
@@ -99,8 +101,8 @@ export interface JobSnapshot {
   /** Its campaign is paused. */
   paused?: boolean;
   pending: ReadonlyPending;
-  /** How long one of its shards takes, ms, from those that ran; absent before the first. */
-  shardMs?: number;
+  /** Shards that ran, and how long all of them together took, ms; absent before the first. */
+  ran?: { shards: number; ms: number };
   /** Monotonic ms: when it was last given to an agent, or could first have been. */
   waitingSinceMs: number;
 }
@@ -155,7 +157,6 @@ export type WaitingCode =
   | "no_feasible_node"
   | "failed_there"
   | "saves_a_load"
-  | "others_first"
   | "busy";
 
 export interface NodesWaiting {

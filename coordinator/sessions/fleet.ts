@@ -60,6 +60,8 @@ export interface NodeEntry {
   /** Attempts it has offered to take in this session, and those sent, by lane. */
   readonly credits: Map<string, { offered: bigint; sent: bigint }>;
   readonly attempts: Map<string, HeldAttempt>;
+  /** How many of them there are, by lane and campaign. */
+  readonly held: Map<string, Map<string, number>>;
 }
 
 export interface FleetListener {
@@ -69,6 +71,8 @@ export interface FleetListener {
   retract(node: NodeEntry): void;
   /** There may be room for work. */
   wake(): void;
+  /** A node has offered more or holds less; nothing else has changed. */
+  roomier(): void;
 }
 
 export interface FleetParts {
@@ -89,6 +93,7 @@ export class Fleet {
   private readonly nodes = new Map<string, NodeEntry>();
   private readonly inventories = new Map<string, Inventory>();
   private sorted: NodeEntry[] | undefined;
+  private touched = new Set<NodeEntry>();
 
   constructor(private readonly parts: FleetParts) {}
 
@@ -125,10 +130,18 @@ export class Fleet {
       peer: undefined,
       credits: new Map(),
       attempts: new Map(),
+      held: new Map(),
     };
     this.nodes.set(id, node);
     this.sorted = undefined;
     return node;
+  }
+
+  /** Nodes that changed in what they can take or hold since this was asked last. */
+  takeTouched(): Set<NodeEntry> {
+    const { touched } = this;
+    this.touched = new Set();
+    return touched;
   }
 
   /** Drops a node that holds nothing. */
@@ -147,6 +160,7 @@ export class Fleet {
     node.state = step.state;
     // A sign of life changes nothing about why a node is not ready.
     if (step.state.kind !== before) {
+      this.touched.add(node);
       node.reason = "reason" in step.state ? step.state.reason : "";
       if (RECORDED.has(step.state.kind)) records.noteNode(node);
     }
@@ -175,7 +189,10 @@ export class Fleet {
 
   /** Notes what a heartbeat says of the node. */
   heartbeat(node: NodeEntry, heartbeat: Heartbeat): void {
-    node.loadedModels = heartbeat.loadedModels;
+    if (heartbeat.loadedModels.join("\n") !== node.loadedModels.join("\n")) {
+      node.loadedModels = heartbeat.loadedModels;
+      this.touched.add(node);
+    }
     node.loopLagMs = heartbeat.loopLagMs;
     node.spool = { results: heartbeat.unacknowledged, bytes: heartbeat.unacknowledgedBytes };
     node.notOffering = heartbeat.notOffering;
@@ -209,6 +226,7 @@ export class Fleet {
     const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
+    this.touched.add(node);
     if (before === hash) return;
     this.parts.records.noteNode(node);
     this.dropUnusedInventories();
@@ -234,13 +252,16 @@ export class Fleet {
   /** Starts a session's credits afresh. */
   resetCredits(node: NodeEntry): void {
     node.credits.clear();
+    this.touched.add(node);
   }
 
   /** Notes what the agent has offered in all; a lower figure than before is ignored. */
   offer(node: NodeEntry, lane: string, total: bigint): void {
     const credit = node.credits.get(lane) ?? { offered: 0n, sent: 0n };
-    if (total > credit.offered) node.credits.set(lane, { ...credit, offered: total });
-    this.parts.listener.wake();
+    if (total <= credit.offered) return;
+    node.credits.set(lane, { ...credit, offered: total });
+    this.touched.add(node);
+    this.parts.listener.roomier();
   }
 
   /** Attempts the node would take on a lane now. */
@@ -253,17 +274,39 @@ export class Fleet {
   given(node: NodeEntry, attempt: HeldAttempt): void {
     const credit = node.credits.get(attempt.lane) ?? { offered: 0n, sent: 0n };
     node.credits.set(attempt.lane, { ...credit, sent: credit.sent + 1n });
-    node.attempts.set(fenceText(attempt.fence), attempt);
+    this.hold(node, attempt);
   }
 
   /** Notes an attempt the node has from before: it was paid for in another session. */
   adopted(node: NodeEntry, attempt: HeldAttempt): void {
-    node.attempts.set(fenceText(attempt.fence), attempt);
+    this.hold(node, attempt);
   }
 
   /** The attempt is over for the leader. */
   ended(id: string, fence: Fence): void {
-    this.nodes.get(id)?.attempts.delete(fenceText(fence));
+    const node = this.nodes.get(id);
+    const attempt = node?.attempts.get(fenceText(fence));
+    if (node === undefined || attempt === undefined) return;
+    node.attempts.delete(fenceText(fence));
+    this.count(node, attempt, -1);
+    this.parts.listener.roomier();
+  }
+
+  private hold(node: NodeEntry, attempt: HeldAttempt): void {
+    const key = fenceText(attempt.fence);
+    const known = node.attempts.get(key);
+    if (known) this.count(node, known, -1);
+    node.attempts.set(key, attempt);
+    this.count(node, attempt, 1);
+  }
+
+  private count(node: NodeEntry, { lane, shard: { campaign } }: HeldAttempt, by: 1 | -1): void {
+    const held = node.held.get(lane) ?? new Map<string, number>();
+    node.held.set(lane, held);
+    const n = (held.get(campaign) ?? 0) + by;
+    if (n > 0) held.set(campaign, n);
+    else held.delete(campaign);
+    this.touched.add(node);
   }
 
   private dropUnusedInventories(): void {

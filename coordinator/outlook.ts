@@ -1,0 +1,225 @@
+/**
+ * What the scheduler sees of the board and the fleet: a standing snapshot, brought up to date before each cycle from
+ * what was touched since, or from everything when something happened that is not counted as a touch.
+ */
+import type { JobSpec } from "../shared/benchmark/plan.js";
+import { type DeviceKind, deviceClass } from "../shared/domain/device.js";
+import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
+import {
+  type Assignment,
+  type Capability,
+  DEFAULT_TENANT,
+  type JobSnapshot,
+  type LaneSnapshot,
+} from "./scheduler/snapshot.js";
+import { Standing } from "./scheduler/standing.js";
+import type { Fleet, NodeEntry } from "./sessions/fleet.js";
+
+type Inventory = NonNullable<NodeEntry["inventory"]>;
+
+type LaneMemory = Pick<LaneSnapshot, "lastModel" | "modelSinceMs" | "rescuedMs">;
+
+interface NodeMemory {
+  /** A new start has nothing loaded. */
+  incarnation: bigint;
+  readonly lanes: Map<string, LaneMemory>;
+}
+
+type FixedPart = Omit<JobSnapshot, "gate" | "held" | "paused" | "pending" | "ran" | "waitingSinceMs">;
+
+export class Outlook {
+  readonly standing: Standing;
+  private readonly nodes = new Map<string, NodeMemory>();
+  private readonly fixed = new WeakMap<JobEntry, FixedPart>();
+  /** Device class that a job whose times are compared was begun on. */
+  private readonly begunOn = new WeakMap<JobEntry, string>();
+  /** Jobs with shards that wait after a failure, and their campaigns. */
+  private readonly backingOff = new Map<JobEntry, CampaignEntry>();
+
+  constructor(
+    private readonly board: Board,
+    private readonly fleet: Fleet,
+    maxWaitMs: number,
+  ) {
+    this.standing = new Standing({ maxWaitMs });
+  }
+
+  /** Brings in what was touched, or all there is; answers with the campaigns looked at. */
+  update(nowMs: number, all: boolean): Set<CampaignEntry> {
+    const nodes = this.fleet.takeTouched();
+    const jobs = this.board.takeTouched();
+    for (const [job, entry] of [...this.backingOff, ...jobs]) {
+      const before = job.pending.ready;
+      job.pending.ripen(nowMs);
+      if (job.pending.ready !== before) jobs.set(job, entry);
+      if (job.pending.waiting > 0) this.backingOff.set(job, entry);
+      else this.backingOff.delete(job);
+    }
+    for (const node of all ? this.fleet.list() : nodes) this.putNode(node, !nodes.has(node));
+    for (const [job, entry] of jobs) this.putJob(entry, job);
+    const campaigns = new Set(jobs.values());
+    if (!all) return campaigns;
+    for (const id of this.standing.agents.keys()) if (!this.fleet.node(id)) this.forget(id);
+    for (const entry of this.board.list()) {
+      if (!isOpen(entry)) continue;
+      campaigns.add(entry);
+      for (const job of entry.jobs) {
+        if (job.pending.waiting > 0) this.backingOff.set(job, entry);
+        this.putJob(entry, job);
+      }
+    }
+    for (const id of this.standing.campaigns.keys()) {
+      const entry = this.board.campaign(id);
+      if (entry && isOpen(entry)) continue;
+      for (const { snapshot } of this.standing.jobsOf(id)) this.standing.removeJob(id, snapshot.job);
+    }
+    return campaigns;
+  }
+
+  /** When the next shard that failed may be tried again, monotonic ms; Infinity without any. */
+  nextDueMs(): number {
+    let nextMs = Number.POSITIVE_INFINITY;
+    for (const job of this.backingOff.keys()) nextMs = Math.min(nextMs, job.pending.dueMs);
+    return nextMs;
+  }
+
+  /** Notes that shards of a job were given to a lane. */
+  gave({ lane, why }: Assignment, node: NodeEntry, job: JobEntry, model: string, nowMs: number): void {
+    const { lanes } = this.memoryOf(node);
+    const memory: LaneMemory = lanes.get(lane) ?? {};
+    lanes.set(lane, memory);
+    if (why === "starved") memory.rescuedMs = nowMs;
+    const offered = capabilityOf(node.inventory).lanes.find((l) => l.lane === lane)?.deviceClass;
+    if (isTimed(job.spec) && offered !== undefined && !this.begunOn.has(job)) this.begunOn.set(job, offered);
+    if (!modelLoads(job.spec)) return;
+    if (memory.lastModel !== model) memory.modelSinceMs = nowMs;
+    memory.lastModel = model;
+  }
+
+  private putNode(node: NodeEntry, unlessSame: boolean): void {
+    const { id, state, cordon, inventory, loadedModels, peer } = node;
+    const cordoned = cordon.kind !== "open";
+    const capability = capabilityOf(inventory);
+    const known = unlessSame ? this.standing.agents.get(id)?.snapshot : undefined;
+    if (
+      known?.state === state.kind &&
+      known.cordoned === cordoned &&
+      known.capability === capability &&
+      known.loadedModels === loadedModels
+    )
+      return;
+    const memory = this.memoryOf(node);
+    const lanes = capability.lanes.map(({ lane }) => ({
+      lane,
+      credits: peer ? this.fleet.credit(node, lane) : 0,
+      held: new Map(node.held.get(lane)),
+      ...memory.lanes.get(lane),
+    }));
+    this.standing.putAgent({ id, state: state.kind, cordoned, capability, lanes, loadedModels });
+  }
+
+  private memoryOf({ id, incarnation }: NodeEntry): NodeMemory {
+    const known = this.nodes.get(id);
+    if (known?.incarnation === incarnation) return known;
+    const fresh = { incarnation, lanes: new Map() };
+    this.nodes.set(id, fresh);
+    return fresh;
+  }
+
+  private forget(id: string): void {
+    this.standing.removeAgent(id);
+    this.nodes.delete(id);
+  }
+
+  private putJob(entry: CampaignEntry, job: JobEntry): void {
+    const { id } = entry.value;
+    const { gate, held, pending, ran, waitingSinceMs, state } = job;
+    const runs = isOpen(entry) && (state.kind === "RUNNING" || state.kind === "PAUSED");
+    if (!runs || (pending.size === 0 && job.inFlight === 0)) {
+      this.standing.removeJob(id, job.spec.id);
+      return;
+    }
+    const known = this.standing.job(id, job.spec.id);
+    const paused = entry.value.state.kind === "PAUSED" || state.kind === "PAUSED";
+    const same =
+      known?.snapshot.waitingSinceMs === waitingSinceMs &&
+      known.ready === pending.ready &&
+      known.snapshot.gate === gate &&
+      known.snapshot.held === held &&
+      known.snapshot.paused === paused &&
+      known.snapshot.ran?.shards === ran.shards;
+    if (same && !isTimed(job.spec)) return;
+    this.standing.putJob({
+      ...this.fixedOf(entry, job),
+      ...this.classFor(job),
+      ...(gate === 0n ? {} : { gate }),
+      ...{ held, paused, pending, waitingSinceMs, ran: { ...ran } },
+    });
+  }
+
+  private fixedOf({ value }: CampaignEntry, job: JobEntry): FixedPart {
+    const known = this.fixed.get(job);
+    if (known) return known;
+    const fresh = {
+      ...{ tenant: DEFAULT_TENANT, campaign: value.id, job: job.spec.id },
+      ...{ priority: value.priority, createdMs: value.createdMs },
+      ...{ ...needsOf(job.spec), modelLoads: modelLoads(job.spec) },
+    };
+    this.fixed.set(job, fresh);
+    return fresh;
+  }
+
+  /** Jobs whose times are compared stay on the class they began on; the one with most slots to begin with. */
+  private classFor(job: JobEntry): { deviceClass?: string } {
+    if (!isTimed(job.spec)) return {};
+    const deviceClass = this.begunOn.get(job) ?? this.standing.widestClass(needsOf(job.spec));
+    return deviceClass === undefined ? {} : { deviceClass };
+  }
+}
+
+const isOpen = ({ value }: CampaignEntry): boolean =>
+  value.state.kind === "RUNNING" || value.state.kind === "PAUSED";
+
+/** A job with a target for a time needs times that can be compared. */
+const isTimed = ({ metrics }: JobSpec): boolean =>
+  metrics.some(({ id, target }) => target !== undefined && (id === "latency" || id === "throughput"));
+
+/** Whether changing to the job's model costs a load. */
+const modelLoads = ({ model: { engine } }: JobSpec): boolean => engine === "ollama" || engine === "ocr";
+
+const needsOf = (spec: JobSpec) => ({
+  engine: spec.model.engine,
+  model: spec.model.model,
+  lanes: lanesOf(spec),
+  namesServer: "base_url" in spec.engineOptions || "base_url" in spec.model.options,
+});
+
+/** Servers elsewhere take requests, not devices; a simulated job may ask for a declared test device. */
+function lanesOf(spec: JobSpec): string[] {
+  if (spec.model.engine === "ollama" || spec.model.engine === "openai") return ["remote"];
+  return spec.model.options["device"] === "test" ? ["test"] : ["cpu"];
+}
+
+const capabilities = new WeakMap<Inventory, Capability>();
+const NOTHING: Capability = { engines: [], lanes: [] };
+
+/** One object for one inventory, so that agents that share it are quickly seen to be alike. */
+function capabilityOf(inventory: Inventory | undefined): Capability {
+  if (inventory === undefined) return NOTHING;
+  const known = capabilities.get(inventory);
+  if (known) return known;
+  const { devices } = inventory;
+  const lanes = [...new Set(devices.map((d) => d.kind))].flatMap((lane) => {
+    const own = devices.filter((d) => d.kind === lane);
+    const slots = own.reduce((sum, d) => sum + d.slots, 0);
+    const classes = new Set(own.map((d) => deviceClass({ ...d, kind: d.kind as DeviceKind })));
+    return slots > 0 ? [{ lane, slots, deviceClass: [...classes].sort().join("+") }] : [];
+  });
+  const engines = inventory.engines.map(({ kind, models, unavailable }) => {
+    const engine = { kind: kind as JobSnapshot["engine"], models };
+    return unavailable === "" ? engine : { ...engine, unavailable };
+  });
+  const fresh = { engines, lanes };
+  capabilities.set(inventory, fresh);
+  return fresh;
+}

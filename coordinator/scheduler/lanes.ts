@@ -1,0 +1,184 @@
+/**
+ * Lanes as the scheduler finds them: agents of equal capability form a class, and the lanes of one kind in a class form
+ * a pool, within which only credits, models and what was tried before make a difference. So work is matched with
+ * pools, of which there are few, and lanes are looked at when one of them is to be given something.
+ *
+ * 1. `idle` and `spare` hold exactly the lanes of agents that take work and have credits: those with a free slot, and
+ *    those that would queue what they get.
+ * 2. Lists are in the order of agents' ids, so that plans do not depend on who came first.
+ */
+import type { Queue } from "./queues.js";
+import type { AgentSnapshot, Capability, LaneSnapshot } from "./snapshot.js";
+
+export interface AgentClass {
+  readonly key: string;
+  readonly capability: Capability;
+  readonly pools: readonly Pool[];
+  readonly agents: Map<string, AgentRecord>;
+  /** Agents of it that take work. */
+  able: number;
+}
+
+export interface AgentRecord {
+  readonly snapshot: AgentSnapshot;
+  readonly class: AgentClass;
+  /** READY and not cordoned. */
+  readonly able: boolean;
+  readonly lanes: readonly Lane[];
+}
+
+export interface Lane {
+  readonly agent: string;
+  readonly pool: Pool;
+  readonly slots: number;
+  readonly able: boolean;
+  readonly now: LaneSnapshot;
+  /** Attempts it holds, of all campaigns. */
+  readonly held: number;
+  /** Models that need no load here, the one it is on first. */
+  readonly warm: readonly string[];
+}
+
+/** Part of a lane that campaigns hold is counted in millionths of a slot, so that sums are exact. */
+export const SLOT = 1_000_000;
+
+/**
+ * How many slots of a lane that holds `held` attempts belong to `attempts` of them. What waits in the agent shares the
+ * slots with what runs, so that a thousand short shards on one slot count no more than one long one.
+ */
+export const weightOf = (slots: number, attempts: number, held: number): number =>
+  Math.floor((SLOT * slots * attempts) / Math.max(slots, held));
+
+/** Lanes by agent's id. */
+export class LaneList {
+  readonly lanes: Lane[] = [];
+
+  add(lane: Lane): void {
+    this.lanes.splice(this.at(lane.agent), 0, lane);
+  }
+
+  delete(lane: Lane): void {
+    const at = this.at(lane.agent);
+    if (this.lanes[at] === lane) this.lanes.splice(at, 1);
+  }
+
+  private at(agent: string): number {
+    const { lanes } = this;
+    let [low, high] = [0, lanes.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if ((lanes[middle]?.agent ?? "") < agent) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
+/** Lanes with credits, and the same by each model that is warm on them. */
+class FreeLanes {
+  readonly all = new LaneList();
+  readonly byModel = new Map<string, LaneList>();
+
+  add(lane: Lane): void {
+    this.all.add(lane);
+    for (const model of lane.warm) {
+      const list = this.byModel.get(model) ?? new LaneList();
+      this.byModel.set(model, list);
+      list.add(lane);
+    }
+  }
+
+  delete(lane: Lane): void {
+    this.all.delete(lane);
+    for (const model of lane.warm) {
+      const list = this.byModel.get(model);
+      list?.delete(lane);
+      if (list?.lanes.length === 0) this.byModel.delete(model);
+    }
+  }
+}
+
+export class Pool {
+  readonly idle = new FreeLanes();
+  readonly spare = new FreeLanes();
+  /** Slots of lanes that take work, by the model they are on. */
+  readonly slotsOn = new Map<string, number>();
+  /** Attempts held, by campaign. */
+  readonly heldBy = new Map<string, number>();
+  /** Attempts that campaigns hold on such lanes, by model. */
+  readonly heldOn = new Map<string, Map<string, number>>();
+  /** Work that fits here, by model; `""` for work that needs none. */
+  readonly demand = new Map<string, Set<Queue>>();
+  /** The same by campaign. */
+  readonly demandOf = new Map<string, Set<Queue>>();
+
+  constructor(
+    readonly key: string,
+    /** The lane's name. */
+    readonly kind: string,
+  ) {}
+
+  get free(): boolean {
+    return this.idle.all.lanes.length + this.spare.all.lanes.length > 0;
+  }
+
+  /** Whether looking at it may lead to something. */
+  get live(): boolean {
+    return this.free && this.demand.size > 0;
+  }
+
+  add(lane: Lane): void {
+    this.count(lane, 1);
+    if (this.list(lane)) this.list(lane)?.add(lane);
+  }
+
+  delete(lane: Lane): void {
+    this.count(lane, -1);
+    this.list(lane)?.delete(lane);
+  }
+
+  private list(lane: Lane): FreeLanes | undefined {
+    if (!lane.able || lane.now.credits <= 0) return undefined; // invariant 1
+    return lane.held < lane.slots ? this.idle : this.spare;
+  }
+
+  private count(lane: Lane, sign: 1 | -1): void {
+    for (const [campaign, attempts] of lane.now.held) bump(this.heldBy, campaign, sign * attempts);
+    const { lastModel } = lane.now;
+    if (lastModel === undefined || !lane.able) return;
+    bump(this.slotsOn, lastModel, sign * lane.slots);
+    const on = this.heldOn.get(lastModel) ?? new Map<string, number>();
+    this.heldOn.set(lastModel, on);
+    for (const [campaign, attempts] of lane.now.held) bump(on, campaign, sign * attempts);
+    if (on.size === 0) this.heldOn.delete(lastModel);
+  }
+
+  wants(queue: Queue): void {
+    into(this.demand, queue.requirement.affinity, queue);
+    into(this.demandOf, queue.campaign.id, queue);
+  }
+
+  wantsNoMore(queue: Queue): void {
+    outOf(this.demand, queue.requirement.affinity, queue);
+    outOf(this.demandOf, queue.campaign.id, queue);
+  }
+}
+
+/** Adds to a counter that is absent when it is 0. */
+export function bump<K>(counters: Map<K, number>, key: K, by: number): void {
+  const sum = (counters.get(key) ?? 0) + by;
+  if (sum === 0) counters.delete(key);
+  else counters.set(key, sum);
+}
+
+function into<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  if (set) set.add(value);
+  else sets.set(key, new Set([value]));
+}
+
+function outOf<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
+  const set = sets.get(key);
+  set?.delete(value);
+  if (set?.size === 0) sets.delete(key);
+}
