@@ -1,0 +1,70 @@
+/**
+ * What scheduling costs and how well it plans, at four sizes: mixed campaigns are run to completion in simulated time,
+ * under the scheduler and first come, first served. Prints a line for each and, as the last line, all as JSON.
+ *
+ *   npm run bench:scheduler [-- --sizes 4 --seed 1 --sizing-error 0 --campaigns 12 --models 4]
+ */
+import { cpus, loadavg } from "node:os";
+import { parseArgs } from "node:util";
+import { fewestLoads, shortestMs } from "./bound.js";
+import { firstComeFirstServed, scheduler } from "./policies.js";
+import { simulate } from "./simulate.js";
+import { mixedCampaigns } from "./workload.js";
+
+const SIZES = [
+  { agents: 10, shards: 1_000 },
+  { agents: 100, shards: 10_000 },
+  { agents: 1_000, shards: 100_000 },
+  { agents: 10_000, shards: 1_000_000 },
+];
+const MAX_WAIT_MS = 120_000;
+const LOAD_MS = 30_000;
+/** First come, first served looks through its jobs at each change: larger sizes take long and say no more. */
+const FIFO_UP_TO = 1_000;
+
+const { values: flags } = parseArgs({
+  options: {
+    sizes: { type: "string", default: "4" },
+    seed: { type: "string", default: "1" },
+    "sizing-error": { type: "string", default: "0" },
+    campaigns: { type: "string", default: "12" },
+    models: { type: "string", default: "4" },
+  },
+});
+const rows = SIZES.slice(0, Number(flags.sizes)).map(({ agents, shards }) => {
+  const work = mixedCampaigns({
+    ...{ agents, shards, campaigns: Number(flags.campaigns), models: Number(flags.models) },
+    ...{ seed: Number(flags.seed), sizingError: Number(flags["sizing-error"]) },
+  });
+  const policy = scheduler(MAX_WAIT_MS);
+  const ours = simulate(work, agents, LOAD_MS, policy);
+  const idleUs = cycleUs(() => policy.decide(ours.makespanMs));
+  const fifo = agents <= FIFO_UP_TO ? simulate(work, agents, LOAD_MS, firstComeFirstServed()) : undefined;
+  const bound = fewestLoads(work, ours.makespanMs, LOAD_MS);
+  const shortest = shortestMs(work, agents, LOAD_MS);
+  const row = {
+    ...{ agents, shards: ours.assignments, jobs: work.length },
+    ...{ loads: ours.loads, bound, ratio: ours.loads / bound, span: ours.makespanMs / shortest },
+    ...{ cycles: ours.cycles, usPerAssignment: (ours.decideMs * 1000) / ours.assignments, idleUs },
+    fifo: fifo && { loads: fifo.loads, ratio: fifo.loads / bound, span: fifo.makespanMs / shortest },
+  };
+  const first = fifo
+    ? `; first come, first served: ${fifo.loads}, ${(fifo.makespanMs / shortest).toFixed(2)}`
+    : "";
+  process.stdout.write(
+    `${agents} agents, ${row.shards} shards of ${row.jobs} jobs: ${row.loads} loads, bound ${bound} (${row.ratio.toFixed(3)}), ` +
+      `time ${row.span.toFixed(3)} of the shortest; ${row.usPerAssignment.toFixed(1)} us an assignment, ` +
+      `${idleUs.toFixed(2)} us a cycle without work${first}\n`,
+  );
+  return row;
+});
+const machine = { node: process.version, cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length };
+process.stdout.write(`${JSON.stringify({ machine, load1m: loadavg()[0], aim: 1.05, rows })}\n`);
+
+/** Mean over many. */
+function cycleUs(cycle: () => unknown): number {
+  const n = 1000;
+  const startMs = performance.now();
+  for (let i = 0; i < n; i++) cycle();
+  return ((performance.now() - startMs) * 1000) / n;
+}
