@@ -25,7 +25,7 @@ const stopped = (
   repetitions,
   world: soonLost,
   async run(world, n) {
-    const campaign = await submitSimulated(world, `coordinator-stopped-${seconds}-${n}`, shape);
+    const campaign = await submitSimulated(world, `coordinator-stopped-${seconds}${what}-${n}`, shape);
     await halfRecorded(world, campaign);
     const lostBefore = losses(world);
     await world.freeze(COORDINATOR);
