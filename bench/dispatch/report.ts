@@ -35,9 +35,34 @@ export function printed(measured: { [phase: string]: Measured }, shape: Shape, m
     `Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load ${machine.load1m.toFixed(1)}`,
     "",
     ...table([header, ...rows]),
+    ...ratios(measured),
     ...Object.entries(measured).flatMap(([name, m]) => [...kept(name, m), ...hot(name, m)]),
     "",
   ].join("\n");
+}
+
+/** What is asked of dispatching, and how far it is from the floor of the same run. */
+function ratios(measured: { [phase: string]: Measured }): string[] {
+  const { saturated, offered, "offered-floor": below } = measured;
+  const floors = [measured["floor"], measured["floor-again"]].flatMap((m) => m?.shardsPerS ?? []);
+  const said = (what: string, value: string, met: boolean) => `${what}: ${value}, ${met ? "met" : "NOT met"}`;
+  const lines: string[] = [];
+  if (saturated) {
+    const { shardsPerS, txnsPerShard } = saturated;
+    lines.push(said("at least 10,000 shards/s", shardsPerS.toFixed(0), shardsPerS >= 10_000));
+    lines.push(said("at most 0.02 txns a shard", txnsPerShard.toFixed(4), txnsPerShard <= 0.02));
+    const floor = floors.reduce((sum, x) => sum + x, 0) / floors.length;
+    if (floors.length > 0) lines.push(`of the floor: ${percent(shardsPerS / floor)}`);
+  }
+  if (offered?.waitMs) {
+    const { p99 } = offered.waitMs;
+    lines.push(said("wait p99 of offered shards at most 25 ms", p99.toFixed(1), p99 <= 25));
+    lines.push(
+      said("at most 0.2 txns a shard", offered.txnsPerShard.toFixed(3), offered.txnsPerShard <= 0.2),
+    );
+    if (below?.waitMs) lines.push(`the floor's p99: ${below.waitMs.p99.toFixed(1)} ms`);
+  }
+  return lines.length > 0 ? ["", ...lines] : [];
 }
 
 const kept = (name: string, { kept: k }: Measured): string[] =>
