@@ -10,6 +10,10 @@ import { Standing } from "./standing.js";
 
 const OPTIONS = { maxWaitMs: 100, tenantWeights: new Map([["t2", 2]]) };
 const agents = ["n0", "n1", "n2", "n3"];
+/** Agents that are alike, so that they come into a class and leave it that others stay in. */
+const alike = fc
+  .tuple(fc.constantFrom(...agents), fc.constantFrom("READY" as const, "SUSPECT" as const), fc.nat(2))
+  .map(([id, state, credits]) => agent(id, { state, lanes: [{ lane: "cpu", credits }] }));
 const jobs = ["c-0", "c-1", "c-2"].flatMap((c) => ["j0000", "j0001"].map((id) => [c, id] as const));
 
 type Change =
@@ -18,6 +22,7 @@ type Change =
   | { kind: "no agent"; id: string }
   | { kind: "no job"; campaign: string; id: string };
 const anyChange: fc.Arbitrary<Change> = fc.oneof(
+  { weight: 3, arbitrary: alike.map((now) => ({ kind: "agent" as const, now })) },
   {
     weight: 3,
     arbitrary: fc
