@@ -205,10 +205,24 @@ export class Turn {
         if (this.draft.ready(queue) <= (this.promised.get(queue) ?? 0)) continue;
         if (best && !this.isBetter(queue, best.queue, lane)) continue;
         const due = dueOn(this.draft, lane, holder, queue);
-        if (due && this.pays(queue, lane) && this.draft.offers(queue, lane.agent)) best = { queue, due };
+        if (!due || !this.pays(queue, lane) || !this.draft.offers(queue, lane.agent)) continue;
+        if (!this.isOutranked(queue, lane)) best = { queue, due };
       }
     }
     return best;
+  }
+
+  /** Whether its tenant has work of higher priority for the lane: a lane that goes over to the tenant goes to that. */
+  private isOutranked({ campaign }: Queue, lane: Lane): boolean {
+    for (const queues of this.pool.demandOf.values()) {
+      for (const queue of queues) {
+        const { tenant, priority } = queue.campaign;
+        if (tenant !== campaign.tenant || priority <= campaign.priority) break;
+        if (this.draft.ready(queue) > 0 && this.pays(queue, lane) && this.draft.offers(queue, lane.agent))
+          return true;
+      }
+    }
+    return false;
   }
 
   /**
