@@ -47,7 +47,11 @@ const KINDS = {
     begin: (fleet, { who }) => down(fleet, who, false),
   },
   coordinator_paused: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, false) },
-  coordinator_suspended: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, true) },
+  coordinator_suspended: {
+    on: "coordinator",
+    ms: [3000, 20_000],
+    begin: (fleet, { who }) => pause(fleet, who, true),
+  },
   partition: {
     on: "agent",
     ms: LONG,
@@ -60,6 +64,14 @@ const KINDS = {
     ms: [0, 0],
     begin: (fleet, { who }) => {
       fleet.network.reset(who);
+      return undefined;
+    },
+  },
+  all_streams_reset: {
+    on: "all",
+    ms: [0, 0],
+    begin: (fleet) => {
+      fleet.network.reset("*");
       return undefined;
     },
   },

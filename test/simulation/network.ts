@@ -60,14 +60,25 @@ export class Network {
         trace.note("net.dial", () => `${host} > ${target?.host ?? "nobody"}`);
         if (target === undefined || this.listeners.get(target.host) !== target)
           return refuse("connection refused");
-        if (this.unreachable(host, target.host) || target.process.paused) {
-          time.in(CONNECT_MS, () => refuse("no answer"));
-          return;
-        }
-        const stream = new Stream(this, { host, process }, { host: target.host, process: target.process });
-        this.streams.add(stream);
-        target.process.enter(() => target.accept(stream));
-        answer(() => resolve(stream));
+        let over = false;
+        time.in(CONNECT_MS, () => {
+          if (!over) refuse("no answer");
+          over = true;
+        });
+        if (this.unreachable(host, target.host)) return;
+        // A process that is stopped takes the connection when it goes on, if that is in time.
+        target.process.enter(() => {
+          if (over || this.listeners.get(target.host) !== target) return;
+          over = true;
+          const ends = [
+            { host, process },
+            { host: target.host, process: target.process },
+          ] as const;
+          const stream = new Stream(this, ...ends);
+          this.streams.add(stream);
+          target.accept(stream);
+          answer(() => resolve(stream));
+        });
       });
     });
   }
@@ -112,9 +123,9 @@ export class Network {
     return Math.min(usual * factor, SLOWEST_MS);
   }
 
-  /** Breaks the streams of a host, as a reset does. */
+  /** Breaks the streams of a host, or of all, as a reset does. */
   reset(host: string): void {
-    for (const stream of this.of(host)) stream.reset();
+    for (const stream of host === "*" ? [...this.streams] : this.of(host)) stream.reset();
   }
 
   /** Its process has died: the other ends hear of it. */

@@ -75,8 +75,8 @@ export const PLANTED: readonly PlantedBug[] = [
   bug(
     "a journal is removed before its result is answered",
     "agent/attempt/attempts.ts",
-    "this.listener.finished(outcome.result);",
-    "this.listener.finished(outcome.result); void this.dropJournal(assignment.fence);",
+    "if (stored) this.parts.listener.finished(result);",
+    "void this.dropJournal(held.assignment.fence); if (stored) this.parts.listener.finished(result);",
     "a journal is kept until it is answered",
   ),
   bug(
