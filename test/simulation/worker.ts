@@ -1,11 +1,13 @@
 /** The process that runs schedules: it is sent orders, and answers each with what came of it. */
 import { prepareSuite } from "../../shared/suites/prepare.js";
+import { useLeanAbort } from "./abort.js";
 import { begun } from "./faults.js";
 import type { Answer, Order } from "./orders.js";
 import { current, draw, type Outcome, run } from "./schedule.js";
 import { taken } from "./transitions.js";
 import { SHAPES } from "./workload.js";
 
+useLeanAbort();
 // Errors are made by the thousand; where they came from is of interest only while one schedule is looked at.
 Error.stackTraceLimit = 0;
 

@@ -8,22 +8,17 @@ export interface Shape {
 }
 
 interface Job {
-  items: number;
-  shardSize: number;
   latencyMs: number;
   device?: "test";
   errorRate?: number;
   oomRate?: number;
 }
 
-/** One dataset and the models that are asked about it; every model is a job. */
-function shape(
-  name: string,
-  items: number,
-  shardSize: number,
-  models: Omit<Job, "items" | "shardSize">[],
-  more = {},
-): Shape {
+/** A small dataset is asked again and again, which makes many samples of few bytes. */
+const ITEMS = 4;
+
+/** Every model is a job of ITEMS × `repetitions` samples. */
+function shape(name: string, repetitions: number, shardSize: number, models: Job[]): Shape {
   const suite = {
     schema: "sai/v1",
     name,
@@ -40,30 +35,26 @@ function shape(
     datasets: [
       {
         id: "d",
-        items: Array.from({ length: items }, (_, i) => ({
-          id: `q${i}`,
-          input: `question ${i}`,
-          target: `a${i}`,
-        })),
+        items: Array.from({ length: ITEMS }, (_, i) => ({ id: `q${i}`, input: `q${i}`, target: `a${i}` })),
       },
     ],
     metrics: ["exact_match"],
-    run: { shard_size: shardSize, ...more },
+    run: { shard_size: shardSize, repetitions },
   };
   const request = { suite: JSON.stringify(suite), inputs: [], modelMap: {}, priority: 0 };
-  return { name, request, shards: Math.ceil(items / shardSize) * models.length };
+  return { name, request, shards: Math.ceil((ITEMS * repetitions) / shardSize) * models.length };
 }
 
 export const SHAPES: readonly Shape[] = [
-  shape("singles", 12, 1, [{ latencyMs: 1500 }]),
-  shape("pairs", 22, 2, [{ latencyMs: 700 }]),
-  shape("triples", 24, 3, [{ latencyMs: 500 }]),
-  shape("two-models", 12, 2, [{ latencyMs: 500 }, { latencyMs: 1100 }]),
-  shape("slow", 10, 1, [{ latencyMs: 4000 }]),
-  shape("devices", 12, 2, [{ latencyMs: 600 }, { latencyMs: 300, device: "test" }]),
-  shape("failing", 12, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
-  shape("out-of-memory", 12, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
-  shape("quick", 16, 1, [{ latencyMs: 20 }]),
+  shape("singles", 3, 1, [{ latencyMs: 1500 }]),
+  shape("pairs", 6, 2, [{ latencyMs: 700 }]),
+  shape("triples", 6, 3, [{ latencyMs: 500 }]),
+  shape("two-models", 3, 2, [{ latencyMs: 500 }, { latencyMs: 1100 }]),
+  shape("slow", 2, 1, [{ latencyMs: 4000 }]),
+  shape("devices", 3, 2, [{ latencyMs: 600 }, { latencyMs: 300, device: "test" }]),
+  shape("failing", 3, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
+  shape("out-of-memory", 3, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
+  shape("quick", 4, 1, [{ latencyMs: 20 }]),
 ];
 
 /** The lanes of models that do not run on the CPU. */
