@@ -47,14 +47,14 @@ function shape(name: string, repetitions: number, shardSize: number, models: Job
 
 export const SHAPES: readonly Shape[] = [
   shape("singles", 3, 1, [{ latencyMs: 1500 }]),
-  shape("pairs", 6, 2, [{ latencyMs: 700 }]),
-  shape("triples", 6, 3, [{ latencyMs: 500 }]),
+  shape("pairs", 5, 2, [{ latencyMs: 700 }]),
+  shape("triples", 7, 3, [{ latencyMs: 500 }]),
   shape("two-models", 3, 2, [{ latencyMs: 500 }, { latencyMs: 1100 }]),
-  shape("slow", 2, 1, [{ latencyMs: 4000 }]),
+  shape("slow", 3, 1, [{ latencyMs: 3000 }]),
   shape("devices", 3, 2, [{ latencyMs: 600 }, { latencyMs: 300, device: "test" }]),
   shape("failing", 3, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
   shape("out-of-memory", 3, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
-  shape("quick", 4, 1, [{ latencyMs: 20 }]),
+  shape("quick", 3, 1, [{ latencyMs: 20 }]),
 ];
 
 /** The lanes of models that do not run on the CPU. */
