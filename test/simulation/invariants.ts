@@ -1,6 +1,7 @@
 /** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
 
-import { ordinalAt } from "../../shared/benchmark/plan.js";
+import { casKey } from "../../shared/artifacts/store.js";
+import { type JobSpec, ordinalAt, type Plan } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
 import { boardProblem } from "./board-watch.js";
@@ -145,9 +146,8 @@ export class Invariants {
   }
 
   private unproven(campaign: string, job: string, shard: number): string | undefined {
-    const boards = this.fleet.coordinators.map(({ core }) => core?.board.job(campaign, job));
-    const spec = boards.find((known) => known !== undefined)?.spec;
-    if (spec === undefined) return "nobody knows its job";
+    const spec = this.specOf(campaign, job);
+    if (spec === undefined) return "its plan has no such job";
     const range =
       this.store.children.get(`${campaign}/${job}/${shard}`) ??
       shardRange(shard, spec.samples, spec.shardSize);
@@ -157,6 +157,14 @@ export class Invariants {
       if (deaths < NAMED_BY) return `sample ${ordinal} was in flight at ${deaths} deaths`;
     }
     return undefined;
+  }
+
+  private specOf(campaign: string, job: string): JobSpec | undefined {
+    const state = this.store.campaigns.get(campaign)?.state;
+    const planSha256 = state && "planSha256" in state ? state.planSha256 : undefined;
+    const plan = planSha256 && this.fleet.artifacts.blobs.get(casKey(planSha256));
+    if (!plan) return undefined;
+    return (JSON.parse(plan.toString("utf8")) as Plan).jobs.find(({ id }) => id === job);
   }
 
   private appended(agent: string, path: string, data: Buffer): void {

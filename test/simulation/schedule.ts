@@ -99,15 +99,19 @@ export async function run(schedule: Schedule, keepsLines = false): Promise<Outco
   for (const fault of schedule.faults) plan(fleet, fault);
   const last = HEAL_MS + BOUND_MS;
   const overMs = Math.max(0, ...schedule.faults.map(({ atMs, ms }) => Math.min(atMs + ms, HEAL_MS)));
-  await world.time.run(() => {
-    if (invariants.afterEvent()) return true;
-    // Faults that are still to come are part of the schedule, also when all work is done.
-    if (world.time.nowMs < overMs) return false;
-    return world.time.nowMs > last || invariants.quiet;
-  });
-  if (invariants.violation === undefined) {
-    if (invariants.quiet) invariants.ended();
-    else invariants.fail("everything ends after healing", stuck(fleet));
+  try {
+    await world.time.run(() => {
+      if (invariants.afterEvent()) return true;
+      // Faults that are still to come are part of the schedule, also when all work is done.
+      if (world.time.nowMs < overMs) return false;
+      return world.time.nowMs > last || invariants.quiet;
+    });
+    if (invariants.violation === undefined) {
+      if (invariants.quiet) invariants.ended();
+      else invariants.fail("everything ends after healing", stuck(fleet));
+    }
+  } catch (error) {
+    fleet.surprise("an event", error);
   }
   fleet.end();
   current = undefined;
