@@ -47,10 +47,21 @@ const KINDS = {
     begin: (fleet, { who }) => down(fleet, who, false),
   },
   coordinator_paused: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, false) },
+  /** When it is back, whatever stands before the coordinators spreads the connections anew (a size of 1 or more). */
   coordinator_suspended: {
     on: "coordinator",
     ms: [3000, 20_000],
-    begin: (fleet, { who }) => pause(fleet, who, true),
+    size: [0, 2],
+    begin: (fleet, { who, size }) => {
+      const resume = pause(fleet, who, true);
+      return (
+        resume &&
+        (() => {
+          resume();
+          if (size >= 1) fleet.network.reset("*");
+        })
+      );
+    },
   },
   partition: {
     on: "agent",

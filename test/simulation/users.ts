@@ -75,7 +75,11 @@ export class Users {
           pauseCampaign(campaigns, entry, "paused"),
         );
         await clock.sleep(action.ms);
-        await this.onCampaign(action.key, ({ campaigns }, entry) => resumeCampaign(campaigns, entry));
+        // A pause that was never answered may still come true behind the resuming.
+        for (const laterMs of [0, 20_000, 40_000]) {
+          await clock.sleep(laterMs);
+          await this.onCampaign(action.key, ({ campaigns }, entry) => resumeCampaign(campaigns, entry));
+        }
         return;
       case "retry":
         await this.retry(action.key);
