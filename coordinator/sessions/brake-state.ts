@@ -53,7 +53,7 @@ export interface BrakeSigns {
   nodes: number;
   /** Of those, silent for longer than the lost time. */
   overdue: number;
-  /** Declared lost by silence within the loss window. */
+  /** Others that were declared lost by silence within the loss window, each counted once. */
   recentlyLost: number;
   /** How late this process's loop was since the last look. */
   loopLagMs: number;

@@ -28,7 +28,8 @@ export class Brake {
   private current: BrakeState = RELEASED;
   /** Wall ms since when it is engaged. */
   private sinceWallMs = 0;
-  private lostAtMs: number[] = [];
+  /** When nodes were last declared lost, by id: one that comes and goes is one node. */
+  private readonly lostAtMs = new Map<string, number>();
 
   constructor(private readonly parts: BrakeParts) {}
 
@@ -46,17 +47,20 @@ export class Brake {
     const { clock, fleet, limits, storeAnswers } = this.parts;
     const nowMs = clock.nowMs();
     const overdue = fleet.overdue();
-    this.lostAtMs = this.lostAtMs.filter((atMs) => nowMs - atMs < limits.lossWindowMs);
+    for (const [id, atMs] of this.lostAtMs) {
+      if (nowMs - atMs >= limits.lossWindowMs) this.lostAtMs.delete(id);
+    }
+    const recentlyLost = [...this.lostAtMs.keys()].filter((id) => !overdue.some((node) => node.id === id));
     const nodes = fleet.list().filter((node) => node.state.kind !== "LOST").length;
     const signs = {
-      ...{ nodes, overdue: overdue.length, recentlyLost: this.lostAtMs.length },
+      ...{ nodes, overdue: overdue.length, recentlyLost: recentlyLost.length },
       ...{ loopLagMs, storeAnswers: storeAnswers() },
     };
     this.become(lookAtBrake(this.current, signs, nowMs, limits));
     const gone = overdue.slice(0, mayLose(this.current, overdue.length));
     for (const node of gone) fleet.lose(node);
     // What is declared lost under the brake is the same loss, not a new one.
-    if (this.current.kind === "released") this.lostAtMs.push(...gone.map(() => nowMs));
+    if (this.current.kind === "released") for (const node of gone) this.lostAtMs.set(node.id, nowMs);
     this.current = spent(this.current, gone.length);
   }
 
