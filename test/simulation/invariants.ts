@@ -91,6 +91,10 @@ export class Invariants {
     return new MachineWatch(agent, slots, () => this.died(agent), poisonous, this.fail.bind(this));
   }
 
+  isPaused(campaign: string | undefined): boolean {
+    return campaign !== undefined && this.store.campaigns.get(campaign)?.state.kind === "PAUSED";
+  }
+
   hasEnded(campaign: string): boolean {
     const state = this.store.campaigns.get(campaign)?.state;
     return state !== undefined && isTerminal(state);

@@ -29,6 +29,8 @@ export type ActionKind = Action["kind"];
 
 const HOST = "user";
 const DEADLINE_MS = 5000;
+/** After which a call that was given up is hardly carried out any more. */
+const LATE_MS = 6000;
 
 export class Users {
   /** Campaign by key, once somebody has been told. */
@@ -75,11 +77,11 @@ export class Users {
           pauseCampaign(campaigns, entry, "paused"),
         );
         await clock.sleep(action.ms);
-        // A pause that was never answered may still come true behind the resuming.
-        for (const laterMs of [0, 20_000, 40_000]) {
-          await clock.sleep(laterMs);
+        // A call that nobody waited for any more may still pause it; whoever sees that resumes it again.
+        do {
           await this.onCampaign(action.key, ({ campaigns }, entry) => resumeCampaign(campaigns, entry));
-        }
+          await clock.sleep(LATE_MS);
+        } while (this.fleet.invariants.isPaused(this.acknowledged.get(action.key)));
         return;
       case "retry":
         await this.retry(action.key);
@@ -91,7 +93,10 @@ export class Users {
           else await admin.drain(action.node, action.deadlineMs, "emptied");
         });
         await clock.sleep(action.ms);
-        await this.untilAnswered(async ({ admin }) => void (await admin.uncordon(action.node)));
+        do {
+          await this.untilAnswered(async ({ admin }) => void (await admin.uncordon(action.node)));
+          await clock.sleep(LATE_MS);
+        } while (this.fleet.leader?.fleet.node(action.node)?.cordon.kind !== "open");
     }
   }
 
