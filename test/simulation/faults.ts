@@ -3,6 +3,7 @@
  * there is to say about what went wrong in a schedule, and can be cut down to what matters.
  */
 import type { SimulatedFleet } from "./fleet.js";
+import { HEAL_MS } from "./limits.js";
 import type { SeededRandom } from "./random.js";
 
 export interface Fault {
@@ -21,12 +22,16 @@ interface Kind {
   /** How long it lasts, ms. */
   ms: readonly [number, number];
   size?: readonly [number, number];
+  /** It begins before this time, and is as often long as short, so that it is over before everything is healed. */
+  lastMs?: number;
   /** Begins it; the answer undoes it. */
   begin(fleet: SimulatedFleet, fault: Fault): (() => void) | undefined;
 }
 
 const SHORT = [20, 2000] as const;
 const LONG = [500, 14_000] as const;
+/** How long it takes to notice that a connection is dead, ms. */
+const RECONNECT_MS = 3000;
 
 const KINDS = {
   agent_killed: {
@@ -47,10 +52,14 @@ const KINDS = {
     begin: (fleet, { who }) => down(fleet, who, false),
   },
   coordinator_paused: { on: "coordinator", ms: LONG, begin: (fleet, { who }) => pause(fleet, who, false) },
-  /** When it is back, whatever stands before the coordinators spreads the connections anew (a size of 1 or more). */
+  /**
+   * With a size of 1 or more the world has moved on when it is back: whatever stands before the coordinators spreads the
+   * connections anew, and its own connection to the store is dead until it has noticed that.
+   */
   coordinator_suspended: {
     on: "coordinator",
-    ms: [3000, 20_000],
+    ms: [3000, 11_000],
+    lastMs: 3000,
     size: [0, 2],
     begin: (fleet, { who, size }) => {
       const resume = pause(fleet, who, true);
@@ -58,7 +67,13 @@ const KINDS = {
         resume &&
         (() => {
           resume();
-          if (size >= 1) fleet.network.reset("*");
+          if (size < 1 || fleet.world.time.nowMs + RECONNECT_MS > HEAL_MS) return;
+          fleet.network.reset("*");
+          fleet.store.stalled.add(who);
+          fleet.world.time.in(RECONNECT_MS, () => {
+            fleet.store.stalled.delete(who);
+            fleet.store.moveOn();
+          });
         })
       );
     },
@@ -219,14 +234,14 @@ export interface Hosts {
 
 /** A fault of this kind within `spanMs`, on one of these hosts. */
 export function drawFault(kind: FaultKind, random: SeededRandom, hosts: Hosts, spanMs: number): Fault {
-  const { on, ms, size }: Kind = KINDS[kind];
+  const { on, ms, size, lastMs }: Kind = KINDS[kind];
   const all = on === "all" || (on === "all or coordinator" && random.chance(0.7));
   const who = all ? "*" : random.pick(hostsOf(on, hosts));
   return {
     kind,
-    atMs: Math.round(random.between(100, spanMs)),
+    atMs: Math.round(random.between(100, lastMs ?? spanMs)),
     // Most faults are short, some last.
-    ms: Math.round(ms[0] + (ms[1] - ms[0]) * random.next() ** 2),
+    ms: Math.round(ms[0] + (ms[1] - ms[0]) * random.next() ** (lastMs === undefined ? 2 : 1)),
     who,
     size: size ? random.between(size[0], size[1]) : 0,
   };

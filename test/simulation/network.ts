@@ -168,8 +168,11 @@ export class Network {
     return [...this.streams].filter((stream) => stream.ends.some((end) => end.host === host));
   }
 
+  /** Where an address leads that stands for all coordinators: mostly to one that answers. */
   private someListener(): Listener | undefined {
     const all = [...this.listeners.values()];
-    return all.length === 0 ? undefined : this.random.pick(all);
+    const answering = all.filter(({ process }) => !process.paused);
+    const from = answering.length > 0 && this.random.chance(0.75) ? answering : all;
+    return from.length === 0 ? undefined : this.random.pick(from);
   }
 }
