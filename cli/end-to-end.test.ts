@@ -305,7 +305,7 @@ test("dev prints where it listens and ends with 0 on SIGTERM; started again it h
 
   const second = dev();
   await second.printed("Ctrl-C stops it.");
-  expect(second.text()).toMatch(/^ {2}earlier 1 campaign: `sai campaign list`$/m);
+  expect(second.text()).toMatch(/^ {2}earlier 1 campaign: `(npm run sai --|sai) campaign list`$/m);
   second.signal("SIGTERM");
   expect((await second.ended).code).toBe(0);
 }, 120_000);
