@@ -1,5 +1,5 @@
 /** Agents and coordinators that come and go while a campaign runs. */
-import { rm } from "node:fs/promises";
+import { readdir, readFile, rm } from "node:fs/promises";
 import { afterEach, expect, test } from "vitest";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
@@ -26,6 +26,14 @@ const ordinals = (records: ResultRecord[]) => records.map(({ ordinal }) => ordin
 const upTo = (n: number) => Array.from({ length: n }, (_, i) => i);
 const running = (node: string) =>
   until(`${node} works`, async () => (await fleet.api.node(node)).attempts > 0);
+
+/** Whether a journal of an agent has a line of this kind. */
+async function isJournaled(node: string, kind: string): Promise<boolean> {
+  const folder = `${fleet.folder}/${node}/journal`;
+  for (const name of await readdir(folder))
+    if ((await readFile(`${folder}/${name}`, "utf8")).includes(`{"k":"${kind}"`)) return true;
+  return false;
+}
 
 test("an agent that is stopped gives its work to the other, and every sample is there once", async () => {
   fleet = await startFleet({
@@ -70,9 +78,9 @@ test("a cut stream stops nothing: running attempts are kept and nothing runs twi
   await fleet.agent("n1", (config) => {
     config.agent.coordinatorAddress = relay.address;
   });
-  const suite = suiteOf({ items: 16, shardSize: 8, options: { latency_ms: 60 } });
+  const suite = suiteOf({ items: 16, shardSize: 8, options: { latency_ms: 150 } });
   const { id } = await fleet.api.create({ suite });
-  await until("samples run", async () => ((await fleet.api.get(id)).progress?.samplesRunning ?? 0) > 0);
+  await running("n1");
   relay.cut();
   // From the log: the agent may be back before anybody asks for its state.
   await until("the cut is seen", () => fleet.logs.some(({ node, to }) => node === "n1" && to === "SUSPECT"));
@@ -94,12 +102,12 @@ test("results finished while the coordinator could not be reached arrive afterwa
     config.agent.cpuSlots = 1;
   });
   const { id } = await fleet.api.create({
-    suite: suiteOf({ items: 4, shardSize: 4, options: { latency_ms: 50 } }),
+    suite: suiteOf({ items: 4, shardSize: 4, options: { latency_ms: 250 } }),
   });
   await running("n1");
   relay.block(true);
-  await until("the shard was finished", () => fleet.logs.some((line) => line.msg === "no session"));
-  await new Promise((resolve) => setTimeout(resolve, 300));
+  await until("the agent sees it", () => fleet.logs.some((line) => line.msg === "no session"));
+  await until("its result is journaled", () => isJournaled("n1", "stored"));
   relay.block(false);
   expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
   expect(ordinals(await fleet.api.records(id))).toEqual(upTo(4));
