@@ -1,13 +1,15 @@
 // Makes node_modules what package-lock.json says, once: npm scripts call it first, so that a fresh clone needs one
 // command. It does nothing when the last install succeeded for the same files, platform and Node ABI. Output goes to
-// stderr, so that stdout stays the command's own.
+// stderr, so that stdout stays the command's own. A node_modules that is a link is left alone: npm ci would empty the
+// folder it points to, which is somebody else's.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
-import { existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { existsSync, lstatSync, readFileSync, realpathSync, rmSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
-const stampFile = `${root}node_modules/.installed`;
+const modules = `${root}node_modules`;
+const stampFile = `${modules}/.installed`;
 
 const [major = 0, minor = 0] = process.versions.node.split(".").map(Number);
 if (major < 20 || (major === 20 && minor < 11)) {
@@ -20,6 +22,14 @@ for (const file of ["package.json", "package-lock.json"]) hash.update(readFileSy
 const stamp = hash.update(`${process.platform} ${process.arch} ${process.versions.modules}`).digest("hex");
 
 if (!existsSync(stampFile) || readFileSync(stampFile, "utf8") !== stamp) {
+  if (lstatSync(modules, { throwIfNoEntry: false })?.isSymbolicLink()) {
+    const target = existsSync(modules) ? realpathSync(modules) : "a folder that is not there";
+    console.error(`error: ${modules} is a link to ${target}, and not what package-lock.json says`);
+    console.error(
+      `hint:  remove the link (rm ${modules}) and run the command again; the folder behind it stays as it is`,
+    );
+    process.exit(78);
+  }
   console.error("installing packages (npm ci) …");
   rmSync(stampFile, { force: true });
   const npm = process.env["npm_execpath"];
