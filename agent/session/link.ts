@@ -15,5 +15,5 @@ export interface Link {
   close(graceMs: number): Promise<void>;
 }
 
-/** Throws SaiError unavailable when nobody answers, or the signal's reason. */
-export type Dial = (address: string, signal: AbortSignal) => Promise<Link>;
+/** Throws SaiError unavailable when it is refused, or nobody answers within `withinMs`; or the signal's reason. */
+export type Dial = (address: string, signal: AbortSignal, withinMs: number) => Promise<Link>;

@@ -24,9 +24,12 @@ function breaking(welcomes: boolean): Link {
 
 test.each([
   // Each look at the clock is a second later than the one before.
-  ["was welcome for a while ends the row of failures", 1000, [0, 1, 2, 0, 1, 2]],
-  ["breaks at once after its Welcome is one more: nobody is dialled in a tight loop", 0, [0, 1, 2, 3, 4, 5]],
-])("a session that %s", async (_, stepMs, counted) => {
+  ["was welcome for a while ends the row of failures", 1000, [0, 1, 2, 0, 1, 2], [5, 10, 20, 30, 10, 20]],
+  [
+    "breaks at once after its Welcome is one more: nobody is dialled in a tight loop",
+    ...[0, [0, 1, 2, 3, 4, 5], [5, 10, 20, 30, 30, 30]],
+  ],
+] as const)("a session that %s", async (_, stepMs, counted, allowedS) => {
   let nowMs = 0;
   const clock: Clock = {
     ...systemClock,
@@ -39,9 +42,9 @@ test.each([
   const log = lineLogger((line) => logs.push(JSON.parse(line)), "debug");
   const { attempts } = attemptsOf();
   const identity = await Identity.open(new MemoryDisk(), "/a", "n1", 1n);
-  let dials = 0;
+  const dials: number[] = [];
   const supervisor = new Supervisor({
-    dial: async () => breaking(++dials === 4),
+    dial: async (_address, _signal, withinMs) => breaking(dials.push(withinMs / 1000) === 4),
     address: "nowhere:1",
     session: {
       ...{ identity, attempts, clock, random: systemRandom, log: silentLogger() },
@@ -66,5 +69,7 @@ test.each([
   await ran;
   const seen = lost().slice(0, 6);
   expect(seen.map(({ failures }) => failures)).toEqual(counted);
+  // Whoever is given too little time to be answered gets more at the next dial.
+  expect(dials.slice(0, 6)).toEqual(allowedS);
   expect(seen.map(({ level }) => level)).toEqual(counted.map((n) => (n === 0 ? "warn" : "debug")));
 });

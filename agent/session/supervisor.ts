@@ -1,6 +1,10 @@
 /**
  * Keeps a session with a coordinator: dials, serves, and dials again with full jitter when the stream ends or breaks,
  * until it is told to stop. Running attempts do not notice.
+ *
+ * 1. Each dial in a row may take twice as long as the one before, up to 30 s. When thousands dial at once, a coordinator
+ *    (or a busy machine) that needs longer than the first limit to answer them all would otherwise finish none: whoever
+ *    gives up starts anew at the end of the queue.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -24,6 +28,9 @@ export interface SupervisorParts {
 const STEADY_MS = 2_000;
 /** How long a drained agent stays away, ms. */
 const DRAINED_MS = 5_000;
+/** How long a dial may take, first and at most, ms. */
+const DIAL_MS = 5_000;
+const LONGEST_DIAL_MS = 30_000;
 
 export class Supervisor {
   private current: Session | undefined;
@@ -46,7 +53,8 @@ export class Supervisor {
       let waitMs: number;
       try {
         welcomeMs = Number.POSITIVE_INFINITY;
-        const end = await this.serve(address, signal, () => {
+        const dialMs = Math.min(LONGEST_DIAL_MS, DIAL_MS * 2 ** failures); // invariant 1
+        const end = await this.serve(address, dialMs, signal, () => {
           welcomeMs = clock.nowMs();
         });
         failures = 0;
@@ -69,8 +77,8 @@ export class Supervisor {
     }
   }
 
-  private async serve(address: string, signal: AbortSignal, onWelcome: () => void) {
-    const link = await this.parts.dial(address, signal);
+  private async serve(address: string, dialMs: number, signal: AbortSignal, onWelcome: () => void) {
+    const link = await this.parts.dial(address, signal, dialMs);
     this.current = new Session({ ...this.parts.session, link, onWelcome });
     try {
       return await this.current.run(signal);

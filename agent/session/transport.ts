@@ -1,5 +1,10 @@
 /** The stream to a coordinator over gRPC. */
-import { type ChannelCredentials, type ClientDuplexStream, credentials } from "@grpc/grpc-js";
+import {
+  type ChannelCredentials,
+  type ClientDuplexStream,
+  connectivityState,
+  credentials,
+} from "@grpc/grpc-js";
 import {
   type AgentMessage,
   AgentServiceClient,
@@ -9,12 +14,10 @@ import { fromServiceError } from "../../shared/rpc/status.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { Dial, Link } from "./link.js";
 
-const CONNECT_MS = 5000;
-
-/** Dials over gRPC. Throws unavailable when nothing answers within 5 s. */
+/** Dials over gRPC. */
 export const dialGrpc =
   (channel: ChannelCredentials = credentials.createInsecure()): Dial =>
-  async (address, signal) => {
+  async (address, signal, withinMs) => {
     const client = new AgentServiceClient(address, channel, {
       "grpc.max_receive_message_length": 4 * 1024 * 1024,
       "grpc.keepalive_time_ms": 10_000,
@@ -25,7 +28,7 @@ export const dialGrpc =
       "grpc.use_local_subchannel_pool": 1,
     });
     try {
-      await connected(client, signal);
+      await connected(client, signal, withinMs);
     } catch (cause) {
       client.close();
       if (signal.aborted) throw signal.reason;
@@ -38,15 +41,29 @@ export const dialGrpc =
     return new GrpcLink(stream, () => client.close(), address);
   };
 
-function connected(client: AgentServiceClient, signal: AbortSignal): Promise<void> {
-  return new Promise((resolve, reject) => {
+/** Resolves when the connection stands. Rejects at the first refusal: when to dial again is the supervisor's to say. */
+function connected(client: AgentServiceClient, signal: AbortSignal, withinMs: number): Promise<void> {
+  const channel = client.getChannel();
+  const deadline = Date.now() + withinMs;
+  return new Promise<void>((resolve, reject) => {
     const stop = () => reject(signal.reason);
-    signal.addEventListener("abort", stop, { once: true });
-    client.waitForReady(Date.now() + CONNECT_MS, (error) => {
+    const settle = (done: () => void) => {
       signal.removeEventListener("abort", stop);
-      if (error) reject(error);
-      else resolve();
-    });
+      done();
+    };
+    const look = () => {
+      const state = channel.getConnectivityState(true);
+      if (state === connectivityState.READY) settle(resolve);
+      else if (state === connectivityState.TRANSIENT_FAILURE || state === connectivityState.SHUTDOWN)
+        settle(() => reject(new Error("the connection was refused")));
+      else
+        channel.watchConnectivityState(state, deadline, (late) => {
+          if (late) settle(() => reject(new Error(`nothing answered within ${withinMs} ms`)));
+          else look();
+        });
+    };
+    signal.addEventListener("abort", stop, { once: true });
+    look();
   });
 }
 
