@@ -114,11 +114,21 @@ export async function startCore(parts: CoreParts): Promise<Core> {
         metrics.forgetNode(node.id);
         for (const attempt of [...node.attempts.values()]) giveElsewhere(campaigns, node, attempt);
       },
+      left: (node) => {
+        metrics.forgetNode(node.id);
+        // Not told to stop: it has them in its journals, and goes on with what nobody else has when it comes back.
+        withdraw(node, `${node.id} has left`, false);
+      },
       retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
       wake: () => scheduling.wake(),
       roomier: () => scheduling.touched(),
     },
   });
+  const withdraw = (node: NodeEntry, reason: string, notify: boolean) => {
+    for (const { shard, fence } of [...node.attempts.values()]) {
+      shardEvent(campaigns, shard, { kind: "withdraw", fence, reason, notify });
+    }
+  };
   const results = parts.results(board);
   const campaigns: CampaignParts = {
     ...{ board, store, state, artifacts, results, events, metrics, clock, random, log },
@@ -146,11 +156,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const admin = new FleetAdmin({
     ...{ clock, events, fleet, records },
     wake: () => scheduling.wake(),
-    withdraw: (node, reason) => {
-      for (const { shard, fence } of [...node.attempts.values()]) {
-        shardEvent(campaigns, shard, { kind: "withdraw", fence, reason });
-      }
-    },
+    withdraw: (node, reason) => withdraw(node, reason, true),
   });
   const brake = new Brake({
     ...{ clock, events, log, fleet, limits: options.brake },

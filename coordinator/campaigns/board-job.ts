@@ -39,6 +39,8 @@ export interface JobEntry {
   readonly running: Map<number, number>;
   /** Deaths reported with samples of it in flight, by `<shard>/<fence>`; few, if any. */
   readonly deaths: Map<string, Death[]>;
+  /** Failures of attempts that were told, by `<shard>/<fence>`; each resolves when it is durable. */
+  readonly failed: Map<string, Promise<void>>;
   /** The handling of the last report of deaths; they take turns. */
   reports?: Promise<void>;
   readonly counters: Counters;
@@ -75,6 +77,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     done: new Map(),
     running: new Map(),
     deaths: new Map(),
+    failed: new Map(),
     counters: {
       ...{ samplesDone: 0, samplesFailed: 0, samplesRunning: 0, splits: 0 },
       kinds: { ...NO_SHARDS, PENDING: n },
@@ -181,8 +184,8 @@ export const tallyJob = ({ spec, counters, shards, done }: JobEntry): Tally => (
   shardsDone: done.size - counters.splits,
 });
 
-/** Deaths are kept by the attempt under which they were reported, as its record in the state store has them. */
-export const deathsKey = (index: number, fence: Fence): string => `${index}/${fenceText(fence)}`;
+/** Deaths and failures are kept by the attempt under which they were told, as its record in the state store has them. */
+export const attemptKey = (index: number, fence: Fence): string => `${index}/${fenceText(fence)}`;
 
 /** How many deaths were reported with a sample in flight, each counted once. */
 export function deathsWith(job: JobEntry, ordinal: number): number {

@@ -4,7 +4,7 @@ import type { JobState } from "../../shared/domain/job.js";
 import { countFailure, NO_FAILURES } from "../../shared/domain/retry.js";
 import type { ShardHistory, ShardState } from "../../shared/domain/shard.js";
 import type { DoneValue, FailValue } from "../store/values.js";
-import { deathsKey, type JobEntry, setDone, setShard } from "./board-job.js";
+import { attemptKey, type JobEntry, setDone, setShard } from "./board-job.js";
 
 export interface JobRecords {
   /** Of its job record, which it has from its sealing on. */
@@ -31,8 +31,9 @@ export function restoreJob(job: JobEntry, records: JobRecords, nowMs: number): v
   for (const [index, value] of records.done) restoreDone(job, index, value, nowMs);
   const histories = new Map<number, ShardHistory>();
   for (const { index, fence, value } of records.fails) {
-    if (value.deaths !== undefined) job.deaths.set(deathsKey(index, fence), value.deaths);
+    if (value.deaths !== undefined) job.deaths.set(attemptKey(index, fence), value.deaths);
     if (value.wentOn) continue;
+    job.failed.set(attemptKey(index, fence), Promise.resolve());
     const { failures, failedOn } = histories.get(index) ?? { failures: NO_FAILURES, failedOn: [] };
     histories.set(index, {
       failures: countFailure(failures, value.class),

@@ -7,7 +7,8 @@
  * 2. Nothing commits once the gate it was assigned under is gone.
  * 3. After an unknown outcome the same records are sent until answered; a done key that holds our record is success.
  * 4. A store that is away or full is waited for as long as we lead: nobody is told a verdict that is not durable, and
- *    nothing fails because of it. What waits is bounded; beyond that agents keep their results.
+ *    nothing fails because of it. Results that wait are bounded; beyond that agents keep them. What we say ourselves
+ *    (failures, splits) is at most one an attempt that is on an agent, and always taken: nobody would say it again.
  * 5. Of two records for one shard the later one is answered after the earlier one is.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
@@ -90,13 +91,13 @@ export class CommitQueue {
 
   /**
    * Resolves when the records are durable or have lost. Rejects `unavailable` when this coordinator no longer leads, and
-   * `resource_exhausted` when too much waits already: whoever holds the result keeps it and sends it again.
+   * `resource_exhausted` for a result when too much waits already: whoever holds it keeps it and sends it again.
    */
   write({ shard, gate, done, also = [] }: Commit): Promise<Verdict> {
     if (this.parts.store.lost.aborted) return Promise.reject(notLeading());
     // Compared with 0 the store would say that a gate which is gone is as it should be.
     if (gate === 0n) return Promise.resolve("CLOSED");
-    if (this.full) return Promise.reject(tooMany(this.size));
+    if (this.full && done?.kind === "result") return Promise.reject(tooMany(this.size));
     const { campaign, job, index } = shard;
     const gateKey = keys.gate(campaign, job).key;
     return new Promise((resolve, reject) => {
@@ -113,7 +114,7 @@ export class CommitQueue {
     });
   }
 
-  /** Whether nothing more is taken for now. */
+  /** Whether no more results are taken for now. */
   get full(): boolean {
     return this.size >= (this.options.maxWaiting ?? MAX_WAITING);
   }

@@ -1,7 +1,9 @@
 /**
  * What becomes of attempts: results are committed (the first one wins), failures are counted and retried or given up.
  *
- * 1. An agent is told COMMITTED only of what is durable; a store that is away delays the answer and fails nothing.
+ * 1. An agent is told COMMITTED or NOTED only of what is durable; a store that is away delays the answer and fails
+ *    nothing.
+ * 2. An attempt fails once, however often it says so, and whoever says it again is answered when the first word is durable.
  */
 import { recordsKey } from "../../shared/artifacts/store.js";
 import { isStatus } from "../../shared/benchmark/record.js";
@@ -9,7 +11,8 @@ import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { ShardEvent } from "../../shared/domain/shard.js";
 import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import type { DoneValue } from "../store/values.js";
-import { type JobEntry, rangeOf, type ShardKey } from "./board.js";
+import { type Board, type JobEntry, rangeOf, type ShardKey } from "./board.js";
+import { attemptKey } from "./board-job.js";
 import { tooMany, type Verdict } from "./commit-queue.js";
 import type { CampaignParts } from "./parts.js";
 import { failByDeath } from "./poison.js";
@@ -79,13 +82,28 @@ function resultProblem(job: JobEntry, result: AttemptResult, fence: string): str
 }
 
 /** Counts a failure and retries the shard elsewhere or gives it up; resolves when that is durable. */
-export async function failAttempt(
+export function failAttempt(parts: CampaignParts, shard: ShardKey, failure: AttemptFailure): Promise<void> {
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (job === undefined) return Promise.resolve();
+  const known = toldFailure(parts.board, shard, failure.fence);
+  if (known !== undefined) return known;
+  const durable = noteFailure(parts, job, shard, failure);
+  const name = attemptKey(shard.index, failure.fence);
+  job.failed.set(name, durable);
+  durable.catch(() => job.failed.delete(name));
+  return durable;
+}
+
+/** A failure that an attempt has told before; resolves when it is durable. */
+export const toldFailure = (board: Board, shard: ShardKey, fence: Fence): Promise<void> | undefined =>
+  board.job(shard.campaign, shard.job)?.failed.get(attemptKey(shard.index, fence));
+
+async function noteFailure(
   parts: CampaignParts,
+  job: JobEntry,
   shard: ShardKey,
   failure: AttemptFailure,
 ): Promise<void> {
-  const job = parts.board.job(shard.campaign, shard.job);
-  if (job === undefined) return;
   const { fence, message, items = [] } = failure;
   if (failure.class === "poison" && items.length > 0) return failByDeath(parts, job, shard, failure, items);
   // A death with nothing in flight says nothing about any sample.

@@ -17,7 +17,7 @@ import { put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { DoneValue, FailValue } from "../store/values.js";
 import { type JobEntry, rangeOf, type ShardKey } from "./board.js";
-import { deathsKey, deathsWith, shardOf } from "./board-job.js";
+import { attemptKey, deathsWith, shardOf } from "./board-job.js";
 import type { Commit } from "./commit-queue.js";
 import type { CampaignParts } from "./parts.js";
 import {
@@ -81,7 +81,7 @@ export async function failByDeath(
 
 /** Notes a death; false when all of it is known. Invariant 1. */
 function note(job: JobEntry, index: number, fence: Fence, by: string, items: readonly number[]): boolean {
-  const key = deathsKey(index, fence);
+  const key = attemptKey(index, fence);
   const known = job.deaths.get(key) ?? [];
   const fresh = items.filter(
     (ordinal) =>

@@ -13,7 +13,7 @@ import { keys } from "../store/keys.js";
 import type { DoneValue, FailValue } from "../store/values.js";
 import { detached } from "./background.js";
 import { type CampaignEntry, isComplete, type JobEntry, type ShardKey, tallyJob } from "./board.js";
-import { deathsKey, setDone } from "./board-job.js";
+import { attemptKey, setDone } from "./board-job.js";
 import { finishJob } from "./lifecycle.js";
 import type { CampaignParts } from "./parts.js";
 
@@ -80,7 +80,7 @@ export async function applyEffects(
 
 /** The put of an attempt's failure, with the deaths that were reported under it. */
 export function failPut(job: JobEntry, { campaign, index }: ShardKey, fence: Fence, value: FailValue) {
-  const deaths = job.deaths.get(deathsKey(index, fence));
+  const deaths = job.deaths.get(attemptKey(index, fence));
   return put(keys.fail(campaign, job.spec.id, index, fence), deaths ? { ...value, deaths } : value);
 }
 

@@ -31,7 +31,7 @@ async function fleetOf(ids: readonly string[]) {
   const fleet = new Fleet({
     ...{ clock, events, log, records },
     timers: { suspectAfterMs: LOST_MS / 2, lostAfterMs: LOST_MS },
-    listener: { lost: nothing, retract: nothing, wake: nothing, roomier: nothing },
+    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
   });
   close.push(async () => {
     await records.stop();

@@ -67,6 +67,8 @@ export interface NodeEntry {
 export interface FleetListener {
   /** The agent is gone for good: what it held must go elsewhere. */
   lost(node: NodeEntry): void;
+  /** The agent has said goodbye: what it held goes elsewhere and counts as given back. */
+  left(node: NodeEntry): void;
   /** What it has not begun must come back. */
   retract(node: NodeEntry): void;
   /** There may be room for work. */
@@ -172,6 +174,7 @@ export class Fleet {
         const change = { node: node.id, from: before, to: step.state.kind, reason: effect.reason };
         log.info(change, "node transition");
       } else if (effect.kind === "orphan_attempts") listener.lost(node);
+      else if (effect.kind === "give_back_attempts") listener.left(node);
       else if (effect.kind === "retract_unstarted") listener.retract(node);
       else if (effect.kind === "wake_scheduler") listener.wake();
     }

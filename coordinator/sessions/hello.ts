@@ -13,7 +13,7 @@ import { nameProblem } from "../../shared/domain/ids.js";
 import type { AgentMessage, HeldMore, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Board, ShardKey } from "../campaigns/board.js";
-import { expireAttempt, shardEvent } from "../campaigns/complete-attempt.js";
+import { expireAttempt, shardEvent, toldFailure } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { type DeathReport, reportDeath } from "../campaigns/poison.js";
 import { fenceOf, shardOf } from "./convert.js";
@@ -116,6 +116,8 @@ function verdictOn(
   const now = board.shard(shard);
   const job = board.job(shard.campaign, shard.job);
   const going = job !== undefined && (job.state.kind === "RUNNING" || job.state.kind === "PAUSED");
+  // It failed, and is answered when it says so again; the shard may be another's already.
+  if (toldFailure(board, shard, fence) !== undefined) return "KEEP";
   // What has begun, or is to be sent again, is the agent's still (invariant 1); what has not may go to anybody.
   if (now?.kind === "PENDING" && going && (state !== "accepted" || job.state.kind === "RUNNING")) {
     const running = state !== "accepted";

@@ -20,11 +20,11 @@ import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
-import { completeAttempt, failAttempt, shardEvent } from "../campaigns/complete-attempt.js";
+import { completeAttempt, failAttempt, shardEvent, toldFailure } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import type { Meter } from "../metrics.js";
 import { BatchingPeer } from "./batching-peer.js";
-import { failureClassOf, fenceOf, resultOf } from "./convert.js";
+import { failureClassOf, fenceOf, resultOf, shardOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import { greet, joinHello, storeProblem, verdictsFor } from "./hello.js";
 import type { Peer } from "./peer.js";
@@ -256,12 +256,9 @@ export class AgentSession {
 
   /** What is not its own or is over already is answered all the same: the agent keeps it until it is. */
   private failed(node: NodeEntry, wire: ShardFailed): void {
+    const { campaigns, board } = this.parts;
     const fence = fenceOf(wire.fence);
     const held = node.attempts.get(fenceText(fence));
-    if (held === undefined) {
-      this.acknowledge(fence, "NOTED");
-      return;
-    }
     const failure = {
       agent: node.id,
       fence,
@@ -270,7 +267,11 @@ export class AgentSession {
       cause: wire.cause.slice(0, 40),
       items: wire.items,
     };
-    failAttempt(this.parts.campaigns, held.shard, failure).then(
+    // An earlier word about it may still be on its way to the store: only then is it over.
+    const durable = held
+      ? failAttempt(campaigns, held.shard, failure)
+      : (toldFailure(board, shardOf(wire.shard), fence) ?? Promise.resolve());
+    durable.then(
       () => this.acknowledge(fence, "NOTED"),
       (error) => this.fail(error),
     );

@@ -4,7 +4,8 @@
  *
  * 1. Only READY takes work; only READY can become SUSPECT.
  * 2. A new session (connect, hello) may begin in any state: the newer one counts, and what the node held is reconciled.
- * 3. LOST comes from silence or a goodbye, and orphans what the node held; it is never evidence against a sample.
+ * 3. LOST comes from silence, and orphans what the node held, or from a goodbye, and gives it back: whoever stops on
+ *    purpose has it in its journals, so it is no failure. Neither is evidence against a sample.
  *
  * Times are monotonic ms of the coordinator.
  */
@@ -50,6 +51,8 @@ export type AgentEffect =
   | { kind: "wake_scheduler" }
   | { kind: "retract_unstarted" }
   | { kind: "orphan_attempts" }
+  /** What it held goes to others at no cost. */
+  | { kind: "give_back_attempts" }
   | { kind: "announce"; event: string; reason: string };
 
 const announce = (verb: string, reason = ""): AgentEffect => ({
@@ -64,10 +67,13 @@ export function transitionAgent(
   event: AgentEvent,
   nowMs: number,
 ): Transition<AgentState, AgentEffect> {
-  const lost = (reason: string): Transition<AgentState, AgentEffect> => ({
+  const lost = (
+    reason: string,
+    attempts: "orphan_attempts" | "give_back_attempts",
+  ): Transition<AgentState, AgentEffect> => ({
     ok: true,
     state: { kind: "LOST", sinceMs: nowMs, reason },
-    effects: [{ kind: "orphan_attempts" }, announce("lost", reason)],
+    effects: [{ kind: attempts }, announce("lost", reason)],
   });
   switch (event.kind) {
     case "connect":
@@ -109,7 +115,9 @@ export function transitionAgent(
         effects: [announce("suspect", event.kind === "disconnect" ? "its stream broke" : "silent")],
       };
     case "lose":
-      return state.kind === "LOST" || state.kind === "READY" ? refuse(state, event) : lost("silent too long");
+      return state.kind === "LOST" || state.kind === "READY"
+        ? refuse(state, event)
+        : lost("silent too long", "orphan_attempts");
     case "drain":
       if (state.kind !== "READY" && state.kind !== "RECONCILING" && state.kind !== "SUSPECT") {
         return refuse(state, event);
@@ -132,7 +140,7 @@ export function transitionAgent(
         effects: [{ kind: "wake_scheduler" }, announce("ready")],
       };
     case "bye":
-      return state.kind === "LOST" ? refuse(state, event) : lost(event.reason);
+      return state.kind === "LOST" ? refuse(state, event) : lost(event.reason, "give_back_attempts");
   }
 }
 

@@ -62,8 +62,8 @@ export type ShardEvent =
   | { kind: "commit"; fence: Fence }
   /** Rejected, retracted, or not accepted in time; `notify` when the agent may not know that. */
   | { kind: "give_back"; fence: Fence; reason: string; notify?: boolean }
-  /** Taken from its agent on purpose, begun or not; costs nothing. */
-  | { kind: "withdraw"; fence: Fence; reason: string }
+  /** Taken from its agent on purpose, begun or not; costs nothing. `notify` when the agent is to stop it. */
+  | { kind: "withdraw"; fence: Fence; reason: string; notify: boolean }
   | { kind: "fail"; fence: Fence; class: FailureClass; message: string; limits: RetryLimits }
   /** Its agent is lost. */
   | { kind: "orphan"; fence: Fence }
@@ -156,7 +156,13 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
         ok: true,
         state: { kind: "PENDING", ...history },
         effects: [
-          { kind: "end_attempt", fence: state.fence, agent: state.agent, end: "RETRACTED", notify: true },
+          {
+            kind: "end_attempt",
+            fence: state.fence,
+            agent: state.agent,
+            end: "RETRACTED",
+            notify: event.notify,
+          },
           { kind: "requeue", reason: event.reason },
         ],
       };

@@ -193,7 +193,7 @@ machine<ShardState, ShardEvent>(
     upload: { kind: "upload", fence },
     commit: { kind: "commit", fence },
     give_back: { kind: "give_back", fence, reason: "r" },
-    withdraw: { kind: "withdraw", fence, reason: "r" },
+    withdraw: { kind: "withdraw", fence, reason: "r", notify: true },
     fail: { kind: "fail", fence, class: "infra", message: "m", limits },
     orphan: { kind: "orphan", fence },
     reclaim: { kind: "reclaim", fence },

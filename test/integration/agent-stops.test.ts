@@ -3,6 +3,8 @@ import { once } from "node:events";
 import { createServer, type Server, type ServerResponse } from "node:http";
 import type { AddressInfo } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { CampaignState } from "../../shared/gen/sai/v1/campaign.js";
+import type { Config } from "../../shared/runtime/config.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
 import { suiteOf } from "../support/suites.js";
 import { until } from "../support/until.js";
@@ -75,6 +77,33 @@ test("an agent that stops gives what it has not started to others at once, while
   await stopped;
   const rejected = fleet.logs.filter(({ reason }) => reason === "draining");
   expect(rejected).toEqual([]);
+});
+
+test("what an agent had begun when it was stopped costs no attempt, and its next start goes on with it", async () => {
+  fleet = await startFleet();
+  const slowly = (config: Config) => {
+    config.agent.cpuSlots = 1;
+    config.agent.drainTimeoutMs = 0;
+  };
+  await fleet.agent("n1", slowly);
+  // One attempt is all there is: a stop that counted would end the shard.
+  const run = { retry: { max: 1 } };
+  const { id } = await fleet.api.create({
+    suite: suiteOf({ items: 6, shardSize: 6, options: { latency_ms: 150 }, run }),
+  });
+  for (let stops = 0; stops < 2; stops += 1) {
+    const done = async () => (await fleet.api.get(id)).progress?.samplesRunning ?? 0;
+    await until("some samples are recorded", async () => (await done()) > stops);
+    await fleet.stopAgent("n1");
+    const [shard] = (await fleet.api.job(id, "j0000")).shards;
+    expect(shard).toMatchObject({ state: "pending", attempts: 0 });
+    await fleet.agent("n1", slowly);
+  }
+  expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
+  const records = await fleet.api.records(id);
+  expect(records.map(({ status }) => status)).toEqual(Array(6).fill("ok"));
+  // All under one name: the later starts went on with the attempt of the first.
+  expect(new Set(records.map(({ attempt }) => attempt)).size).toBe(1);
 });
 
 test("an agent stopped before it could say Hello says no goodbye", async () => {

@@ -111,6 +111,25 @@ test("an older start of an agent is refused while the newer is there, and the ne
   await raw("same", 1n).join();
 });
 
+test("after a Bye nothing is to be stopped, and what came back with the agent goes on", async () => {
+  const agent = raw("leaver");
+  await agent.join();
+  const { id } = await fleet.api.create({ suite: suiteOf({ items: 1, shardSize: 1 }) });
+  const { fence, shard } = await agent.take();
+  agent.send({ $case: "started", value: { fences: [fence] } });
+  const state = async () => (await fleet.api.job(id, "j0000")).shards.map(({ state }) => state);
+  await until("it runs", async () => (await state()).join() === "running");
+  agent.send({ $case: "bye", value: { reason: "stopped" } });
+  await until("it is given back", async () => (await state()).join() === "pending");
+  const again = raw("leaver", 2n);
+  await again.join({ held: [{ fence, shard, state: "running", lane: "cpu" }] });
+  // A Cancel would have it remove its journal.
+  expect(agent.seen.map(({ $case }) => $case)).not.toContain("cancel");
+  expect((await again.answer("welcome")).verdicts.map(({ verdict }) => verdict)).toEqual(["KEEP"]);
+  expect(await state()).toEqual(["running"]);
+  await fleet.api.cancel(id);
+});
+
 test("results that may not count: their verdicts, and the first good one wins", async () => {
   const agent = raw("results");
   await agent.join();

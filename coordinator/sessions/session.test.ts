@@ -1,0 +1,106 @@
+/** What an agent is answered, and when, by a session over a real board, fleet and store. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import { AgentMessage } from "../../shared/gen/sai/agent/v1/session.js";
+import { silentLogger } from "../../shared/runtime/logger.js";
+import { settle } from "../../test/conformance/manual-clock.js";
+import type { ShardKey } from "../campaigns/board.js";
+import type { CampaignParts } from "../campaigns/parts.js";
+import { type Term, World } from "../campaigns/world.test-support.js";
+import { agentsPort } from "./agents-port.js";
+import { Fleet } from "./fleet.js";
+import { FleetRecords } from "./fleet-records.js";
+import type { CoordinatorBody } from "./peer.js";
+import { AgentSession } from "./session.js";
+
+let world: World;
+let term: Term;
+let fleet: Fleet;
+let campaigns: CampaignParts;
+/** While it is set the store takes transactions and does not carry them out. */
+let stalled: Promise<void> | undefined;
+let records: FleetRecords;
+
+beforeEach(async () => {
+  world = new World();
+  stalled = undefined;
+  const stall = async () => stalled;
+  term = await world.term({ hook: { request: stall, reply: async () => {} } });
+  const { clock } = world;
+  const log = silentLogger();
+  const nothing = () => {};
+  records = new FleetRecords(term.parts.store, clock, log);
+  fleet = new Fleet({
+    ...{ clock, log, records, events: term.parts.events },
+    timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
+    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+  });
+  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+});
+afterEach(async () => {
+  await records.stop();
+  await world.close();
+});
+
+/** A session of n1 that has been welcomed, and what it was sent. */
+async function session(held: { fence: Fence; shard: ShardKey }[] = []) {
+  const sent: CoordinatorBody[] = [];
+  const { artifacts, log } = campaigns;
+  const one = new AgentSession(
+    {
+      ...{ campaigns, board: term.board, fleet, artifacts, clock: world.clock, log },
+      ...{ heartbeatIntervalMs: 10_000, lostAfterMs: 60_000, admit: () => 0, reconciled: () => {} },
+    },
+    { send: (body) => void sent.push(body), close: () => {} },
+  );
+  const say = (body: AgentMessage["body"]) =>
+    one.receive(AgentMessage.fromPartial({ agentId: "n1", incarnation: 1n, body }));
+  const named = held.map(({ fence, shard }) => ({
+    ...{ fence, state: "running", lane: "cpu" },
+    shard: { ...shard, first: 0, count: 1 },
+  }));
+  const value = { protocol: 1, version: "1", inventoryHash: "", held: named, begun: [], more: false };
+  say({ $case: "hello", value: { ...value, probe: undefined } });
+  await world.until("it is welcome", () => sent.some(({ $case }) => $case === "welcome"));
+  const noted = () =>
+    sent.flatMap((body) => (body.$case === "commitAck" ? body.value.verdicts : [])).map((v) => v.verdict);
+  return { one, say, sent, noted };
+}
+
+test.each([
+  "infra",
+  "poison",
+])("a %s failure that is told again on a new stream is answered when the first word is durable, and counts once", async (failureClass) => {
+  const entry = await term.campaign({ items: 4, shardSize: 4, run: { retry: { max: 5 } } });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const fence = term.give(shard);
+  const before = await session();
+  fleet.adopted(fleet.meet("n1"), { fence, shard, lane: "cpu" });
+  let goOn = () => {};
+  stalled = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const items = failureClass === "poison" ? [2] : [];
+  const wire = { ...shard, first: 0, count: 4 };
+  const value = { fence, shard: wire, class: failureClass, message: "it died", cause: "", items };
+  before.say({ $case: "failed", value });
+  await settle();
+  before.one.ended("the stream broke");
+
+  const after = await session([{ fence, shard }]);
+  const [welcome] = after.sent.flatMap((body) => (body.$case === "welcome" ? [body.value] : []));
+  expect(welcome?.verdicts.map(({ verdict }) => verdict)).toEqual(["KEEP"]);
+  after.say({ $case: "failed", value });
+  for (let i = 0; i < 10; i += 1) await world.clock.advance(10);
+  expect(after.noted()).toEqual([]);
+
+  stalled = undefined;
+  goOn();
+  await world.until("it is answered", () => after.noted().length > 0);
+  expect(after.noted()).toEqual(["NOTED"]);
+  expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { [failureClass]: 1 } });
+  // What was answered outlives the leader, and counts once there as well.
+  term = await world.term();
+  expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { [failureClass]: 1 } });
+  expect(term.board.job(shard.campaign, shard.job)?.failed.has(`0/${fenceText(fence)}`)).toBe(true);
+});
