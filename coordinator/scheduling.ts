@@ -6,7 +6,7 @@
  * 1. A cycle looks at what was touched; `wake` makes it look at everything, for changes that are not counted as a touch.
  * 2. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
  */
-import type { JobSpec } from "../shared/benchmark/plan.js";
+import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
 import { type Fence, sameFence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
@@ -38,7 +38,6 @@ export interface SchedulingParts {
 }
 
 const COALESCE_MS = 2;
-const LOAD_ALLOWANCE_MS = 15 * 60_000;
 
 export class Scheduling {
   private cancelTimer: (() => void) | undefined;
@@ -191,7 +190,7 @@ export class Scheduling {
       planSha256,
       lane: a.lane,
       model,
-      deadlineMs: deadlineMs(job.spec, range.count),
+      deadlineMs: attemptDeadlineMs(job.spec.generation, range.count),
       suspects: suspectsOf(job, index),
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };
@@ -212,11 +211,4 @@ function stalled(draft: Draft, { value, jobs }: CampaignEntry): string[] {
 function planOf(board: Board, campaign: string): string | undefined {
   const state = board.campaign(campaign)?.value.state;
   return state?.kind === "RUNNING" ? state.planSha256 : undefined;
-}
-
-/** Every try of every sample may take its whole timeout, and the model may have to be loaded. */
-function deadlineMs(spec: JobSpec, samples: number): number {
-  const { timeoutS, maxRetries, retryDelayS } = spec.generation;
-  const sampleMs = (timeoutS * (maxRetries + 1) + retryDelayS * 2 ** maxRetries) * 1000;
-  return Math.round(samples * sampleMs + LOAD_ALLOWANCE_MS);
 }

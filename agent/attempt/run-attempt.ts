@@ -10,6 +10,7 @@
  * 3. An attempt that goes on from its journal keeps the records it finds there and runs only what is missing.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
+import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
 import { fenceText } from "../../shared/domain/fence.js";
@@ -175,8 +176,9 @@ async function borrowPatiently(parts: AttemptParts, job: JobSpec, signal: AbortS
     } catch (error) {
       if (!(error instanceof EngineError) || error.kind !== "transient" || failures >= maxRetries)
         throw error;
-      const waitMs = backoffMs(failures, { baseMs: retryDelayS * 1000, capMs: 60_000 }, parts.random);
-      await parts.clock.sleep(Math.max(waitMs, error.retryAfterMs ?? 0), signal);
+      const limits = { baseMs: retryDelayS * 1000, capMs: LONGEST_PAUSE_MS };
+      const waitMs = Math.max(backoffMs(failures, limits, parts.random), error.retryAfterMs ?? 0);
+      await parts.clock.sleep(Math.min(LONGEST_PAUSE_MS, waitMs), signal);
     }
   }
 }

@@ -10,6 +10,8 @@
  *    (or as long as the server asked for). A timeout is not: it would cost its full time again.
  * 3. Times are of the last try, so that a latency never contains failed ones; `tries` tells of all.
  */
+
+import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
 import { cacheKey } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { canonicalJson } from "../../shared/benchmark/json.js";
@@ -23,9 +25,6 @@ import { loadMedia } from "./media.js";
 import type { SampleContext } from "./sample-context.js";
 import { type Finished, recordOf } from "./sample-record.js";
 import { type TryOutcome, type TryTimes, trySample } from "./sample-try.js";
-
-/** Longest pause between two tries, ms, whatever the server asks for. */
-const LONGEST_PAUSE_MS = 60_000;
 
 /**
  * Runs sample `ordinal` of the job. Aborting `signal` ends it with status `cancelled`. Throws only what `readBlob` throws

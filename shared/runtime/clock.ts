@@ -24,21 +24,33 @@ export const systemClock: Clock = {
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
       const onAbort = () => {
-        clearTimeout(timer);
+        cancel();
         reject(signal?.reason);
       };
-      const timer = setTimeout(() => {
+      const cancel = timer(ms, () => {
         signal?.removeEventListener("abort", onAbort);
         resolve();
-      }, ms);
+      });
       signal?.addEventListener("abort", onAbort, { once: true });
     });
   },
-  after(ms, run) {
-    const timer = setTimeout(run, ms);
-    return () => clearTimeout(timer);
-  },
+  after: timer,
 };
+
+/** The most that one of the runtime's timers waits; asked for more it fires at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+function timer(ms: number, run: () => void): () => void {
+  let waits: NodeJS.Timeout;
+  const wait = (leftMs: number) => {
+    waits =
+      leftMs > LONGEST_TIMER_MS
+        ? setTimeout(() => wait(leftMs - LONGEST_TIMER_MS), LONGEST_TIMER_MS)
+        : setTimeout(run, leftMs);
+  };
+  wait(ms);
+  return () => clearTimeout(waits);
+}
 
 /** A wall time in ms since 1970 as RFC 3339, in UTC. */
 export const rfc3339 = (wallMs: number): string => new Date(wallMs).toISOString();

@@ -415,7 +415,7 @@ export interface Assignment {
   lane: string;
   /** ENGINE:MODEL, for affinity. */
   model: string;
-  /** Time the attempt may take, in ms from receipt. */
+  /** Time the attempt may take from its start on a device, in ms; counted anew when it goes on after its agent's end. */
   deadlineMs: number;
   /** How many attempts of this shard were counted before. */
   attempt: number;
