@@ -188,7 +188,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     return turn.waitMs;
   };
   const sessions = {
-    ...{ campaigns, board, fleet, artifacts, heartbeatIntervalMs, lostAfterMs, clock, log },
+    ...{ campaigns, board, fleet, artifacts, clusterId, heartbeatIntervalMs, lostAfterMs, clock, log },
     admit: admitOne,
     reconciled: (node: NodeEntry) => {
       admin.startDrain(node);

@@ -2,6 +2,9 @@
  * What people do to nodes. Each answer comes when the change is in the state store, so that a later leader keeps to it.
  * A node that drains takes nothing more, gives back what it has not begun, and what still runs at the deadline is
  * stopped and given to others without counting against its shards.
+ *
+ * 1. The deadline counts from the moment the drain was asked for, however often the node or the leader changes since. A
+ *    later leader's wall clock may be off: it gives the node at most the whole time again, never more.
  */
 
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -49,7 +52,8 @@ export class FleetAdmin {
   /** Empties the node; what runs gets `deadlineMs` to finish, 0 for as long as it takes. */
   async drain(id: string, deadlineMs: number, reason: string): Promise<NodeEntry> {
     const node = this.found(id);
-    node.cordon = { kind: "draining", reason, deadlineMs };
+    const untilWallMs = deadlineMs === 0 ? 0 : this.parts.clock.wallMs() + deadlineMs;
+    node.cordon = { kind: "draining", reason, deadlineMs, untilWallMs };
     this.startDrain(node);
     return this.changed(node, "drained", reason);
   }
@@ -59,11 +63,13 @@ export class FleetAdmin {
     const { cordon } = node;
     if (cordon.kind !== "draining") return;
     this.parts.fleet.event(node, { kind: "drain", reason: cordon.reason || "asked to" });
-    this.deadlines.get(node.id)?.();
-    this.deadlines.delete(node.id);
-    if (cordon.deadlineMs === 0) return;
+    this.stopDeadline(node.id);
+    const { deadlineMs, untilWallMs } = cordon;
+    if (deadlineMs === 0) return;
+    const { clock } = this.parts;
+    const leftMs = Math.min(deadlineMs, Math.max(0, untilWallMs - clock.wallMs())); // invariant 1
     const end = () => this.parts.withdraw(node, `${node.id} drains and its time is over`);
-    this.deadlines.set(node.id, this.parts.clock.after(cordon.deadlineMs, end));
+    this.deadlines.set(node.id, clock.after(leftMs, end));
   }
 
   async label(
@@ -99,6 +105,7 @@ export class FleetAdmin {
         hint: "drain it and stop its agent first",
       });
     }
+    this.stopDeadline(id);
     fleet.forget(node);
     await records.removed(id);
     events.add("node.removed", { node: id }, `${id} was removed`);
@@ -109,9 +116,13 @@ export class FleetAdmin {
     this.deadlines.clear();
   }
 
+  private stopDeadline(id: string): void {
+    this.deadlines.get(id)?.();
+    this.deadlines.delete(id);
+  }
+
   private undrain(node: NodeEntry): void {
-    this.deadlines.get(node.id)?.();
-    this.deadlines.delete(node.id);
+    this.stopDeadline(node.id);
     if (node.state.kind === "DRAINING") this.parts.fleet.event(node, { kind: "undrain" });
   }
 

@@ -49,7 +49,13 @@ async function session(held: { fence: Fence; shard: ShardKey }[] = []) {
   const one = new AgentSession(
     {
       ...{ campaigns, board: term.board, fleet, artifacts, clock: world.clock, log },
-      ...{ heartbeatIntervalMs: 10_000, lostAfterMs: 60_000, admit: () => 0, reconciled: () => {} },
+      ...{
+        clusterId: "c",
+        heartbeatIntervalMs: 10_000,
+        lostAfterMs: 60_000,
+        admit: () => 0,
+        reconciled: () => {},
+      },
     },
     { send: (body) => void sent.push(body), close: () => {} },
   );

@@ -41,6 +41,7 @@ export interface SessionParts {
   board: Board;
   fleet: Fleet;
   artifacts: ArtifactStore;
+  clusterId: string;
   heartbeatIntervalMs: number;
   /** Silence after which an agent counts as lost, ms. */
   lostAfterMs: number;

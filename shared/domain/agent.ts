@@ -6,6 +6,8 @@
  * 2. A new session (connect, hello) may begin in any state: the newer one counts, and what the node held is reconciled.
  * 3. LOST comes from silence, and orphans what the node held, or from a goodbye, and gives it back: whoever stops on
  *    purpose has it in its journals, so it is no failure. Neither is evidence against a sample.
+ * 4. Only READY and SUSPECT can begin to drain: a node that is not reconciled yet is reconciled first, so that what it
+ *    was told to keep goes on.
  *
  * Times are monotonic ms of the coordinator.
  */
@@ -20,11 +22,14 @@ export type AgentState =
   | { kind: "LOST"; sinceMs: number; reason: string };
 export type AgentKind = AgentState["kind"];
 
-/** What people want of a node: to take work, to take no more, or to be emptied within a time (0: however long it takes). */
+/**
+ * What people want of a node: to take work, to take no more, or to be emptied within a time (0: however long it takes).
+ * `untilWallMs` is when that time is over, by the wall clock of the coordinator that was asked.
+ */
 export type Cordon =
   | { kind: "open" }
   | { kind: "cordoned"; reason: string }
-  | { kind: "draining"; reason: string; deadlineMs: number };
+  | { kind: "draining"; reason: string; deadlineMs: number; untilWallMs: number };
 
 export type AgentEvent =
   /** A stream was opened in its name. */
@@ -119,9 +124,7 @@ export function transitionAgent(
         ? refuse(state, event)
         : lost("silent too long", "orphan_attempts");
     case "drain":
-      if (state.kind !== "READY" && state.kind !== "RECONCILING" && state.kind !== "SUSPECT") {
-        return refuse(state, event);
-      }
+      if (state.kind !== "READY" && state.kind !== "SUSPECT") return refuse(state, event); // invariant 4
       return {
         ok: true,
         state: {

@@ -221,7 +221,7 @@ machine<AgentState, AgentEvent>(
   transitionAgent,
   {
     CONNECTING: { ...node, connect: "no" },
-    RECONCILING: { ...node, reconciled: "READY", heartbeat: "RECONCILING", drain: "DRAINING" },
+    RECONCILING: { ...node, reconciled: "READY", heartbeat: "RECONCILING" },
     READY: {
       ...node,
       heartbeat: "READY",

@@ -1,0 +1,55 @@
+/** Drains: of nodes that are just coming back, and of nodes that come and go. */
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { HASH, INVENTORY, Sessions } from "./sessions.test-support.js";
+
+let on: Sessions;
+beforeEach(async () => {
+  on = await Sessions.open();
+});
+afterEach(() => on.close());
+
+test("a drain of a node that is being reconciled lets it be reconciled first: what it was told to keep goes on", async () => {
+  const entry = await on.term.campaign({ items: 4, shardSize: 4 });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const fence = on.term.give(shard);
+  const agent = await on.welcome("n1", [{ fence, shard }], { probe: true });
+  expect(on.node().state.kind).toBe("RECONCILING");
+  const drained = on.world.get(on.admin.drain("n1", 0, "new driver"));
+  agent.say({ $case: "inventory", value: { hash: HASH, inventory: INVENTORY } });
+  await drained;
+  expect(on.node()).toMatchObject({ state: { kind: "DRAINING" }, cordon: { kind: "draining" } });
+  expect(agent.of("ready")).toHaveLength(1);
+  expect(agent.of("cancel")).toEqual([]);
+  await on.world.get(on.admin.uncordon("n1"));
+  expect(on.node()).toMatchObject({ state: { kind: "READY" }, cordon: { kind: "open" } });
+});
+
+test("a drain that is taken back while the node is being reconciled leaves no trace", async () => {
+  const agent = await on.welcome();
+  await on.world.get(on.admin.drain("n1", 1000, ""));
+  await on.world.get(on.admin.uncordon("n1"));
+  // Not probed, so not ready, whatever people do.
+  expect(on.node().state.kind).toBe("RECONCILING");
+  expect(agent.of("ready")).toEqual([]);
+  await on.world.clock.advance(2000);
+  expect(on.withdrawn).toEqual([]);
+});
+
+test("the deadline counts from the drain on, however often the node comes back meanwhile", async () => {
+  const { clock } = on.world;
+  const first = await on.ready();
+  const askedMs = clock.nowMs();
+  await on.world.get(on.admin.drain("n1", 60_000, ""));
+  let stream = first;
+  for (let i = 0; i < 3; i += 1) {
+    await clock.advance(25_000);
+    stream.one.ended("the stream broke");
+    stream = await on.ready();
+  }
+  const [firstTime] = on.withdrawn;
+  expect(firstTime).toBe(`${askedMs + 60_000} n1`);
+  // Whoever comes back later is over at once.
+  expect(on.withdrawn).toHaveLength(1);
+  await clock.advance(1);
+  expect(on.withdrawn).toHaveLength(2);
+});
