@@ -120,7 +120,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
         withdraw(node, `${node.id} has left`, false);
       },
       retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
-      wake: () => scheduling.wake(),
+      wake: () => scheduling.joined(),
       roomier: () => scheduling.touched(),
     },
   });
@@ -192,7 +192,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     admit: admitOne,
     reconciled: (node: NodeEntry) => {
       admin.startDrain(node);
-      hold.check();
+      hold.check(node.id);
     },
   };
   const stopSweeping = every(clock, SWEEP_MS, () => {

@@ -20,6 +20,12 @@ export interface JobLabels {
 /** What the leader measures of its work; a simulation hands in one that measures nothing. */
 export type Meter = Omit<Pick<Metrics, keyof Metrics>, "registry" | "close" | "observeHttp" | "observeRpc">;
 
+/** One series of a node. */
+interface Shown {
+  value: number;
+  remove(): void;
+}
+
 export class Metrics {
   readonly registry = new Registry();
   private readonly window: FailureWindow;
@@ -28,8 +34,8 @@ export class Metrics {
     for (const { labels, rate } of this.window.rates()) gauge.set(promLabels(labels), rate);
   });
   private readonly stopWatching = watchProcess(this.registry);
-  /** By node, how to remove each of its series. */
-  private readonly ofNode = new Map<string, Map<object, Map<string, () => void>>>();
+  /** By node, each of its series. */
+  private readonly ofNode = new Map<string, Map<object, Map<string, Shown>>>();
 
   constructor(parts: { clock: Clock }) {
     this.window = new FailureWindow(parts.clock);
@@ -126,7 +132,7 @@ export class Metrics {
   /** Removes what a node reported, so that it does not seem to go on after it left. */
   forgetNode(node: string): void {
     for (const series of this.ofNode.get(node)?.values() ?? [])
-      for (const remove of series.values()) remove();
+      for (const { remove } of series.values()) remove();
     this.ofNode.delete(node);
   }
 
@@ -141,11 +147,14 @@ export class Metrics {
     labels: Record<L, string> & { node: string },
     value: number,
   ): void {
-    gauge.set(labels, value);
-    const series = this.ofNode.get(labels.node) ?? new Map<object, Map<string, () => void>>();
-    const ofGauge = series.get(gauge) ?? new Map<string, () => void>();
-    ofGauge.set(JSON.stringify(labels), () => gauge.remove(labels));
+    const series = this.ofNode.get(labels.node) ?? new Map<object, Map<string, Shown>>();
+    const ofGauge = series.get(gauge) ?? new Map<string, Shown>();
     this.ofNode.set(labels.node, series.set(gauge, ofGauge));
+    const name = JSON.stringify(labels);
+    // Most heartbeats say what the one before said.
+    if (ofGauge.get(name)?.value === value) return;
+    gauge.set(labels, value);
+    ofGauge.set(name, { value, remove: () => gauge.remove(labels) });
   }
 }
 

@@ -4,13 +4,22 @@
  * for; a shard's own transition still has the last word.
  *
  * 1. A cycle looks at what was touched; `wake` makes it look at everything, for changes that are not counted as a touch.
- * 2. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
+ * 2. A node that joins is looked at at once; for that, everything is looked at a few times a second at most, or a fleet
+ *    that comes back would be walked once for each of its nodes.
+ * 3. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
  */
 import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
 import { type Fence, sameFence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
-import { type Board, type CampaignEntry, type JobEntry, rangeOf, suspectsOf } from "./campaigns/board.js";
+import {
+  type Board,
+  type CampaignEntry,
+  type JobEntry,
+  rangeOf,
+  type ShardKey,
+  suspectsOf,
+} from "./campaigns/board.js";
 import type { Meter } from "./metrics.js";
 import { Outlook } from "./outlook.js";
 import type { Draft } from "./scheduler/draft.js";
@@ -38,10 +47,16 @@ export interface SchedulingParts {
 }
 
 const COALESCE_MS = 2;
+/** Between two looks at everything because nodes joined (invariant 2). */
+const JOINED_MS = 250;
 
 export class Scheduling {
   private cancelTimer: (() => void) | undefined;
   private cancelRetryTimer: (() => void) | undefined;
+  private cancelJoinedTimer: (() => void) | undefined;
+  private joins = 0;
+  /** What was assigned, until it is due to be asked back; in that order. */
+  private readonly sent: { agent: string; shard: ShardKey; fence: Fence; dueMs: number }[] = [];
   private n = 0n;
   private readonly outlook: Outlook;
   /** Whether the next cycle looks at everything. */
@@ -67,33 +82,47 @@ export class Scheduling {
     });
   }
 
+  /** A node may take work: a cycle soon, which looks at everything unless one just did for another node. */
+  joined(): void {
+    this.touched();
+    this.joins += 1;
+    if (this.stopped || this.cancelJoinedTimer) return;
+    this.wake();
+    const seen = this.joins;
+    this.cancelJoinedTimer = this.parts.clock.after(JOINED_MS, () => {
+      this.cancelJoinedTimer = undefined;
+      if (this.joins > seen) this.joined();
+    });
+  }
+
   stop(): void {
     this.stopped = true;
     this.cancelTimer?.();
+    this.cancelJoinedTimer?.();
     this.cancelRetryTimer?.();
   }
 
   /**
    * Asks for assignments back whose accept deadline has passed, again after each further deadline; called a few times
-   * a second. The shard stays the agent's until it answers or is lost: it may have begun.
+   * a second. The shard stays the agent's until it answers or is lost: it may have begun. Costs as much as was assigned
+   * since, whatever the fleet holds.
    */
   sweep(): void {
-    const { acceptDeadlineMs, board, clock, fleet } = this.parts;
-    const now = clock.nowMs();
-    for (const node of fleet.list()) {
-      const late = [...node.attempts.values()].filter(
-        ({ shard, fence, retractedMs = Number.NEGATIVE_INFINITY }) => {
-          const state = board.shard(shard);
-          const due = state?.kind === "ASSIGNED" && sameFence(state.fence, fence) && state.acceptByMs <= now;
-          return due && now - retractedMs >= acceptDeadlineMs;
-        },
-      );
-      for (const attempt of late) attempt.retractedMs = now;
-      this.parts.retract(
-        node.id,
-        late.map(({ fence }) => fence),
-      );
+    const { acceptDeadlineMs, board, clock, retract } = this.parts;
+    const nowMs = clock.nowMs();
+    const late = new Map<string, Fence[]>();
+    let due = 0;
+    for (; (this.sent[due]?.dueMs ?? Number.POSITIVE_INFINITY) <= nowMs; due += 1) {
+      const one = this.sent[due] as (typeof this.sent)[number];
+      const state = board.shard(one.shard);
+      if (state?.kind !== "ASSIGNED" || !sameFence(state.fence, one.fence)) continue;
+      const fences = late.get(one.agent) ?? [];
+      late.set(one.agent, fences);
+      fences.push(one.fence);
+      this.sent.push({ ...one, dueMs: nowMs + acceptDeadlineMs });
     }
+    this.sent.splice(0, due);
+    for (const [agent, fences] of late) retract(agent, fences);
   }
 
   /** Why shards of a campaign wait: what a cycle at this moment would say. Gives nothing out. */
@@ -134,7 +163,7 @@ export class Scheduling {
       const node = fleet.node(a.agent);
       const job = board.job(a.campaign, a.job);
       if (!node || !job || !this.fits(a, node)) {
-        this.wake(); // invariant 2
+        this.wake(); // invariant 3
         continue;
       }
       const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
@@ -181,6 +210,7 @@ export class Scheduling {
     if (!board.shardEvent(key, { kind: "assign", fence, agent: node.id, acceptByMs }, clock.nowMs()))
       return undefined;
     fleet.given(node, { fence, shard: key, lane: a.lane, why: a.why });
+    this.sent.push({ agent: node.id, shard: key, fence, dueMs: acceptByMs });
     job.waitingSinceMs = clock.nowMs();
     const range = rangeOf(job, index);
     return {

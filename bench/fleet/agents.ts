@@ -39,14 +39,15 @@ const questions = {
     const log = silentLogger();
     const device = { uuid: "cpu", kind: "cpu", name: "cpu", slots: 1, memoryBytes: 0, used: 0 };
     const engine = { kind: "simulated", version: "1", models: [], unavailable: "" };
-    const inventory = Inventory.fromPartial({ hostname: "fleet", devices: [device], engines: [engine] });
     for (let i = first; i < first + count; i++) {
       const id = `agent-${i}`;
+      // Of its own: machines differ at least in their names.
+      const inventory = Inventory.fromPartial({ hostname: id, devices: [device], engines: [engine] });
       await startAgentCore({
         ...{ id, version: "bench", disk: memoryDisk(), dir: id, artifacts, dial: dialGrpc() },
         work: { run: async () => ({ kind: "cancelled" }) },
         devices: [{ uuid: "cpu", lane: "cpu", slots: 1 }],
-        inventory: () => ({ hash: "fleet", inventory }),
+        inventory: () => ({ hash: id, inventory }),
         loopLagMs: () => 0,
         ...{ clock, random, log },
         options: {

@@ -1,14 +1,8 @@
 /** The brake on a real fleet: whose silence counts. */
 import { afterEach, expect, test } from "vitest";
-import { silentLogger } from "../../shared/runtime/logger.js";
-import { ManualClock } from "../../test/conformance/manual-clock.js";
-import { EventLog } from "../events.js";
-import { FencedStore } from "../store/fenced-store.js";
-import { openMemoryStore } from "../store/memory-store.js";
 import { Brake } from "./brake.js";
 import { BRAKE_LIMITS } from "./brake-state.js";
-import { Fleet } from "./fleet.js";
-import { FleetRecords } from "./fleet-records.js";
+import { fleetAlone } from "./fleet.test-support.js";
 
 const LOST_MS = 4_000;
 
@@ -19,24 +13,8 @@ afterEach(async () => {
 });
 
 async function fleetOf(ids: readonly string[]) {
-  const clock = new ManualClock();
-  const log = silentLogger();
-  const state = openMemoryStore({ clock });
-  const self = { replica: "r", nonce: "n", address: "" };
-  const acquired = await FencedStore.acquire(state, self, { ttlMs: 3_600_000, clock });
-  if (acquired.kind !== "acquired") throw new Error("nobody else can lead here");
-  const events = new EventLog(clock);
-  const records = new FleetRecords(acquired.store, clock, log);
-  const nothing = () => {};
-  const fleet = new Fleet({
-    ...{ clock, events, log, records },
-    timers: { suspectAfterMs: LOST_MS / 2, lostAfterMs: LOST_MS },
-    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
-  });
-  close.push(async () => {
-    await records.stop();
-    await state.close();
-  });
+  const { clock, events, log, fleet, stop } = await fleetAlone(LOST_MS);
+  close.push(stop);
   const brake = new Brake({ clock, events, log, fleet, limits: BRAKE_LIMITS, storeAnswers: () => true });
   for (const id of ids) fleet.meet(id);
   /** These go silent for long enough and are looked for; everybody else is heard. */

@@ -5,6 +5,9 @@
  * 1. An agent's state changes only through its transition function.
  * 2. `attempts` holds exactly the attempts whose shards name this agent.
  * 3. Nobody becomes LOST by silence unless the brake allows it.
+ * 4. An inventory is kept, and stored, as long as some node has it.
+ * 5. A larger fleet beats more slowly (`STEADY_NODES`); a node's silence is measured by the pace it was told, or by that
+ *    of today where that is slower.
  */
 import {
   type AgentEvent,
@@ -32,8 +35,6 @@ export interface HeldAttempt {
   lane: string;
   /** Why it was given here; absent for what the node had from before. */
   why?: AssignmentReason;
-  /** When it was last asked back for want of an answer, monotonic ms. */
-  retractedMs?: number;
 }
 
 export interface NodeEntry {
@@ -57,6 +58,8 @@ export interface NodeEntry {
   /** Wall ms of its last message. */
   seenWallMs: number;
   peer: Peer | undefined;
+  /** How many times longer than configured its heartbeat interval is. */
+  stretch: number;
   /** Attempts it has offered to take in this session, and those sent, by lane. */
   readonly credits: Map<string, { offered: bigint; sent: bigint }>;
   readonly attempts: Map<string, HeldAttempt>;
@@ -71,7 +74,7 @@ export interface FleetListener {
   left(node: NodeEntry): void;
   /** What it has not begun must come back. */
   retract(node: NodeEntry): void;
-  /** There may be room for work. */
+  /** A node may take work that could not, or can again. */
   wake(): void;
   /** A node has offered more or holds less; nothing else has changed. */
   roomier(): void;
@@ -88,12 +91,18 @@ export interface FleetParts {
 
 /** Nodes that were seen so lately need not be noted as seen again; far below any heartbeat interval. */
 const SEEN_AGAIN_MS = 100;
+/** A fleet of more nodes has so much longer intervals that as many heartbeats arrive in all, up to `MOST_STRETCH`. */
+const STEADY_NODES = 1000;
+const MOST_STRETCH = 3;
 /** States a later leader must know of. */
 const RECORDED: ReadonlySet<string> = new Set(["READY", "DRAINING", "LOST"]);
 
 export class Fleet {
   private readonly nodes = new Map<string, NodeEntry>();
-  private readonly inventories = new Map<string, Inventory>();
+  /** By hash, with how many nodes have it. */
+  private readonly inventories = new Map<string, { inventory: Inventory; nodes: number }>();
+  /** Nodes that are LOST. */
+  private lost = 0;
   private sorted: NodeEntry[] | undefined;
   private touched = new Set<NodeEntry>();
 
@@ -130,6 +139,7 @@ export class Fleet {
       notOffering: "",
       seenWallMs: clock.wallMs(),
       peer: undefined,
+      stretch: 1,
       credits: new Map(),
       attempts: new Map(),
       held: new Map(),
@@ -148,9 +158,10 @@ export class Fleet {
 
   /** Drops a node that holds nothing. */
   forget(node: NodeEntry): void {
-    this.nodes.delete(node.id);
+    if (!this.nodes.delete(node.id)) return;
     this.sorted = undefined;
-    this.dropUnusedInventories();
+    if (node.state.kind === "LOST") this.lost -= 1;
+    this.release(node.inventoryHash);
   }
 
   /** Moves a node on; the reason when the event does not fit. */
@@ -162,6 +173,7 @@ export class Fleet {
     node.state = step.state;
     // A sign of life changes nothing about why a node is not ready.
     if (step.state.kind !== before) {
+      this.lost += Number(step.state.kind === "LOST") - Number(before === "LOST");
       this.touched.add(node);
       node.reason = "reason" in step.state ? step.state.reason : "";
       if (RECORDED.has(step.state.kind)) records.noteNode(node);
@@ -204,8 +216,13 @@ export class Fleet {
   /** Makes silent nodes suspect and answers with those that have been silent for the lost time. */
   overdue(): NodeEntry[] {
     const { clock, timers } = this.parts;
+    const nowMs = clock.nowMs();
     return this.list().filter((node) => {
-      const event = silence(node.state, clock.nowMs(), timers);
+      const stretch = Math.max(node.stretch, this.stretch); // invariant 5
+      const event = silence(node.state, nowMs, {
+        suspectAfterMs: timers.suspectAfterMs * stretch,
+        lostAfterMs: timers.lostAfterMs * stretch,
+      });
       if (event?.kind === "suspect") this.event(node, event);
       return event?.kind === "lose";
     });
@@ -219,34 +236,41 @@ export class Fleet {
     peer?.close(new SaiError("unavailable", `${node.id} was silent too long`, { hint: "it may dial again" }));
   }
 
+  /** How many times longer than configured the heartbeat interval of a fleet of this size is, 1 to 3. */
+  get stretch(): number {
+    return Math.min(MOST_STRETCH, Math.max(1, (this.nodes.size - this.lost) / STEADY_NODES));
+  }
+
   knowsInventory(hash: string): Inventory | undefined {
-    return this.inventories.get(hash);
+    return this.inventories.get(hash)?.inventory;
   }
 
   setInventory(node: NodeEntry, hash: string, inventory: Inventory): void {
     if (!this.inventories.has(hash)) this.parts.records.noteInventory(hash, inventory);
-    this.inventories.set(hash, inventory);
     const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
     this.touched.add(node);
-    if (before === hash) return;
-    this.parts.records.noteNode(node);
-    this.dropUnusedInventories();
+    this.use(hash, inventory);
+    this.release(before);
+    if (before !== hash) this.parts.records.noteNode(node);
   }
 
   /** Takes a node back from its record; one that was not lost has the lost time to come back. */
   restore(value: AgentValue, stored: InventoryValue | undefined): NodeEntry {
     const node = this.meet(value.id);
     const nowMs = this.parts.clock.nowMs();
-    if (value.kind === "LOST") node.state = { kind: "LOST", sinceMs: nowMs, reason: value.reason };
+    if (value.kind === "LOST") {
+      node.state = { kind: "LOST", sinceMs: nowMs, reason: value.reason };
+      this.lost += 1;
+    }
     node.reason = value.kind === "LOST" ? value.reason : "not back since the coordinator began";
     Object.assign(node, { cordon: value.cordon, labels: value.labels, version: value.version });
     node.incarnation = value.incarnation;
     node.seenWallMs = value.sinceMs;
     if (stored === undefined) return node;
     const inventory = Inventory.fromJSON(stored.inventory);
-    this.inventories.set(value.inventoryHash, inventory);
+    this.use(value.inventoryHash, inventory);
     node.inventory = inventory;
     node.inventoryHash = value.inventoryHash;
     return node;
@@ -312,12 +336,19 @@ export class Fleet {
     this.touched.add(node);
   }
 
-  private dropUnusedInventories(): void {
-    const used = new Set([...this.nodes.values()].map((known) => known.inventoryHash));
-    for (const hash of this.inventories.keys()) {
-      if (used.has(hash)) continue;
-      this.inventories.delete(hash);
-      this.parts.records.forgetInventory(hash);
-    }
+  /** Invariant 4. */
+  private use(hash: string, inventory: Inventory): void {
+    const nodes = this.inventories.get(hash)?.nodes ?? 0;
+    this.inventories.set(hash, { inventory, nodes: nodes + 1 });
+  }
+
+  /** A node has the inventory no more; "" before it had any. */
+  private release(hash: string): void {
+    const used = this.inventories.get(hash);
+    if (used === undefined) return;
+    used.nodes -= 1;
+    if (used.nodes > 0) return;
+    this.inventories.delete(hash);
+    this.parts.records.forgetInventory(hash);
   }
 }

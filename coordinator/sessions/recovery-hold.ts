@@ -47,10 +47,10 @@ export class RecoveryHold {
     return this.over ? 0 : this.missing.size;
   }
 
-  /** Looks whether everybody is back; called whenever a node's state changes. */
-  check(): void {
+  /** Looks whether everybody is back, or whether this one is: each that comes costs no look at all the others. */
+  check(back?: string): void {
     if (this.over) return;
-    for (const id of this.missing) {
+    for (const id of back === undefined ? this.missing : [back]) {
       const kind = this.parts.fleet.node(id)?.state.kind;
       if (kind !== "CONNECTING" && kind !== "RECONCILING") this.missing.delete(id);
     }

@@ -9,6 +9,7 @@ import type { CampaignParts } from "../campaigns/parts.js";
 import { type Term, World } from "../campaigns/world.test-support.js";
 import { agentsPort } from "./agents-port.js";
 import { Fleet } from "./fleet.js";
+import { deaf } from "./fleet.test-support.js";
 import { FleetRecords } from "./fleet-records.js";
 import type { CoordinatorBody } from "./peer.js";
 import { AgentSession } from "./session.js";
@@ -28,12 +29,11 @@ beforeEach(async () => {
   term = await world.term({ hook: { request: stall, reply: async () => {} } });
   const { clock } = world;
   const log = silentLogger();
-  const nothing = () => {};
   records = new FleetRecords(term.parts.store, clock, log);
   fleet = new Fleet({
     ...{ clock, log, records, events: term.parts.events },
     timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
-    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+    listener: deaf,
   });
   campaigns = { ...term.parts, agents: agentsPort(fleet) };
 });
@@ -109,4 +109,11 @@ test.each([
   term = await world.term();
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { [failureClass]: 1 } });
   expect(term.board.job(shard.campaign, shard.job)?.failed.has(`0/${fenceText(fence)}`)).toBe(true);
+});
+
+test("in a large fleet an agent is told to beat more slowly, and to wait as much longer for an answer", async () => {
+  for (let n = 2; n <= 2000; n += 1) fleet.meet(`n${n}`);
+  const { sent } = await session();
+  const [welcome] = sent.flatMap((body) => (body.$case === "welcome" ? [body.value] : []));
+  expect(welcome).toMatchObject({ heartbeatIntervalMs: 20_000, lostAfterMs: 120_000 });
 });

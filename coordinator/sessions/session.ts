@@ -42,6 +42,7 @@ export interface SessionParts {
   fleet: Fleet;
   artifacts: ArtifactStore;
   clusterId: string;
+  /** In a fleet of ordinary size; a larger one stretches both. */
   heartbeatIntervalMs: number;
   /** Silence after which an agent counts as lost, ms. */
   lostAfterMs: number;
@@ -147,7 +148,12 @@ export class AgentSession {
     if (known) fleet.setInventory(node, hello.inventoryHash, known);
     const verdicts = await verdictsFor(this.parts, node, hello);
     if (node.peer !== this.peer) return;
-    const value = { heartbeatIntervalMs, needInventory: known === undefined, verdicts, lostAfterMs };
+    node.stretch = fleet.stretch;
+    const value = {
+      heartbeatIntervalMs: Math.round(heartbeatIntervalMs * node.stretch),
+      lostAfterMs: Math.round(lostAfterMs * node.stretch),
+      ...{ needInventory: known === undefined, verdicts },
+    };
     this.peer.send({ $case: "welcome", value });
   }
 
