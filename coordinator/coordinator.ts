@@ -20,7 +20,7 @@ import { type Core, type CoreOptions, startCore } from "./core.js";
 import { clusterIdOf, lead } from "./leading.js";
 import { Metrics } from "./metrics.js";
 import { StreamedResults } from "./results/streamed-results.js";
-import { addAgentService } from "./sessions/agent-service.js";
+import { addAgentService, MAX_AGENT_MESSAGE_BYTES } from "./sessions/agent-service.js";
 import { BRAKE_LIMITS } from "./sessions/brake-state.js";
 import type { GrpcPeer } from "./sessions/peer.js";
 import { keys } from "./store/keys.js";
@@ -165,7 +165,7 @@ async function startTerm(config: Config, parts: TermParts): Promise<Term> {
     storeUsage: () => state.usage(),
     serving: () => !core.lost.aborted,
   });
-  const agents = newServer();
+  const agents = newServer(MAX_AGENT_MESSAGE_BYTES);
   const open = new Set<GrpcPeer>();
   addAgentService(
     agents,

@@ -26,6 +26,9 @@ interface Shown {
   remove(): void;
 }
 
+/** Models whose loads are told apart. */
+const MAX_LOAD_NAMES = 500;
+
 export class Metrics {
   readonly registry = new Registry();
   private readonly window: FailureWindow;
@@ -36,6 +39,8 @@ export class Metrics {
   private readonly stopWatching = watchProcess(this.registry);
   /** By node, each of its series. */
   private readonly ofNode = new Map<string, Map<object, Map<string, Shown>>>();
+
+  private readonly loads = new Set<string>();
 
   constructor(parts: { clock: Clock }) {
     this.window = new FailureWindow(parts.clock);
@@ -61,8 +66,9 @@ export class Metrics {
   }
 
   observeModelLoad(labels: { node: string; engine: string; model: string }, seconds: number): void {
-    this.set(this.is.lastModelLoad, labels, seconds);
-    this.is.modelLoad.observe({ engine: labels.engine, model: labels.model }, seconds);
+    const { engine, model } = this.loadLabels(labels);
+    this.set(this.is.lastModelLoad, { node: labels.node, engine, model }, seconds);
+    this.is.modelLoad.observe({ engine, model }, seconds);
   }
 
   setLoadedModels(node: string, count: number): void {
@@ -140,6 +146,16 @@ export class Metrics {
   close(): void {
     this.stopWatching();
     this.registry.clear();
+  }
+
+  /** Agents name what they load: of names beyond so many none becomes a series of its own. */
+  private loadLabels({ engine, model }: { engine: string; model: string }): {
+    engine: string;
+    model: string;
+  } {
+    const name = `${engine}:${model}`;
+    if (this.loads.size < MAX_LOAD_NAMES) this.loads.add(name);
+    return this.loads.has(name) ? { engine, model } : { engine: "other", model: "other" };
   }
 
   private set<L extends string>(

@@ -15,7 +15,7 @@ import {
   transitionShard,
 } from "../../shared/domain/shard.js";
 import type { CampaignValue } from "../store/values.js";
-import { type JobEntry, newJob, setRunning, setShard, tallyJob } from "./board-job.js";
+import { type JobEntry, newJob, rangeOf, setRunning, setShard, tallyJob } from "./board-job.js";
 import { type JobRecords, restoreJob } from "./board-restore.js";
 
 export {
@@ -155,7 +155,8 @@ export class Board {
   /** Notes how many samples a running attempt has journaled; other states ignore it. */
   progressed(key: ShardKey, samples: number): void {
     const job = this.job(key.campaign, key.job);
-    if (job?.shards[key.index]?.kind === "RUNNING") setRunning(job, key.index, samples);
+    if (job?.shards[key.index]?.kind !== "RUNNING") return;
+    setRunning(job, key.index, Math.min(samples, rangeOf(job, key.index).count));
   }
 }
 

@@ -10,6 +10,9 @@ import type { Clock } from "../../shared/runtime/clock.js";
 import { GrpcPeer, type Peer, type PeerLimits } from "./peer.js";
 import type { AgentSession } from "./session.js";
 
+/** What an agent may say at once; a larger message ends its stream. */
+export const MAX_AGENT_MESSAGE_BYTES = 256 * 1024;
+
 /** Who takes the streams: the core of this term. */
 export interface SessionHost {
   readonly epoch: bigint;

@@ -94,6 +94,9 @@ const SEEN_AGAIN_MS = 100;
 /** A fleet of more nodes has so much longer intervals that as many heartbeats arrive in all, up to `MOST_STRETCH`. */
 const STEADY_NODES = 1000;
 const MOST_STRETCH = 3;
+/** Lanes of one node, and attempts it may ask for at once on one: far more than any has. */
+const MAX_LANES = 64;
+const MAX_CREDIT = 20_000n;
 /** States a later leader must know of. */
 const RECORDED: ReadonlySet<string> = new Set(["READY", "DRAINING", "LOST"]);
 
@@ -282,10 +285,14 @@ export class Fleet {
     this.touched.add(node);
   }
 
-  /** Notes what the agent has offered in all; a lower figure than before is ignored. */
+  /** Notes what the agent has offered in all; a lower figure than before is ignored. Throws SaiError for an endless one. */
   offer(node: NodeEntry, lane: string, total: bigint): void {
     const credit = node.credits.get(lane) ?? { offered: 0n, sent: 0n };
     if (total <= credit.offered) return;
+    if (total - credit.sent > MAX_CREDIT || (credit.offered === 0n && node.credits.size >= MAX_LANES)) {
+      const most = `at most ${MAX_CREDIT} on each of ${MAX_LANES} lanes are`;
+      throw new SaiError("invalid_argument", `${total} attempts are asked for on lane ${lane}, ${most}`);
+    }
     node.credits.set(lane, { ...credit, offered: total });
     this.touched.add(node);
     this.parts.listener.roomier();
@@ -333,6 +340,7 @@ export class Fleet {
     const n = (held.get(campaign) ?? 0) + by;
     if (n > 0) held.set(campaign, n);
     else held.delete(campaign);
+    if (held.size === 0) node.held.delete(lane);
     this.touched.add(node);
   }
 

@@ -5,25 +5,33 @@
  * 1. An attempt of an earlier epoch is as good as one of ours: a running one whose shard nobody else has goes on.
  * 2. What we thought the agent had and it does not name is over.
  * 3. Samples that were in flight when the agent died are written down before it goes on with them.
- * 4. An older incarnation than the one that is here is refused.
+ * 4. An older incarnation than the one that is here is refused, and so is an agent of another cluster: what it holds is
+ *    not ours.
+ * 5. An agent that has left meanwhile, or has come back on a newer stream, gets no verdicts: they would be about what is
+ *    decided elsewhere by now.
  */
 import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
 import { type Fence, fenceText, sameFence } from "../../shared/domain/fence.js";
 import { nameProblem } from "../../shared/domain/ids.js";
-import type { AgentMessage, HeldMore, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
+import type { AgentMessage, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Board, ShardKey } from "../campaigns/board.js";
 import { expireAttempt, shardEvent, toldFailure } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { type DeathReport, reportDeath } from "../campaigns/poison.js";
-import { fenceOf, shardOf } from "./convert.js";
+import { fenceOf, type HeldThere, heldOf, inventoryHashOf, shardOf, versionOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { Peer } from "./peer.js";
 
 const PROTOCOL = 1;
 
 /** The node that says Hello on `peer`, displacing what came before. Throws SaiError for one that may not come in. */
-export function greet(fleet: Fleet, message: AgentMessage, hello: Hello, peer: Peer): NodeEntry {
+export function greet(
+  { fleet, clusterId }: { fleet: Fleet; clusterId: string },
+  message: AgentMessage,
+  hello: Hello,
+  peer: Peer,
+): NodeEntry {
   const problem = nameProblem(message.agentId);
   if (problem) {
     throw new SaiError("invalid_argument", `the agent's id ${problem}`, { hint: "set agent.id" });
@@ -35,6 +43,17 @@ export function greet(fleet: Fleet, message: AgentMessage, hello: Hello, peer: P
       { hint: `install the coordinator's version on ${message.agentId}` },
     );
   }
+  if (message.clusterId !== "" && message.clusterId !== clusterId) {
+    const of = message.clusterId.slice(0, 80);
+    throw new SaiError(
+      "failed_precondition",
+      `this coordinator belongs to cluster ${clusterId}, agent ${message.agentId} to ${of}`,
+      {
+        hint: "if the agent should move here, stop it, remove identity.json from its agent.data_dir, and start it again; what it still holds for its old cluster is then set aside",
+      },
+    );
+  }
+  inventoryHashOf(hello.inventoryHash);
   const node = fleet.meet(message.agentId);
   if (message.incarnation < node.incarnation && node.state.kind !== "LOST") {
     throw new SaiError("already_exists", `a newer start of agent ${node.id} is connected`, {
@@ -44,19 +63,12 @@ export function greet(fleet: Fleet, message: AgentMessage, hello: Hello, peer: P
   const before = node.peer;
   node.peer = peer;
   before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
-  node.version = hello.version;
+  node.version = versionOf(hello.version);
   node.incarnation = message.incarnation;
   fleet.resetCredits(node);
   fleet.event(node, { kind: "hello", incarnation: message.incarnation });
   return node;
 }
-
-export const joinHello = (hello: Hello, more: HeldMore): Hello => ({
-  ...hello,
-  held: [...hello.held, ...more.held],
-  begun: [...hello.begun, ...more.begun],
-  more: more.more,
-});
 
 export interface Reconciling {
   board: Board;
@@ -64,28 +76,25 @@ export interface Reconciling {
   fleet: Fleet;
 }
 
-/** One verdict for each attempt the agent holds. */
+/**
+ * One verdict for each attempt the agent holds; undefined when `stays` says that the agent is not there any more. Throws
+ * SaiError for a Hello that cannot be read.
+ */
 export async function verdictsFor(
   parts: Reconciling,
   node: NodeEntry,
   hello: Hello,
-): Promise<{ fence: Fence; verdict: string }[]> {
+  stays: () => boolean,
+): Promise<{ fence: Fence; verdict: string }[] | undefined> {
+  const holds = hello.held.map(heldOf);
   await reportDeaths(parts, node, hello);
-  const verdicts = hello.held.map((held) => {
-    const fence = fenceOf(held.fence);
-    return {
-      fence,
-      verdict: verdictOn(parts, node, {
-        fence,
-        shard: shardOf(held.shard),
-        state: held.state,
-        lane: held.lane,
-      }),
-    };
-  });
+  if (!stays()) return undefined; // invariant 5
+  const verdicts = holds.map((held) => ({ fence: held.fence, verdict: verdictOn(parts, node, held) }));
   const held = new Set(verdicts.map(({ fence }) => fenceText(fence)));
   for (const attempt of [...node.attempts.values()]) {
-    if (!held.has(fenceText(attempt.fence))) await forget(parts, node, attempt); // invariant 2
+    if (held.has(fenceText(attempt.fence))) continue;
+    await forget(parts, node, attempt); // invariant 2
+    if (!stays()) return undefined;
   }
   return verdicts;
 }
@@ -106,12 +115,7 @@ async function reportDeaths({ campaigns }: Reconciling, node: NodeEntry, hello: 
 function verdictOn(
   { board, campaigns, fleet }: Reconciling,
   node: NodeEntry,
-  {
-    fence,
-    shard,
-    state,
-    lane,
-  }: { fence: Fence; shard: ReturnType<typeof shardOf>; state: string; lane: string },
+  { fence, shard, state, lane }: HeldThere,
 ): "KEEP" | "STOP" | "COMMITTED" {
   const now = board.shard(shard);
   const job = board.job(shard.campaign, shard.job);
@@ -146,20 +150,27 @@ async function forget(
   await expireAttempt(campaigns, shard, node.id, fence);
 }
 
-/** What keeps this side from reading what the agent wrote; undefined if the store is the same. */
+/** What keeps this side from reading what the agent wrote, for people; undefined if the store is the same. */
 export async function storeProblem(
   artifacts: ArtifactStore,
   node: string,
   probe: StoreProbe | undefined,
 ): Promise<string | undefined> {
+  if (probe === undefined) {
+    return "it has sent no probe of the artifact store, which does not answer it; look at its log and its artifacts.dir";
+  }
+  // Read, and then removed: it must be the agent's own.
+  if (!probe.key.startsWith(`probe/${node}/`)) return "its probe of the artifact store is not its own";
   try {
-    if (probe === undefined) return "the agent sent no probe";
-    // Read, and then removed: it must be the agent's own.
-    if (!probe.key.startsWith(`probe/${node}/`)) return "the agent's probe is not its own";
     await getVerified(artifacts, probe.key, probe.sha256);
     await artifacts.remove(probe.key);
     return undefined;
   } catch (error) {
-    return errorText(error);
+    const about = `(${artifacts.location}): ${errorText(error)}`;
+    // Nothing is wrong with the agent's.
+    if (error instanceof SaiError && error.code === "unavailable") {
+      return `our artifact store does not answer ${about}`;
+    }
+    return `its artifact store is not ours ${about}; set artifacts.dir alike`;
   }
 }

@@ -6,16 +6,12 @@
  * 1. The first message is Hello; nothing else is looked at before it is answered.
  * 2. READY needs the verdicts given, the inventory known and the probe read back.
  * 3. A newer stream of the same agent displaces the older one: what still arrives on that does not count.
+ * 4. Whoever does not finish its Hello in time, or stays after a Goodbye, is hung up on.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
-import type {
-  AgentMessage,
-  Heartbeat,
-  HeldMore,
-  Hello,
-  ShardFailed,
-} from "../../shared/gen/sai/agent/v1/session.js";
+import type { AgentMessage, Heartbeat, Hello, ShardFailed } from "../../shared/gen/sai/agent/v1/session.js";
+import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
@@ -24,14 +20,26 @@ import { completeAttempt, failAttempt, shardEvent, toldFailure } from "../campai
 import type { CampaignParts } from "../campaigns/parts.js";
 import type { Meter } from "../metrics.js";
 import { BatchingPeer } from "./batching-peer.js";
-import { failureClassOf, fenceOf, resultOf, shardOf } from "./convert.js";
+import {
+  failureOf,
+  fenceOf,
+  heartbeatOf,
+  inventoryHashOf,
+  laneOf,
+  reasonOf,
+  resultOf,
+  shardOf,
+} from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
-import { greet, joinHello, storeProblem, verdictsFor } from "./hello.js";
+import { Greeting } from "./greeting.js";
+import { greet, storeProblem, verdictsFor } from "./hello.js";
 import type { Peer } from "./peer.js";
 
 const PROBE_RETRY_MS = 10_000;
-/** What an agent may send while its Hello is being answered. */
-const MAX_EARLY = 1000;
+/** From the stream's begin to the last message of Hello, ms: as long as agents wait for their Welcome. */
+const HELLO_MS = 60_000;
+/** Time to hang up after a Goodbye, ms. */
+const GOODBYE_MS = 10_000;
 /** Results that wait for the store before agents are asked to send no more for a while. */
 const THROTTLE_FROM = 5000;
 const THROTTLE_MS = 1000;
@@ -57,8 +65,9 @@ export interface SessionParts {
 type Stage =
   | { kind: "new" }
   /** Its Hello is not complete, or not answered yet. */
-  | { kind: "greeting"; hello: Hello; early: AgentMessage[] }
-  | { kind: "open"; node: NodeEntry; probed: boolean }
+  | { kind: "greeting"; greeting: Greeting }
+  /** `known`: the inventory is the one this session speaks of. */
+  | { kind: "open"; node: NodeEntry; probed: boolean; known: boolean }
   | { kind: "over" };
 
 export class AgentSession {
@@ -66,12 +75,17 @@ export class AgentSession {
   private node: NodeEntry | undefined;
   private throttledUntilMs = 0;
   private readonly peer: Peer;
+  /** Until Hello is complete, and after a Goodbye (invariant 4). */
+  private cancelDeadline: () => void;
 
   constructor(
     private readonly parts: SessionParts,
     peer: Peer,
   ) {
     this.peer = new BatchingPeer(peer, parts.clock);
+    this.cancelDeadline = parts.clock.after(HELLO_MS, () =>
+      this.fail(new SaiError("deadline_exceeded", `no whole Hello came within ${HELLO_MS / 1000} s`)),
+    );
   }
 
   /** Takes the next message of the stream; a message that must not be ends the session with an error to the agent. */
@@ -81,9 +95,7 @@ export class AgentSession {
     this.parts.campaigns.metrics.countSessionMessages("in", body?.$case ?? "unknown");
     try {
       if (stage.kind === "open") this.handle(stage.node, body);
-      else if (stage.kind === "greeting" && body?.$case === "heldMore")
-        this.continueHello(stage, message, body.value);
-      else if (stage.kind === "greeting") this.keepEarly(stage, message);
+      else if (stage.kind === "greeting") this.goOn(stage, message);
       else if (stage.kind === "new") this.begin(message);
     } catch (error) {
       this.fail(error);
@@ -94,6 +106,7 @@ export class AgentSession {
   ended(reason?: string): void {
     const { node } = this;
     this.stage = { kind: "over" };
+    this.cancelDeadline();
     if (reason !== undefined) this.parts.log.warn({ node: node?.id, reason }, "session broken");
     if (node === undefined || node.peer !== this.peer) return;
     node.peer = undefined;
@@ -109,52 +122,54 @@ export class AgentSession {
       this.stage = { kind: "over" };
       return;
     }
-    this.node = greet(this.parts.fleet, message, body.value, this.peer);
-    this.stage = { kind: "greeting", hello: body.value, early: [] };
-    if (!body.value.more) this.answerHello(this.stage);
+    const greeting = new Greeting(body.value);
+    this.node = greet(this.parts, message, body.value, this.peer);
+    this.stage = { kind: "greeting", greeting };
+    if (greeting.complete) this.answerHello(this.stage);
   }
 
-  private continueHello(stage: Stage & { kind: "greeting" }, message: AgentMessage, more: HeldMore): void {
-    if (!stage.hello.more) this.keepEarly(stage, message);
+  private goOn(stage: Stage & { kind: "greeting" }, message: AgentMessage): void {
+    const { greeting } = stage;
+    if (message.body?.$case !== "heldMore" || greeting.complete) greeting.keep(message);
     else {
-      stage.hello = joinHello(stage.hello, more);
-      if (!more.more) this.answerHello(stage);
-    }
-  }
-
-  private keepEarly(stage: Stage & { kind: "greeting" }, message: AgentMessage): void {
-    if (stage.early.push(message) > MAX_EARLY) {
-      throw new SaiError("resource_exhausted", "the agent does not wait for the answer to its Hello");
+      greeting.join(message.body.value);
+      if (greeting.complete) this.answerHello(stage);
     }
   }
 
   private answerHello(stage: Stage & { kind: "greeting" }): void {
     const { node } = this;
     if (node === undefined) return;
-    this.welcome(node, stage.hello).then(
-      () => {
+    this.cancelDeadline();
+    const { hello, early } = stage.greeting;
+    this.welcome(node, hello).then(
+      (known) => {
         if (this.stage !== stage) return;
-        this.stage = { kind: "open", node, probed: false };
-        for (const early of stage.early) this.receive(early);
-        void this.probe(node, stage.hello);
+        this.stage = { kind: "open", node, probed: false, known };
+        for (const message of early) this.receive(message);
+        void this.probe(node, hello);
       },
       (error) => this.fail(error),
     );
   }
 
-  private async welcome(node: NodeEntry, hello: Hello): Promise<void> {
+  /** Answers Hello; whether its inventory is known already. */
+  private async welcome(node: NodeEntry, hello: Hello): Promise<boolean> {
     const { fleet, heartbeatIntervalMs, lostAfterMs } = this.parts;
     const known = fleet.knowsInventory(hello.inventoryHash);
     if (known) fleet.setInventory(node, hello.inventoryHash, known);
-    const verdicts = await verdictsFor(this.parts, node, hello);
-    if (node.peer !== this.peer) return;
-    node.stretch = fleet.stretch;
-    const value = {
-      heartbeatIntervalMs: Math.round(heartbeatIntervalMs * node.stretch),
-      lostAfterMs: Math.round(lostAfterMs * node.stretch),
-      ...{ needInventory: known === undefined, verdicts },
-    };
-    this.peer.send({ $case: "welcome", value });
+    const stays = () => node.peer === this.peer && node.state.kind === "RECONCILING";
+    const verdicts = await verdictsFor(this.parts, node, hello, stays);
+    if (verdicts && stays()) {
+      node.stretch = fleet.stretch;
+      const value = {
+        heartbeatIntervalMs: Math.round(heartbeatIntervalMs * node.stretch),
+        lostAfterMs: Math.round(lostAfterMs * node.stretch),
+        ...{ needInventory: known === undefined, verdicts },
+      };
+      this.peer.send({ $case: "welcome", value });
+    }
+    return known !== undefined;
   }
 
   private async probe(node: NodeEntry, hello: Hello): Promise<void> {
@@ -167,14 +182,14 @@ export class AgentSession {
       this.readyIfReconciled(node);
       return;
     }
-    node.reason = `its artifact store is not ours (${artifacts.location}): ${problem}`;
+    node.reason = reasonOf(problem);
     log.warn({ node: node.id, reason: node.reason }, "store probe failed");
-    this.goodbye(PROBE_RETRY_MS, `${node.reason}; set artifacts.dir alike`);
+    this.goodbye(PROBE_RETRY_MS, node.reason);
   }
 
   private readyIfReconciled(node: NodeEntry): void {
-    const probed = this.stage.kind === "open" && this.stage.probed;
-    if (!probed || node.inventory === undefined || node.state.kind !== "RECONCILING") return;
+    if (this.stage.kind !== "open" || node.state.kind !== "RECONCILING") return;
+    if (!this.stage.probed || !this.stage.known) return; // invariant 2
     this.peer.send({ $case: "ready", value: {} });
     this.parts.fleet.event(node, { kind: "reconciled" });
     this.parts.reconciled(node);
@@ -182,20 +197,18 @@ export class AgentSession {
 
   private handle(node: NodeEntry, body: AgentMessage["body"]): void {
     if (node.peer !== this.peer) return; // invariant 3
-    const { fleet, campaigns } = this.parts;
+    const { fleet } = this.parts;
     fleet.heard(node);
     switch (body?.$case) {
       case "heartbeat":
-        fleet.heartbeat(node, body.value);
-        showHeartbeat(campaigns.metrics, node.id, body.value);
+        this.heartbeat(node, heartbeatOf(body.value));
         this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
         return;
       case "inventory":
-        if (body.value.inventory) fleet.setInventory(node, body.value.hash, body.value.inventory);
-        this.readyIfReconciled(node);
+        if (body.value.inventory) this.inventory(node, body.value.hash, body.value.inventory);
         return;
       case "credit":
-        fleet.offer(node, body.value.lane, body.value.total);
+        fleet.offer(node, laneOf(body.value.lane), body.value.total);
         return;
       case "accepted":
         for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "accept");
@@ -210,7 +223,7 @@ export class AgentSession {
         }
         return;
       case "rejected":
-        this.givenBack(node, body.value.fences, body.value.reason);
+        this.givenBack(node, body.value.fences, reasonOf(body.value.reason));
         return;
       case "retracted":
         this.givenBack(node, body.value.fences, "given back");
@@ -223,7 +236,7 @@ export class AgentSession {
         this.failed(node, body.value);
         return;
       case "bye":
-        fleet.event(node, { kind: "bye", reason: body.value.reason });
+        fleet.event(node, { kind: "bye", reason: reasonOf(body.value.reason) });
         return;
       case "hello":
         throw new SaiError("failed_precondition", "a second Hello came on one stream");
@@ -232,6 +245,18 @@ export class AgentSession {
       case undefined:
         return;
     }
+  }
+
+  private inventory(node: NodeEntry, hash: string, inventory: Inventory): void {
+    if (hash === "") throw new SaiError("invalid_argument", "an inventory came without its hash");
+    this.parts.fleet.setInventory(node, inventoryHashOf(hash), inventory);
+    if (this.stage.kind === "open") this.stage.known = true;
+    this.readyIfReconciled(node);
+  }
+
+  private heartbeat(node: NodeEntry, heartbeat: Heartbeat): void {
+    this.parts.fleet.heartbeat(node, heartbeat);
+    showHeartbeat(this.parts.campaigns.metrics, node.id, heartbeat);
   }
 
   private shardEventOf(node: NodeEntry, fence: Fence, kind: "accept" | "start"): void {
@@ -264,16 +289,9 @@ export class AgentSession {
   /** What is not its own or is over already is answered all the same: the agent keeps it until it is. */
   private failed(node: NodeEntry, wire: ShardFailed): void {
     const { campaigns, board } = this.parts;
-    const fence = fenceOf(wire.fence);
+    const failure = failureOf(node.id, wire);
+    const { fence } = failure;
     const held = node.attempts.get(fenceText(fence));
-    const failure = {
-      agent: node.id,
-      fence,
-      class: failureClassOf(wire.class),
-      message: wire.message,
-      cause: wire.cause.slice(0, 40),
-      items: wire.items,
-    };
     // An earlier word about it may still be on its way to the store: only then is it over.
     const durable = held
       ? failAttempt(campaigns, held.shard, failure)
@@ -299,12 +317,19 @@ export class AgentSession {
 
   private goodbye(retryAfterMs: number, reason: string): void {
     this.peer.send({ $case: "goodbye", value: { address: "", retryAfterMs, reason } });
+    this.cancelDeadline();
+    this.cancelDeadline = this.parts.clock.after(GOODBYE_MS, () =>
+      this.peer.close(
+        new SaiError("unavailable", "the agent was told goodbye", { hint: "it may dial again" }),
+      ),
+    );
   }
 
   /** Ends the session; the agent keeps what it has, dials again and says it once more. */
   private fail(error: unknown): void {
     if (this.stage.kind === "over") return;
     this.stage = { kind: "over" };
+    this.cancelDeadline();
     this.parts.log.warn({ node: this.node?.id, err: errorText(error) }, "session ends with an error");
     this.peer.close(
       error instanceof SaiError ? error : new SaiError("internal", "internal error in the session"),

@@ -170,10 +170,12 @@ export interface Listening {
   stop(graceMs: number): Promise<void>;
 }
 
-/** A server with our limits: 4 MiB a message, keepalive that notices dead peers. */
-export const newServer = (): Server =>
+const MAX_REQUEST_BYTES = 4 * 1024 * 1024;
+
+/** A server with our limits: so many bytes a message it is sent, keepalive that notices dead peers. */
+export const newServer = (maxRequestBytes = MAX_REQUEST_BYTES): Server =>
   new Server({
-    "grpc.max_receive_message_length": 4 * 1024 * 1024,
+    "grpc.max_receive_message_length": maxRequestBytes,
     "grpc.max_send_message_length": 64 * 1024 * 1024,
     "grpc.keepalive_time_ms": 20_000,
     "grpc.keepalive_timeout_ms": 10_000,
