@@ -120,9 +120,9 @@ export async function agentOf(
       ran,
       /** Lets what was put together for a few ms be sent. */
       sent: () => clock.advance(5),
-      async welcome(verdicts: [number, string][] = [], lostAfterMs = 0) {
+      async welcome(verdicts: [number, string][] = [], lostAfterMs = 0, more = false) {
         const value = {
-          ...{ heartbeatIntervalMs: 1000, needInventory: false, lostAfterMs },
+          ...{ heartbeatIntervalMs: 1000, needInventory: false, lostAfterMs, more },
           verdicts: verdicts.map(([n, verdict]) => ({ fence: fence(n), verdict })),
         };
         await link.answer({ $case: "welcome", value });

@@ -46,6 +46,21 @@ test("credits are slots and a little ahead, cumulative; what comes is accepted, 
   await s.end();
 });
 
+test("verdicts that come in several Welcomes count together, and nothing is said before the last", async () => {
+  const { attempts, session, runs } = await agentOf();
+  for (const n of [1, 2, 3]) attempts.accept(assignment(n));
+  const s = await session();
+  await s.welcome([[1, "STOP"]], 0, true);
+  await s.welcome([[2, "KEEP"]], 0, true);
+  expect(attempts.list()).toHaveLength(3);
+  await s.welcome([[3, "STOP"]]);
+  await s.ready();
+  expect(attempts.list().map(({ assignment }) => Number(assignment.fence.n))).toEqual([2]);
+  expect(runs).toHaveLength(1);
+  expect(s.link.kinds().filter((kind) => kind === "hello")).toHaveLength(1);
+  await s.end();
+});
+
 test("nothing starts before Ready and after the end of a session", async () => {
   const { attempts, session, runs } = await agentOf();
   attempts.accept(assignment(1));

@@ -2,7 +2,8 @@
  * One session with one coordinator, from Hello to the end of its stream. It carries news between the attempts this
  * agent holds and the coordinator, and decides nothing about either.
  *
- * 1. Hello is first. Until Welcome nothing follows it; until Ready only inventory, heartbeats, and how attempts ended.
+ * 1. Hello is first. Until all of Welcome has come nothing follows it; until Ready only inventory, heartbeats, and how
+ *    attempts ended.
  * 2. A message of a lower epoch than this agent has seen, or of another cluster, ends the session (identity.ts).
  * 3. Nothing starts before Ready, and credits are offered only when everything that waited for an answer has been sent
  *    again. A draining agent, or one without room, offers none.
@@ -80,6 +81,8 @@ export class Session {
   private readonly credits = new Credits();
   private readonly results: Window<ShardResult>;
   private readonly failures: Window<ShardFailure>;
+  /** Of a Welcome that is not complete. */
+  private readonly verdicts: Welcome["verdicts"] = [];
   private onAnswered = () => {};
   private cancelLook = () => {};
   private progressAtMs = Number.NEGATIVE_INFINITY;
@@ -232,6 +235,8 @@ export class Session {
 
   private welcomed(welcome: Welcome): void {
     const { attempts } = this.parts;
+    this.verdicts.push(...welcome.verdicts);
+    if (welcome.more) return;
     this.stage = "welcome";
     this.parts.onWelcome();
     // First, so that nothing below can make this agent look dead.
@@ -239,7 +244,7 @@ export class Session {
     this.lookLater();
     if (welcome.needInventory) this.inventoryChanged();
     const gone: Fence[] = [];
-    for (const verdict of welcome.verdicts) {
+    for (const verdict of this.verdicts.splice(0)) {
       const fence = fenceOf(verdict.fence);
       if (verdict.verdict === "COMMITTED") this.committed(fence);
       else if (verdict.verdict === "STOP")

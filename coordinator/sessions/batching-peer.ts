@@ -3,7 +3,7 @@
  * fill the stream.
  *
  * 1. What is sent stays in order: anything that is not put together sends what waits first.
- * 2. A message holds at most 1,000 entries, which is far below 256 KiB.
+ * 2. A message holds at most 1,000 entries, which is far below 256 KiB; what has more is sent in parts.
  */
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { SaiError } from "../../shared/runtime/errors.js";
@@ -22,6 +22,10 @@ export class BatchingPeer implements Peer {
   ) {}
 
   send(body: CoordinatorBody): void {
+    for (const part of parts(body)) this.sendPart(part);
+  }
+
+  private sendPart(body: CoordinatorBody): void {
     if (this.waiting !== undefined && joined(this.waiting, body)) {
       this.later();
       return;
@@ -66,6 +70,15 @@ function entries(body: CoordinatorBody): unknown[] | undefined {
   }
 }
 
+/** Invariant 2. */
+function parts(body: CoordinatorBody): CoordinatorBody[] {
+  const n = entries(body)?.length ?? 0;
+  if (n <= MAX_ENTRIES) return [body];
+  return Array.from({ length: Math.ceil(n / MAX_ENTRIES) }, (_, i) =>
+    copy(body, i * MAX_ENTRIES, (i + 1) * MAX_ENTRIES),
+  );
+}
+
 /** Adds the entries of `more` to `body` if they say the same thing. */
 function joined(body: CoordinatorBody, more: CoordinatorBody): boolean {
   if (body.$case !== more.$case) return false;
@@ -77,15 +90,15 @@ function joined(body: CoordinatorBody, more: CoordinatorBody): boolean {
   return true;
 }
 
-/** With a list of its own, which may grow. */
-function copy(body: CoordinatorBody): CoordinatorBody {
+/** With a list of its own, which may grow: the entries from `first` to before `end`. */
+function copy(body: CoordinatorBody, first = 0, end?: number): CoordinatorBody {
   switch (body.$case) {
     case "commitAck":
-      return { $case: "commitAck", value: { verdicts: [...body.value.verdicts] } };
+      return { $case: "commitAck", value: { verdicts: body.value.verdicts.slice(first, end) } };
     case "cancel":
-      return { $case: "cancel", value: { ...body.value, fences: [...body.value.fences] } };
+      return { $case: "cancel", value: { ...body.value, fences: body.value.fences.slice(first, end) } };
     case "retract":
-      return { $case: "retract", value: { fences: [...body.value.fences] } };
+      return { $case: "retract", value: { fences: body.value.fences.slice(first, end) } };
     default:
       return body;
   }

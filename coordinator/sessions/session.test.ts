@@ -1,7 +1,7 @@
 /** What an agent is answered, and when, by a session over a real board, fleet and store. */
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
-import { AgentMessage } from "../../shared/gen/sai/agent/v1/session.js";
+import { AgentMessage, CoordinatorMessage } from "../../shared/gen/sai/agent/v1/session.js";
 import { silentLogger } from "../../shared/runtime/logger.js";
 import { settle } from "../../test/conformance/manual-clock.js";
 import type { ShardKey } from "../campaigns/board.js";
@@ -116,4 +116,21 @@ test("in a large fleet an agent is told to beat more slowly, and to wait as much
   const { sent } = await session();
   const [welcome] = sent.flatMap((body) => (body.$case === "welcome" ? [body.value] : []));
   expect(welcome).toMatchObject({ heartbeatIntervalMs: 20_000, lostAfterMs: 120_000 });
+});
+
+test("verdicts on thousands of attempts are several Welcomes, each below 256 KiB, the last of which says so", async () => {
+  const shard = { campaign: "c-none", job: "j0000", index: 0 };
+  const held = Array.from({ length: 12_000 }, (_, i) => ({
+    shard,
+    fence: { epoch: 2n ** 63n, n: BigInt(i) },
+  }));
+  const { sent } = await session(held);
+  const welcomes = sent.flatMap((body) => (body.$case === "welcome" ? [body] : []));
+  expect(welcomes.map(({ value }) => value.more)).toEqual([true, true, false]);
+  for (const body of welcomes)
+    expect(CoordinatorMessage.encode({ clusterId: "c", epoch: 1n, body }).finish().byteLength).toBeLessThan(
+      256 * 1024,
+    );
+  const named = welcomes.flatMap(({ value }) => value.verdicts.map(({ fence }) => fence?.n));
+  expect(named).toEqual(held.map(({ fence }) => fence.n));
 });

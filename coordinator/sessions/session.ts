@@ -33,8 +33,11 @@ import {
 import type { Fleet, NodeEntry } from "./fleet.js";
 import { Greeting } from "./greeting.js";
 import { greet, storeProblem, verdictsFor } from "./hello.js";
+import { FENCE_BYTES, inParts } from "./in-parts.js";
 import type { Peer } from "./peer.js";
 
+/** Most that one takes in a Welcome. */
+const VERDICT_BYTES = FENCE_BYTES + 20;
 const PROBE_RETRY_MS = 10_000;
 /** From the stream's begin to the last message of Hello, ms: as long as agents wait for their Welcome. */
 const HELLO_MS = 60_000;
@@ -165,9 +168,13 @@ export class AgentSession {
       const value = {
         heartbeatIntervalMs: Math.round(heartbeatIntervalMs * node.stretch),
         lostAfterMs: Math.round(lostAfterMs * node.stretch),
-        ...{ needInventory: known === undefined, verdicts },
+        needInventory: known === undefined,
       };
-      this.peer.send({ $case: "welcome", value });
+      const parts = inParts(verdicts, () => VERDICT_BYTES);
+      const last = parts.pop() ?? [];
+      for (const part of parts)
+        this.peer.send({ $case: "welcome", value: { ...value, verdicts: part, more: true } });
+      this.peer.send({ $case: "welcome", value: { ...value, verdicts: last, more: false } });
     }
     return known !== undefined;
   }

@@ -45,6 +45,7 @@ export class StubSession {
       needInventory: false,
       verdicts: [],
       lostAfterMs: 600_000,
+      more: false,
       ...more,
     };
     this.say({ $case: "welcome", value });

@@ -369,6 +369,8 @@ export interface Welcome {
   verdicts: HeldVerdict[];
   /** The agent counts as lost after so long without a message, in ms; it hangs up when it hears nothing for as long. */
   lostAfterMs: number;
+  /** Another Welcome follows with further verdicts, because they do not fit into one message; the last one counts. */
+  more: boolean;
 }
 
 /** What to do with an attempt the agent held. */
@@ -3575,7 +3577,7 @@ export const CoordinatorMessage: MessageFns<CoordinatorMessage> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { heartbeatIntervalMs: 0, needInventory: false, verdicts: [], lostAfterMs: 0 };
+  return { heartbeatIntervalMs: 0, needInventory: false, verdicts: [], lostAfterMs: 0, more: false };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -3591,6 +3593,9 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.lostAfterMs !== 0) {
       writer.uint32(32).uint32(message.lostAfterMs);
+    }
+    if (message.more !== false) {
+      writer.uint32(40).bool(message.more);
     }
     return writer;
   },
@@ -3640,6 +3645,14 @@ export const Welcome: MessageFns<Welcome> = {
             message.lostAfterMs = reader.uint32();
             continue;
           }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3672,6 +3685,7 @@ export const Welcome: MessageFns<Welcome> = {
         : isSet(object.lost_after_ms)
         ? globalThis.Number(object.lost_after_ms)
         : 0,
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
     };
   },
 
@@ -3689,6 +3703,9 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.lostAfterMs !== 0) {
       obj.lostAfterMs = Math.round(message.lostAfterMs);
     }
+    if (message.more !== false) {
+      obj.more = message.more;
+    }
     return obj;
   },
 
@@ -3701,6 +3718,7 @@ export const Welcome: MessageFns<Welcome> = {
     message.needInventory = object.needInventory ?? false;
     message.verdicts = object.verdicts?.map((e) => HeldVerdict.fromPartial(e)) || [];
     message.lostAfterMs = object.lostAfterMs ?? 0;
+    message.more = object.more ?? false;
     return message;
   },
 };
