@@ -59,15 +59,17 @@ export const failureMessage = (failure: ShardFailure): ShardFailed => ({
 export const heldMessage = ({ assignment, state }: Held): HeldAttempt => ({
   fence: assignment.fence,
   shard: assignment.shard as WireShardRef,
-  // What is being put away, was cut short or failed is still ours to answer for; more of it follows after Welcome.
-  state:
-    state.kind === "UPLOADED"
-      ? "uploaded"
-      : state.kind === "ACCEPTED" && !state.resumes
-        ? "accepted"
-        : "running",
+  state: heldState(state),
   lane: assignment.lane,
 });
+
+function heldState(state: Held["state"]): string {
+  if (state.kind === "UPLOADED") return "uploaded";
+  if (state.kind === "FAILED") return "failed";
+  if (state.kind === "ACCEPTED" && !state.resumes) return "accepted";
+  // What is being put away or was cut short is still ours to answer for; more of it follows after Welcome.
+  return "running";
+}
 
 export const begunMessage = ({ fence, shard, ordinal, incarnation }: Death): BegunItem => ({
   ...{ fence, ordinal, incarnation },

@@ -110,12 +110,14 @@ test("what a crash cut short is in Hello with what was in flight, and goes on at
   attempts.restore(replayed(1, { kind: "unfinished" }, [4, 5]));
   attempts.restore(replayed(2, { kind: "unfinished" }));
   attempts.restore(replayed(3, { kind: "complete", result: resultOf(3, 9) }));
+  attempts.restore(replayed(4, { kind: "failed", failure: failureOf(4) }));
   const s = await session();
   const [hello] = s.link.bodies("hello");
   expect(hello?.held.map(({ fence: f, state }) => [Number(f?.n), state])).toEqual([
     [1, "running"],
     [2, "running"],
     [3, "uploaded"],
+    [4, "failed"],
   ]);
   expect(hello?.begun).toMatchObject([
     { fence: fence(1), ordinal: 4, incarnation: 1n },
@@ -125,10 +127,11 @@ test("what a crash cut short is in Hello with what was in flight, and goes on at
     [1, "KEEP"],
     [2, "STOP"],
     [3, "COMMITTED"],
+    [4, "STOP"],
   ]);
   await s.ready();
   expect(runs.map(({ n, resumes }) => [n, resumes])).toEqual([[1, true]]);
-  expect([states(), dropped.sort()]).toEqual([["1 RUNNING"], [2, 3]]);
+  expect([states(), dropped.sort()]).toEqual([["1 RUNNING"], [2, 3, 4]]);
   await s.end();
 });
 
@@ -145,7 +148,7 @@ test("a failure is told until it is answered: on a stream that breaks, and after
   await first.end();
 
   const second = await session();
-  expect(second.link.bodies("hello")[0]?.held.map(({ state }) => state)).toEqual(["running"]);
+  expect(second.link.bodies("hello")[0]?.held.map(({ state }) => state)).toEqual(["failed"]);
   await second.welcome([[1, "KEEP"]]);
   expect(second.link.bodies("failed")).toMatchObject([{ class: "resource", fence: fence(1), items: [] }]);
   expect(states()).toEqual(["1 FAILED"]);

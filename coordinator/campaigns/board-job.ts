@@ -13,7 +13,7 @@ import type { JobState } from "../../shared/domain/job.js";
 import { PENDING_SHARD, type ShardKind, type ShardState } from "../../shared/domain/shard.js";
 import { type ChildShard, type ShardRange, shardCount, shardRange } from "../../shared/domain/sharding.js";
 import { PendingShards } from "../scheduler/pending.js";
-import type { Death, DoneValue } from "../store/values.js";
+import type { Death, DoneValue, FailValue } from "../store/values.js";
 
 export interface JobEntry {
   readonly spec: JobSpec;
@@ -39,8 +39,10 @@ export interface JobEntry {
   readonly running: Map<number, number>;
   /** Deaths reported with samples of it in flight, by `<shard>/<fence>`; few, if any. */
   readonly deaths: Map<string, Death[]>;
-  /** Failures of attempts that were told, by `<shard>/<fence>`; each resolves when it is durable. */
-  readonly failed: Map<string, Promise<void>>;
+  /** Attempts whose failure counts, by `<shard>/<fence>`, with its record. */
+  readonly failed: Map<string, FailValue>;
+  /** Failures that are on their way to the store, by `<shard>/<fence>`; each resolves when it is durable. */
+  readonly failing: Map<string, Promise<void>>;
   /** The handling of the last report of deaths; they take turns. */
   reports?: Promise<void>;
   readonly counters: Counters;
@@ -78,6 +80,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     running: new Map(),
     deaths: new Map(),
     failed: new Map(),
+    failing: new Map(),
     counters: {
       ...{ samplesDone: 0, samplesFailed: 0, samplesRunning: 0, splits: 0 },
       kinds: { ...NO_SHARDS, PENDING: n },

@@ -33,7 +33,7 @@ export function restoreJob(job: JobEntry, records: JobRecords, nowMs: number): v
   for (const { index, fence, value } of records.fails) {
     if (value.deaths !== undefined) job.deaths.set(attemptKey(index, fence), value.deaths);
     if (value.wentOn) continue;
-    job.failed.set(attemptKey(index, fence), Promise.resolve());
+    job.failed.set(attemptKey(index, fence), value);
     const { failures, failedOn } = histories.get(index) ?? { failures: NO_FAILURES, failedOn: [] };
     histories.set(index, {
       failures: countFailure(failures, value.class),

@@ -43,7 +43,7 @@ const step: fc.Arbitrary<Step> = fc.record({
       "give_back",
       "fail",
     ] as const),
-    ...(["orphan", "reclaim", "expire", "adopt", "split", "give_up", "withdraw"] as const),
+    ...(["orphan", "expire", "adopt", "split", "give_up", "withdraw"] as const),
   ),
   index: fc.nat(11),
   attempt: fc.nat(2),

@@ -207,7 +207,7 @@ test("a store that is away or full is waited for: nothing is refused, and it is 
   }
 });
 
-test("what waits is bounded; the one too many is refused and nothing else", async () => {
+test("results that wait are bounded; the one too many is refused and nothing else", async () => {
   let away = true;
   const request = async () => {
     if (away) throw new StoreError({ kind: "Unavailable", what: "away" });
@@ -217,8 +217,15 @@ test("what waits is bounded; the one too many is refused and nothing else", asyn
   await expect(commits.commit(shard(2), gate(), result(9))).rejects.toMatchObject({
     code: "resource_exhausted",
   });
+  // Nobody would say again what the leader itself has decided.
+  const own = [
+    commits.commit(shard(3), gate(), { kind: "failed", status: "engine_error", cause: "", reason: "" }),
+    commits.commit(shard(4), gate(), { kind: "split", children: [] }),
+    commits.write({ shard: shard(5), gate: gate(), also: [] }),
+  ];
   away = false;
   await clock.advance(10_000);
+  expect(await Promise.all(own)).toEqual(["COMMITTED", "COMMITTED", "COMMITTED"]);
   expect(await Promise.all(kept)).toEqual(["COMMITTED", "SUPERSEDED", "COMMITTED"]);
   const now = commits.commit(shard(2), gate(), result(9));
   await clock.advance(8);

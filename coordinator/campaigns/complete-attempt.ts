@@ -15,7 +15,7 @@ import { type Board, type JobEntry, rangeOf, type ShardKey } from "./board.js";
 import { attemptKey } from "./board-job.js";
 import { tooMany, type Verdict } from "./commit-queue.js";
 import type { CampaignParts } from "./parts.js";
-import { failByDeath } from "./poison.js";
+import { failByDeath, lateDeath } from "./poison.js";
 import { type AttemptFailure, applyEffects, limitsOf, shardEnded, shardEvent } from "./shard-steps.js";
 
 export { type AttemptFailure, shardEvent } from "./shard-steps.js";
@@ -82,46 +82,87 @@ function resultProblem(job: JobEntry, result: AttemptResult, fence: string): str
 }
 
 /** Counts a failure and retries the shard elsewhere or gives it up; resolves when that is durable. */
-export function failAttempt(parts: CampaignParts, shard: ShardKey, failure: AttemptFailure): Promise<void> {
-  const job = parts.board.job(shard.campaign, shard.job);
-  if (job === undefined) return Promise.resolve();
-  const known = toldFailure(parts.board, shard, failure.fence);
-  if (known !== undefined) return known;
-  const durable = noteFailure(parts, job, shard, failure);
-  const name = attemptKey(shard.index, failure.fence);
-  job.failed.set(name, durable);
-  durable.catch(() => job.failed.delete(name));
-  return durable;
-}
-
-/** A failure that an attempt has told before; resolves when it is durable. */
-export const toldFailure = (board: Board, shard: ShardKey, fence: Fence): Promise<void> | undefined =>
-  board.job(shard.campaign, shard.job)?.failed.get(attemptKey(shard.index, fence));
-
-async function noteFailure(
+export async function failAttempt(
   parts: CampaignParts,
-  job: JobEntry,
   shard: ShardKey,
   failure: AttemptFailure,
 ): Promise<void> {
   const { fence, message, items = [] } = failure;
-  if (failure.class === "poison" && items.length > 0) return failByDeath(parts, job, shard, failure, items);
-  // A death with nothing in flight says nothing about any sample.
-  const of = failure.class === "poison" ? "infra" : failure.class;
-  const event: ShardEvent = { kind: "fail", fence, class: of, message, limits: limitsOf(job) };
-  await applyEffects(parts, job, shard, failure, shardEvent(parts, shard, event));
+  if (toldFailure(parts.board, shard, fence) !== undefined) await lateFailure(parts, shard, failure);
+  await failOnce(parts, shard, fence, async (job) => {
+    if (failure.class === "poison" && items.length > 0) return failByDeath(parts, job, shard, failure, items);
+    // A death with nothing in flight says nothing about any sample.
+    const of = failure.class === "poison" ? "infra" : failure.class;
+    const event: ShardEvent = { kind: "fail", fence, class: of, message, limits: limitsOf(job) };
+    await applyEffects(parts, job, shard, failure, shardEvent(parts, shard, event));
+  });
+}
+
+/** A failure of an attempt that is over for us: no shard moves; resolves when its agent may forget it. */
+export async function lateFailure(
+  parts: CampaignParts,
+  shard: ShardKey,
+  failure: AttemptFailure,
+): Promise<void> {
+  await toldFailure(parts.board, shard, failure.fence);
+  const { class: of, items = [] } = failure;
+  // What killed the engine is evidence all the same.
+  if (of === "poison" && items.length > 0) await lateDeath(parts, shard, failure, items);
 }
 
 /** The agent that held it does not come back; resolves when that is durable. */
-export async function expireAttempt(
+export function expireAttempt(
   parts: CampaignParts,
   shard: ShardKey,
   agent: string,
   fence: Fence,
 ): Promise<void> {
+  return failOnce(parts, shard, fence, async (job) => {
+    shardEvent(parts, shard, { kind: "orphan", fence });
+    const expired = shardEvent(parts, shard, { kind: "expire", fence, limits: limitsOf(job) });
+    await applyEffects(parts, job, shard, { agent, cause: "node_lost" }, expired);
+  });
+}
+
+/**
+ * Invariant 2. One that was counted and went on all the same (its agent was lost, or a leader that knows only the record
+ * took it for running) goes elsewhere at no further cost.
+ */
+async function failOnce(
+  parts: CampaignParts,
+  shard: ShardKey,
+  fence: Fence,
+  fail: (job: JobEntry) => Promise<void>,
+): Promise<void> {
   const job = parts.board.job(shard.campaign, shard.job);
   if (job === undefined) return;
-  shardEvent(parts, shard, { kind: "orphan", fence });
-  const expired = shardEvent(parts, shard, { kind: "expire", fence, limits: limitsOf(job) });
-  await applyEffects(parts, job, shard, { agent, cause: "node_lost" }, expired);
+  const told = toldFailure(parts.board, shard, fence);
+  if (told !== undefined) {
+    await told;
+    shardEvent(parts, shard, {
+      kind: "withdraw",
+      fence,
+      reason: "its failure counts already",
+      notify: false,
+    });
+    return;
+  }
+  const name = attemptKey(shard.index, fence);
+  const durable = fail(job);
+  job.failing.set(name, durable);
+  try {
+    await durable;
+  } catch (error) {
+    job.failed.delete(name);
+    throw error;
+  } finally {
+    job.failing.delete(name);
+  }
+}
+
+/** A failure of an attempt that was told or counted before; resolves when it is durable. */
+export function toldFailure(board: Board, shard: ShardKey, fence: Fence): Promise<void> | undefined {
+  const job = board.job(shard.campaign, shard.job);
+  const name = attemptKey(shard.index, fence);
+  return job?.failing.get(name) ?? (job?.failed.has(name) ? Promise.resolve() : undefined);
 }

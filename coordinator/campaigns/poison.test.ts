@@ -1,9 +1,11 @@
 /** Deaths, suspects, names and splits; also over a change of leaders, and against results that come late. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { StoreError } from "../store/store.js";
 import type { CampaignEntry } from "./board.js";
 import { type JobEntry, type ShardKey, suspectsOf } from "./board.js";
-import { completeAttempt, expireAttempt, failAttempt } from "./complete-attempt.js";
+import { completeAttempt, expireAttempt, failAttempt, lateFailure } from "./complete-attempt.js";
 import { reportDeath } from "./poison.js";
+import { shardEvent } from "./shard-steps.js";
 import { type Term, World } from "./world.test-support.js";
 
 let world: World;
@@ -197,4 +199,106 @@ test("reports at once about shards of one job give each child its own number", a
   expect([...job().children.keys()]).toEqual([2, 3, 4, 5, 6, 7]);
   await term.runAll(entry);
   expect(entry.value.tally).toMatchObject({ samplesDone: 8, samplesFailed: 2 });
+});
+
+/** The next leader. */
+async function newTerm() {
+  term = await world.term();
+  entry = term.board.campaign(entry.value.id) ?? entry;
+}
+
+test("an attempt that was counted as lost and goes on fails at no further cost, and its death is evidence", async () => {
+  const fence = term.give(key(0));
+  const comesBack = () =>
+    shardEvent(term.parts, key(0), { kind: "adopt", fence, agent: "n1", running: true });
+  const failure = { agent: "n1", fence, class: "poison" as const, message: "the engine died", items: [1] };
+  await world.get(expireAttempt(term.parts, key(0), "n1", fence));
+  for (const lead of [async () => {}, newTerm]) {
+    await lead();
+    comesBack();
+    await world.get(expireAttempt(term.parts, key(0), "n1", fence));
+    comesBack();
+    await world.get(failAttempt(term.parts, key(0), failure));
+    expect(job().shards[0]).toMatchObject({ kind: "PENDING", failures: { infra: 1, poison: 0 } });
+    expect(suspectsOf(job(), 0)).toEqual([1]);
+  }
+});
+
+test("a death that is told of an attempt which counts as failed leaves that failure, also for the next leader", async () => {
+  const fence = term.give(key(0));
+  await world.get(expireAttempt(term.parts, key(0), "n1", fence));
+  await world.get(reportDeath(term.parts, key(0), { agent: "n1", incarnation: 1n, fence, items: [2] }));
+  for (const lead of [async () => {}, newTerm]) {
+    await lead();
+    expect(job().shards[0]).toMatchObject({ kind: "PENDING", failures: { infra: 1, poison: 0 } });
+    expect(suspectsOf(job(), 0)).toEqual([2]);
+  }
+});
+
+test("a late failure moves no shard, and is no failure for the next leader either, but evidence", async () => {
+  const late = term.give(key(0));
+  shardEvent(term.parts, key(0), { kind: "withdraw", fence: late, reason: "drained", notify: false });
+  const now = term.give(key(0), "n2");
+  const failure = { agent: "n1", fence: late, class: "poison" as const, message: "it died", items: [3] };
+  await world.get(lateFailure(term.parts, key(0), failure));
+  expect(job().shards[0]).toMatchObject({ kind: "RUNNING", fence: now });
+  await newTerm();
+  expect(job().shards[0]).toMatchObject({ kind: "PENDING", failures: { infra: 0, poison: 0 } });
+  expect(suspectsOf(job(), 0)).toEqual([3]);
+});
+
+test("a death that did not become durable is told again and counts then", async () => {
+  let refuse = false;
+  const request = async (call: string) => {
+    if (refuse && call === "txn") throw new StoreError({ kind: "TooLarge", bytes: 2, limit: 1 });
+  };
+  term = await world.term({ hook: { request, reply: async () => {} } });
+  entry = term.board.campaign(entry.value.id) ?? entry;
+  const fence = term.give(key(0));
+  const report = () =>
+    world.get(reportDeath(term.parts, key(0), { agent: "n1", incarnation: 1n, fence, items: [2] }));
+  refuse = true;
+  await expect(report()).rejects.toThrow();
+  expect(suspectsOf(job(), 0)).toEqual([]);
+  refuse = false;
+  await report();
+  await newTerm();
+  expect(suspectsOf(job(), 0)).toEqual([2]);
+});
+
+test("a report says nothing of samples that its shard does not have, or of shards that are none", async () => {
+  const fence = term.give(key(0));
+  const of = (index: number, items: number[], incarnation = 1n) =>
+    world.get(reportDeath(term.parts, key(index), { agent: "n1", incarnation, fence, items }));
+  for (const index of [2, 100_000_000, 4_294_967_295]) await of(index, [1]);
+  await of(0, [5, 7, 9]);
+  await of(1, [0, 1]);
+  expect(job().deaths.size).toBe(0);
+  await of(0, [3, 3, 4]);
+  expect([...job().deaths.values()]).toEqual([[{ ordinal: 3, by: "n1#1" }]]);
+  await of(0, [3], 2n);
+  // Told of the split parent still.
+  await of(0, [0, 6], 3n);
+  expect([suspectsOf(job(), 2), suspectsOf(job(), 1)]).toEqual([[0], []]);
+});
+
+test("hundreds of named samples of one shard are split off in turns; more than can be in flight name none", async () => {
+  entry = await term.campaign({ items: 500, shardSize: 5000, name: "many", run: { repetitions: 10 } });
+  const fence = term.give(key(0));
+  const of = (incarnation: bigint, count: number, apart: number) =>
+    world.get(
+      reportDeath(term.parts, key(0), {
+        ...{ agent: "n1", incarnation, fence },
+        items: Array.from({ length: count }, (_, i) => apart * i),
+      }),
+    );
+  await of(1n, 2500, 2);
+  expect(job().deaths.size).toBe(0);
+  for (const incarnation of [2n, 3n]) await of(incarnation, 250, 20);
+  const tally = () => job().shards.filter((shard) => shard.kind === "FAILED").length;
+  expect(tally()).toBe(250);
+  await newTerm();
+  expect(tally()).toBe(250);
+  await term.runAll(entry);
+  expect(entry.value.tally).toMatchObject({ samples: 5000, samplesDone: 5000, samplesFailed: 250 });
 });

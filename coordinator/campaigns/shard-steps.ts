@@ -66,7 +66,9 @@ export async function applyEffects(
     if (effect.kind === "record_failure") {
       const about = { campaign, job: jobId, shard: index, agent, class: effect.class, message: reason };
       parts.log.warn(about, "attempt failed");
-      const also = [failPut(job, shard, effect.fence, { agent, class: effect.class, message: reason })];
+      const value: FailValue = { agent, class: effect.class, message: reason };
+      job.failed.set(attemptKey(index, effect.fence), value);
+      const also = [failPut(job, shard, effect.fence, value)];
       await parts.commits.write({ shard, gate: job.gate, also });
     } else if (effect.kind === "fail_samples") {
       const value: DoneValue = { kind: "failed", status: effect.status, cause, reason };

@@ -120,8 +120,8 @@ function verdictOn(
   const now = board.shard(shard);
   const job = board.job(shard.campaign, shard.job);
   const going = job !== undefined && (job.state.kind === "RUNNING" || job.state.kind === "PAUSED");
-  // It failed, and is answered when it says so again; the shard may be another's already.
-  if (toldFailure(board, shard, fence) !== undefined) return "KEEP";
+  // Says so again and is answered; it counts already, so that the shard may be another's.
+  if (state === "failed" && toldFailure(board, shard, fence) !== undefined) return "KEEP";
   // What has begun, or is to be sent again, is the agent's still (invariant 1); what has not may go to anybody.
   if (now?.kind === "PENDING" && going && (state !== "accepted" || job.state.kind === "RUNNING")) {
     const running = state !== "accepted";
@@ -129,8 +129,8 @@ function verdictOn(
     fleet.adopted(node, { fence, shard, lane });
     return "KEEP";
   }
-  // A finished result is resent and gets its own answer.
-  if (state === "uploaded") return "KEEP";
+  // What is finished is resent and gets its own answer.
+  if (state === "uploaded" || state === "failed") return "KEEP";
   if (now === undefined || !("fence" in now) || !sameFence(now.fence, fence)) return "STOP";
   if (now.kind === "DONE") return "COMMITTED";
   // Its own news of these may have been lost with the last stream.

@@ -5,6 +5,7 @@ import { AgentMessage, CoordinatorMessage } from "../../shared/gen/sai/agent/v1/
 import { silentLogger } from "../../shared/runtime/logger.js";
 import { settle } from "../../test/conformance/manual-clock.js";
 import type { ShardKey } from "../campaigns/board.js";
+import { failAttempt } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { type Term, World } from "../campaigns/world.test-support.js";
 import { agentsPort } from "./agents-port.js";
@@ -43,7 +44,7 @@ afterEach(async () => {
 });
 
 /** A session of n1 that has been welcomed, and what it was sent. */
-async function session(held: { fence: Fence; shard: ShardKey }[] = []) {
+async function session(held: { fence: Fence; shard: ShardKey; state?: string }[] = []) {
   const sent: CoordinatorBody[] = [];
   const { artifacts, log } = campaigns;
   const one = new AgentSession(
@@ -61,8 +62,8 @@ async function session(held: { fence: Fence; shard: ShardKey }[] = []) {
   );
   const say = (body: AgentMessage["body"]) =>
     one.receive(AgentMessage.fromPartial({ agentId: "n1", incarnation: 1n, body }));
-  const named = held.map(({ fence, shard }) => ({
-    ...{ fence, state: "running", lane: "cpu" },
+  const named = held.map(({ fence, shard, state = "running" }) => ({
+    ...{ fence, state, lane: "cpu" },
     shard: { ...shard, first: 0, count: 1 },
   }));
   const value = { protocol: 1, version: "1", inventoryHash: "", held: named, begun: [], more: false };
@@ -133,4 +134,38 @@ test("verdicts on thousands of attempts are several Welcomes, each below 256 KiB
     );
   const named = welcomes.flatMap(({ value }) => value.verdicts.map(({ fence }) => fence?.n));
   expect(named).toEqual(held.map(({ fence }) => fence.n));
+});
+
+test.each([
+  "failed",
+  "running",
+])("what the last leader counted is answered and does not count again when an agent says that it is %s", async (state) => {
+  const entry = await term.campaign({ items: 4, shardSize: 4, run: { retry: { max: 5 } } });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const fence = term.give(shard);
+  const wire = { ...shard, first: 0, count: 4 };
+  const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
+  await world.get(failAttempt(term.parts, shard, { ...value, agent: "n1", class: "infra" }));
+  term = await world.term();
+  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+
+  const one = await session([{ fence, shard, state }]);
+  one.say({ $case: "failed", value });
+  await world.until("it is answered", () => one.noted().length > 0);
+  expect(one.noted()).toEqual(["NOTED"]);
+  expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { infra: 1 } });
+});
+
+test("a failure that no leader has counted is counted by the one that hears of it first", async () => {
+  const entry = await term.campaign({ items: 4, shardSize: 4, run: { retry: { max: 5 } } });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const fence = term.give(shard);
+  const wire = { ...shard, first: 0, count: 4 };
+  term = await world.term();
+  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+  const one = await session([{ fence, shard, state: "failed" }]);
+  const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
+  one.say({ $case: "failed", value });
+  await world.until("it is answered", () => one.noted().length > 0);
+  expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { infra: 1 } });
 });

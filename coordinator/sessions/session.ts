@@ -16,7 +16,7 @@ import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
-import { completeAttempt, failAttempt, shardEvent, toldFailure } from "../campaigns/complete-attempt.js";
+import { completeAttempt, failAttempt, lateFailure, shardEvent } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import type { Meter } from "../metrics.js";
 import { BatchingPeer } from "./batching-peer.js";
@@ -295,14 +295,14 @@ export class AgentSession {
 
   /** What is not its own or is over already is answered all the same: the agent keeps it until it is. */
   private failed(node: NodeEntry, wire: ShardFailed): void {
-    const { campaigns, board } = this.parts;
+    const { campaigns } = this.parts;
     const failure = failureOf(node.id, wire);
     const { fence } = failure;
     const held = node.attempts.get(fenceText(fence));
     // An earlier word about it may still be on its way to the store: only then is it over.
     const durable = held
       ? failAttempt(campaigns, held.shard, failure)
-      : (toldFailure(board, shardOf(wire.shard), fence) ?? Promise.resolve());
+      : lateFailure(campaigns, shardOf(wire.shard), failure);
     durable.then(
       () => this.acknowledge(fence, "NOTED"),
       (error) => this.fail(error),

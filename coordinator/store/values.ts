@@ -88,7 +88,7 @@ export interface FailValue {
   message: string;
   /** Samples in flight when a process died under this attempt; all deaths of the attempt. */
   deaths?: Death[];
-  /** The attempt went on after its agent's death: evidence, not a failed attempt. */
+  /** The attempt went on after its agent's death, or was over already: evidence, not a failed attempt. */
   wentOn?: boolean;
 }
 

@@ -1,7 +1,7 @@
 /**
  * A shard's life: PENDING → ASSIGNED → ACCEPTED → RUNNING → UPLOADED → DONE | FAILED | SPLIT; a lost agent makes it
- * ORPHANED → RUNNING (reclaimed) or PENDING; after a change of leaders a PENDING one is adopted by the agent that still
- * runs it. Durable are only DONE, FAILED, SPLIT and the counted failures; all else is the leader's memory and may be
+ * ORPHANED → PENDING, and a PENDING one is adopted by the agent that comes back with it, or runs it still after a change
+ * of leaders. Durable are only DONE, FAILED, SPLIT and the counted failures; all else is the leader's memory and may be
  * forgotten.
  *
  * 1. The first record wins, whatever its fence: `commit`, `split` and `give_up` say what was written, so they end any
@@ -53,7 +53,7 @@ export type ShardKind = ShardState["kind"];
 
 export type ShardEvent =
   | { kind: "assign"; fence: Fence; agent: string; acceptByMs: number }
-  /** An agent holds it under an earlier leader's fence. */
+  /** An agent holds it under an earlier leader's fence, or came back with it. */
   | { kind: "adopt"; fence: Fence; agent: string; running: boolean }
   | { kind: "accept"; fence: Fence }
   | { kind: "start"; fence: Fence }
@@ -67,8 +67,6 @@ export type ShardEvent =
   | { kind: "fail"; fence: Fence; class: FailureClass; message: string; limits: RetryLimits }
   /** Its agent is lost. */
   | { kind: "orphan"; fence: Fence }
-  /** The agent came back and still has it. */
-  | { kind: "reclaim"; fence: Fence }
   /** The agent does not come back, or came back without it. */
   | { kind: "expire"; fence: Fence; limits: RetryLimits }
   /** The split record is written. */
@@ -172,10 +170,6 @@ export function transitionShard(state: ShardState, event: ShardEvent, nowMs: num
       return state.kind === "ORPHANED"
         ? refuse(state, event)
         : go({ kind: "ORPHANED", sinceMs: nowMs, ...held });
-    case "reclaim":
-      return state.kind === "ORPHANED"
-        ? go({ kind: "RUNNING", sinceMs: nowMs, ...held })
-        : refuse(state, event);
     case "expire":
       if (state.kind !== "ORPHANED") return refuse(state, event);
       return fail(held, "infra", `${state.agent} was lost`, event.limits, "LOST");

@@ -139,7 +139,7 @@ export interface HeldAttempt {
   shard:
     | ShardRef
     | undefined;
-  /** accepted, running or uploaded. */
+  /** accepted, running, uploaded or failed. */
   state: string;
   /** The lane it was assigned to. */
   lane: string;
