@@ -6,17 +6,20 @@
  * 1. All records are of one revision, so that no job is seen sealed without its done records.
  * 2. Nothing is taken for ended that has no record, and nothing for open that has one.
  * 3. A plan that cannot be read at the moment is waited for; one that is gone or damaged ends its campaign as FAILED.
+ * 4. So is a manifest; one that is gone or damaged counts as a job that failed, as long as this leader is there. What the
+ *    store says of that job stays, for when the manifest is back, and the campaign's other jobs go on.
  */
 import type { Fence } from "../../shared/domain/fence.js";
+import type { JobState } from "../../shared/domain/job.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { decode, keys, parseShardKey } from "../store/keys.js";
 import { listAll } from "../store/reflect.js";
 import type { KV, StateStore } from "../store/store.js";
 import type { AgentValue, DoneValue, FailValue, InventoryValue, JobValue } from "../store/values.js";
 import { detached, patiently } from "./background.js";
-import { type CampaignEntry, isEnded } from "./board.js";
+import { type CampaignEntry, closeJob, isEnded, type JobEntry } from "./board.js";
 import { campaignEvent } from "./lifecycle.js";
-import { readManifest } from "./manifest.js";
+import { readManifest, type ShardRecord } from "./manifest.js";
 import type { CampaignParts } from "./parts.js";
 import { readPlan } from "./plan.js";
 import { resumePlanning, resumeSealing } from "./resume.js";
@@ -85,7 +88,7 @@ async function restoreCampaign(
   const { state, id } = entry.value;
   if (!("planSha256" in state) || state.planSha256 === undefined) return; // not planned yet
   try {
-    await layOut(parts, entry, state.planSha256, jobs);
+    await layOut(parts, entry, state.planSha256, jobs, signal);
   } catch (error) {
     signal.throwIfAborted();
     const reason = `it cannot be read back: ${errorText(error)}`;
@@ -104,25 +107,53 @@ async function layOut(
   entry: CampaignEntry,
   planSha256: string,
   jobs: ReadonlyMap<string, Found>,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { artifacts, board, clock } = parts;
+  const { board, clock } = parts;
   const { state, id } = entry.value;
   const plan = await patiently(parts, `reading the plan of ${id}`, () => readPlan(parts, planSha256));
   board.setPlan(entry, plan, clock.nowMs());
   for (const job of entry.jobs) {
-    const { gate = 0n, value, done: open = [], fails = [] } = jobs.get(job.spec.id) ?? {};
-    const sealed = value?.manifestSha256;
-    const done =
-      sealed === undefined
-        ? open
-        : await patiently(parts, `reading manifests of ${id}`, () => readManifest(artifacts, sealed));
+    const { gate = 0n, value, done = [], fails = [] } = jobs.get(job.spec.id) ?? {};
+    const sealed =
+      value?.manifestSha256 === undefined
+        ? undefined
+        : await readSealed(parts, entry, job, value.manifestSha256, signal);
     const records = {
       ...{ gate, done, fails },
       ...(value === undefined ? {} : { state: value.state }),
-      ...(sealed === undefined ? {} : { manifestSha256: sealed }),
       ...(state.kind === "PAUSED" ? { paused: state.reason } : {}),
+      ...sealed,
     };
     board.restore(job, records, clock.nowMs());
+    if (isEnded(job.state)) closeJob(job);
+  }
+}
+
+/** What a sealed job's manifest has. Invariant 4. */
+async function readSealed(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  job: JobEntry,
+  manifestSha256: string,
+  signal: AbortSignal,
+): Promise<{ manifestSha256: string; done: readonly ShardRecord[]; state?: JobState }> {
+  const { artifacts, clock, log } = parts;
+  const campaign = entry.value.id;
+  try {
+    const what = `reading manifests of ${campaign}`;
+    return {
+      manifestSha256,
+      done: await patiently(parts, what, () => readManifest(artifacts, manifestSha256)),
+    };
+  } catch (error) {
+    signal.throwIfAborted();
+    const reason = `its manifest cannot be read back: ${errorText(error)}`;
+    log.error({ err: error, campaign, job: job.spec.id, manifestSha256 }, "a sealed job cannot be read back");
+    const warning = `${job.spec.id}: ${reason}`;
+    const { warnings } = entry.value;
+    if (!warnings.includes(warning)) entry.value = { ...entry.value, warnings: [...warnings, warning] };
+    return { manifestSha256, done: [], state: { kind: "FAILED", endedMs: clock.wallMs(), reason } };
   }
 }
 

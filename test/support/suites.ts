@@ -4,15 +4,17 @@ import type { Json } from "../../shared/benchmark/json.js";
 export interface SuiteOptions {
   items?: number;
   shardSize?: number;
-  /** Of the one model; engine `simulated` unless said otherwise. */
+  /** Of each model; engine `simulated` unless said otherwise. */
   model?: { [key: string]: Json };
+  /** Models, each of which is a job; 1 unless given. */
+  models?: number;
   options?: { [key: string]: Json };
   engineConfig?: { [key: string]: Json };
   run?: { [key: string]: Json };
   name?: string;
 }
 
-/** A suite as JSON text: one prompt, one model, `items` questions q1 … whose answer is a1 … */
+/** A suite as JSON text: one prompt, `models` models, `items` questions q1 … whose answer is a1 … */
 export function suiteOf(suite: SuiteOptions = {}): string {
   const items = Array.from({ length: suite.items ?? 8 }, (_, i) => ({
     id: `q${i + 1}`,
@@ -23,7 +25,10 @@ export function suiteOf(suite: SuiteOptions = {}): string {
     schema: "sai/v1",
     name: suite.name ?? "test",
     prompts: [{ id: "ask", template: "{{ input }}", output: "text" }],
-    models: [{ id: "m", engine: "simulated", ...suite.model, options: suite.options ?? {} }],
+    models: Array.from({ length: suite.models ?? 1 }, (_, i) => ({
+      ...{ id: i === 0 ? "m" : `m${i + 1}`, engine: "simulated", ...suite.model },
+      options: suite.options ?? {},
+    })),
     datasets: [{ id: "d", items }],
     metrics: ["exact_match"],
     ...(suite.engineConfig ? { engine_config: suite.engineConfig } : {}),
