@@ -24,6 +24,8 @@ export type JournalLine =
   /** A sample is about to run. */
   | { k: "begin"; ordinal: number }
   | { k: "record"; record: WrittenRecord }
+  /** A sample that had begun to warm up the model has ended; it will begin again. */
+  | { k: "warmed"; ordinal: number }
   /** The agent was stopped in order: what had begun was not in flight at a death. */
   | { k: "paused" }
   /** The records are in the artifact store. */

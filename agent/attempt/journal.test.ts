@@ -1,6 +1,7 @@
 import { expect, test } from "vitest";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { systemClock } from "../../shared/runtime/clock.js";
+import { ManualClock } from "../../test/conformance/manual-clock.js";
 import { MemoryDisk } from "../../test/support/memory-disk.js";
 import { failureOf } from "./attempts.test-support.js";
 import { Journal, type JournalParts, noteStored, removeJournal } from "./journal.js";
@@ -55,6 +56,41 @@ test("it is synced every so many records, and flush waits for all of them", asyn
   journal.record(record(33));
   await journal.close();
   expect([syncs(), lines(parts.disk).length]).toEqual([1, 3]);
+});
+
+test("a record is synced in time though no other follows it, and not twice", async () => {
+  const clock = new ManualClock();
+  const parts = { ...journals(), sync: { records: 64, ms: 1000 }, clock };
+  const journal = await Journal.create(parts, assignment);
+  const syncs = () => parts.disk.calls.filter((call) => call.startsWith("sync")).length;
+  await clock.advance(5000);
+  journal.record(record(32));
+  await journal.begin(33);
+  await clock.advance(999);
+  expect(syncs()).toBe(0);
+  await clock.advance(1);
+  expect(syncs()).toBe(1);
+  await clock.advance(10_000);
+  expect(syncs()).toBe(1);
+  await journal.close();
+  expect(clock.pendingTimers).toBe(0);
+});
+
+test("a sample that warmed the model up was in flight until it ended, and is again when it is measured", async () => {
+  const parts = journals();
+  const journal = await Journal.create(parts, assignment);
+  const deaths = async () =>
+    (await readJournal(parts.disk, "/j", fence))?.deaths.map(({ ordinal }) => ordinal);
+  await journal.begin(33);
+  expect(await deaths()).toEqual([33]);
+  journal.warmed(33);
+  await journal.begin(32);
+  expect(lines(parts.disk)).toEqual(["attempt", "begin 33", "warmed", "begin 32"]);
+  expect(await deaths()).toEqual([32]);
+  journal.record(record(32));
+  await journal.begin(33);
+  expect(await deaths()).toEqual([33]);
+  await journal.close();
 });
 
 test("another start goes on behind what a crash tore", async () => {

@@ -2,9 +2,11 @@
  * An attempt's journal: one file of lines (journal-lines.ts) on the agent's disk, so that what an attempt has done
  * outlives the process. replay.ts reads it back.
  *
- * 1. A `begin` line stands before each sample, its `record` line after it. Whoever reads a `begin` without its record
- *    knows that the sample was in flight when the agent died, unless a `paused` follows.
- * 2. The file is synced every so many records or ms (64 and 1 s by default), and before the result is sent.
+ * 1. A `begin` line stands before each sample, its `record` line after it (`warmed` where its result is thrown away).
+ *    Whoever reads a `begin` without either knows that the sample was in flight when the agent died, unless a `paused`
+ *    follows.
+ * 2. A record is synced no later than so many ms after it was handed over, or with so many others (1 s and 64 by
+ *    default), and before the result is sent.
  * 3. It is removed only after the coordinator's word about the attempt: its result's or failure's answer, or STOP. An
  *    attempt that was cancelled removes its own.
  */
@@ -40,7 +42,7 @@ export const journalPath = (dir: string, fence: Fence): string => join(dir, `${f
 
 export class Journal {
   private unsynced = 0;
-  private syncedAtMs: number;
+  private cancelSync: (() => void) | undefined;
   private syncing: Promise<void> = Promise.resolve();
   /** Lines that wait to be written. */
   private queued = "";
@@ -55,9 +57,7 @@ export class Journal {
     private readonly parts: JournalParts,
     private readonly file: AppendFile,
     private readonly name: string,
-  ) {
-    this.syncedAtMs = parts.clock.nowMs();
-  }
+  ) {}
 
   /** Starts the journal of an attempt. Throws SaiError when the disk does not take it. */
   static create(parts: JournalParts, assignment: Assignment): Promise<Journal> {
@@ -102,20 +102,20 @@ export class Journal {
    */
   record(record: WrittenRecord): void {
     const { sync, clock } = this.parts;
-    this.queued += encodeLine(this.name, { k: "record", record });
-    if (!this.pending) this.cancelWrite ??= clock.after(TOGETHER_MS, () => this.push());
+    this.later({ k: "record", record });
     this.unsynced += 1;
-    if (this.unsynced < sync.records && clock.nowMs() - this.syncedAtMs < sync.ms) return;
-    this.unsynced = 0;
-    this.syncedAtMs = clock.nowMs();
-    this.push();
-    // Off the sample's path: the next sample may start while the disk works.
-    const written = Promise.all([this.syncing, this.writing]);
-    this.syncing = written.then(() => this.file.sync()).catch((error) => this.fail(error));
+    if (this.unsynced >= sync.records) this.sync();
+    else this.cancelSync ??= clock.after(sync.ms, () => this.sync());
+  }
+
+  /** Notes, as late as a record, that a sample has ended that nobody measures. */
+  warmed(ordinal: number): void {
+    this.later({ k: "warmed", ordinal });
   }
 
   /** Resolves when everything written so far is on disk. */
   async flush(): Promise<void> {
+    this.synced();
     this.push();
     await this.writing;
     await this.syncing;
@@ -137,10 +137,31 @@ export class Journal {
 
   /** Lets go of the file when everything queued is with the operating system. Never rejects. */
   async close(): Promise<void> {
+    this.synced();
     this.push();
     await this.writing;
     await this.syncing;
     await this.file.close();
+  }
+
+  /** Written with what comes next, or within a ms or two. */
+  private later(line: JournalLine): void {
+    this.queued += encodeLine(this.name, line);
+    if (!this.pending) this.cancelWrite ??= this.parts.clock.after(TOGETHER_MS, () => this.push());
+  }
+
+  /** Off the sample's path: the next sample may start while the disk works. */
+  private sync(): void {
+    this.synced();
+    this.push();
+    const before = Promise.all([this.syncing, this.writing]);
+    this.syncing = before.then(() => this.file.sync()).catch((error) => this.fail(error));
+  }
+
+  private synced(): void {
+    this.cancelSync?.();
+    this.cancelSync = undefined;
+    this.unsynced = 0;
   }
 
   private async append(line: JournalLine): Promise<void> {

@@ -1,6 +1,7 @@
 /**
  * Models that are ready on this agent. An attempt borrows one; it stays loaded afterwards for the next attempt, until
- * room is needed for another: then the one that was idle longest is unloaded. A model in use is never unloaded.
+ * room is needed for another: then the one that was idle longest is unloaded, before the other is loaded. A model in use
+ * is never unloaded, nor waited for: whoever has a device may have its model, too.
  */
 import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
 import type { EngineKind, JobSpec } from "../../shared/benchmark/plan.js";
@@ -97,7 +98,14 @@ export class LoadedModels {
   private load(key: string, engine: Engine, job: JobSpec): Entry {
     const { engine: kind, model } = job.model;
     const stop = new AbortController();
-    const prepared = engine.prepare(job.model, loadOptionsOf(job), stop.signal).then((ready) => {
+    const prepare = async () => {
+      // By the next turn this one has its place and its user: what is idle makes room for it.
+      await Promise.resolve();
+      await this.makeRoom();
+      stop.signal.throwIfAborted();
+      return engine.prepare(job.model, loadOptionsOf(job), stop.signal);
+    };
+    const prepared = prepare().then((ready) => {
       this.loads.push({ engine: kind, model, seconds: ready.loadNs / 1e9 });
       this.log.info(
         { model: `${kind}:${model}`, loadMs: Math.round(ready.loadNs / 1e6), key },

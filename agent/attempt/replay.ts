@@ -118,6 +118,9 @@ function historyOf(
         // Invariant 3.
         if (!records.has(line.record.ordinal)) records.set(line.record.ordinal, line.record);
         break;
+      case "warmed":
+        inFlight.delete(line.ordinal);
+        break;
       case "paused":
         inFlight = new Set();
         break;

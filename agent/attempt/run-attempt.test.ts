@@ -69,6 +69,7 @@ async function attempt(
     suspects?: number[];
     options?: { [key: string]: Json };
     fence?: Fence;
+    warmup?: number;
     incarnation?: bigint;
     resumes?: boolean;
     gate?: SampleGate;
@@ -79,6 +80,7 @@ async function attempt(
   const manifestSha256 = await putCas(artifacts, manifestBytes(items));
   const job = jobSpec(modelSpec("simulated", "m", more.options), items.length, {
     dataset: { id: "d", manifestSha256, items: items.length },
+    warmup: more.warmup ?? 0,
   });
   const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ jobs: [job] })));
   const log = lineLogger((line) => logs.push(line), "debug");
@@ -211,6 +213,35 @@ test("suspects run first, each alone: no sample of another attempt beside them",
   expect(order).toContain("beside 2");
   const journal = await readFile(join(dir, "journal", "1.1.jsonl"), "utf8");
   expect([...journal.matchAll(/"begin","ordinal":(\d)/g)].map(([, n]) => n)).toEqual(["1", "3", "0", "2"]);
+});
+
+/** What stands in the journal of attempt 1.1, `begin 2` and the like. */
+const noted = async () =>
+  [
+    ...(await readFile(join(dir, "journal", "1.1.jsonl"), "utf8")).matchAll(
+      /"k":"(begin|warmed)","ordinal":(\d)/g,
+    ),
+  ].map(([, kind, ordinal]) => `${kind} ${ordinal}`);
+
+test("a model is warmed up with the last of the attempt's own samples, never a suspect, each begun in the journal", async () => {
+  const run = await attempt(four, { suspects: [3], warmup: 4 });
+  const records = await recordsOf(await run());
+  expect(records).toHaveLength(4);
+  expect(await noted()).toEqual([
+    ...["begin 2", "warmed 2", "begin 1", "warmed 1", "begin 0", "warmed 0", "begin 2", "warmed 2"],
+    ...["begin 3", "begin 0", "begin 1", "begin 2"],
+  ]);
+});
+
+test("where all samples are suspects nothing is warmed up with them", async () => {
+  const run = await attempt(four.slice(0, 2), { suspects: [0, 1], warmup: 3 });
+  expect(await recordsOf(await run())).toHaveLength(2);
+  expect(await noted()).toEqual(["begin 0", "begin 1"]);
+});
+
+test("a sample that kills the engine while it warms it up is named", async () => {
+  const run = await attempt(four, { warmup: 1, options: { die_on: [3] } });
+  expect(await run()).toMatchObject({ kind: "failed", failure: { class: "poison", items: [3] } });
 });
 
 test("an agent that stops leaves a journal without suspects", async () => {

@@ -8,11 +8,15 @@
  * 2. An artifact store that is away when inputs are fetched is waited for until the deadline. What is complete has no
  *    deadline any more.
  * 3. An attempt that goes on from its journal keeps the records it finds there and runs only what is missing.
+ * 4. A model that was just loaded is warmed up with samples of the attempt's own that are no suspects, begun in the
+ *    journal like any other: what they kill is charged to them. Other shards' samples may be suspects or poison, which
+ *    nobody has told this agent. The last are taken, so that others run before they are measured.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
+import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { fenceText } from "../../shared/domain/fence.js";
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -132,36 +136,50 @@ async function runSamples(parts: AttemptParts, work: Work, lane: string): Promis
   try {
     const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
     const ctx = contextOf(parts, assignment, job, items, model, lane, readBlob);
-    await warmUp(parts, ctx, model, work);
+    const missing = ordinalsOf(job, shard).filter((ordinal) => !records.has(ordinal));
+    const usual = missing.filter((ordinal) => !suspects.has(ordinal));
+    if (model.fresh) await warmUp(parts, ctx, work, usual);
     hooks.started();
     hooks.progressed(records.size);
-    const missing = ordinalsOf(job, shard).filter((ordinal) => !records.has(ordinal));
     for (const ordinal of missing) if (suspects.has(ordinal)) await runOne(parts, ctx, work, ordinal);
-    for (const ordinal of missing) if (!suspects.has(ordinal)) await runOne(parts, ctx, work, ordinal);
+    for (const ordinal of usual) await runOne(parts, ctx, work, ordinal);
   } finally {
     model.giveBack();
   }
 }
 
 async function runOne(parts: AttemptParts, ctx: SampleContext, work: Work, ordinal: number): Promise<void> {
-  const { journal, records, inFlight, signal } = work;
-  const { campaign, job } = work.assignment.shard;
-  const alone = work.suspects.has(ordinal);
+  const { journal, records } = work;
+  await ranOnce(parts, ctx, work, ordinal, (ran) => {
+    const record = written(ran);
+    journal.record(record);
+    records.set(ordinal, record);
+  });
+  work.hooks.progressed(records.size);
+}
+
+/** Runs a sample once it is let in, with its begin in the journal; `ended` notes there what came of it. */
+async function ranOnce(
+  parts: AttemptParts,
+  ctx: SampleContext,
+  { journal, inFlight, signal, suspects, assignment }: Work,
+  ordinal: number,
+  ended: (ran: ResultRecord) => void,
+): Promise<void> {
+  const { campaign, job } = assignment.shard;
   const limit = ctx.job.generation.maxConcurrentRequests;
   signal.throwIfAborted();
   // Only what is let in begins: a sample that waits behind a suspect has nothing to do with its death.
   await parts.slots.with(`${campaign}/${job}`, limit, signal, () =>
-    parts.gate.with(alone, signal, async () => {
+    parts.gate.with(suspects.has(ordinal), signal, async () => {
       await journal.begin(ordinal);
       inFlight.add(ordinal);
-      const record = written(await runSample(ctx, ordinal, signal));
+      const ran = await runSample(ctx, ordinal, signal);
       signal.throwIfAborted();
       inFlight.delete(ordinal);
-      journal.record(record);
-      records.set(ordinal, record);
+      ended(ran);
     }),
   );
-  work.hooks.progressed(records.size);
 }
 
 const ordinalsOf = (job: JobSpec, { first, count }: Assignment["shard"]): number[] =>
@@ -207,17 +225,17 @@ function contextOf(
   });
 }
 
-/** Warm-up samples are taken from outside the shard where there are others, and thrown away. */
+/** Runs some of `usual`, from its end, and throws away what comes of it (invariant 4); none where all are suspects. */
 async function warmUp(
-  { gate }: AttemptParts,
+  parts: AttemptParts,
   ctx: SampleContext,
-  model: Borrowed,
-  { assignment: { shard }, signal }: Work,
+  work: Work,
+  usual: readonly number[],
 ): Promise<void> {
-  if (!model.fresh) return;
   for (let i = 0; i < ctx.job.warmup; i += 1) {
-    const position = (shard.first + shard.count + i) % ctx.job.samples;
-    await gate.with(false, signal, () => runSample(ctx, ordinalAt(ctx.job, position), signal));
+    const ordinal = usual.at(-1 - (i % usual.length));
+    if (ordinal === undefined) return;
+    await ranOnce(parts, ctx, work, ordinal, () => work.journal.warmed(ordinal));
   }
 }
 

@@ -1,0 +1,66 @@
+/** How many models are loaded at once. */
+import { expect, test } from "vitest";
+import { silentLogger } from "../../shared/runtime/logger.js";
+import { jobSpec, modelSpec, never } from "../../test/support/inference.js";
+import type { Engine, PreparedModel } from "../engines/engine.js";
+import { settle } from "./attempts.test-support.js";
+import { LoadedModels } from "./loaded-models.js";
+
+/** An engine that notes what it loads and unloads, and how much it has. */
+function counting(most: number) {
+  const done: string[] = [];
+  let loaded = 0;
+  let peak = 0;
+  const engine: Engine = {
+    kind: "simulated",
+    probe: async () => ({ version: "1", models: [] }),
+    prepare: async ({ model }) => {
+      loaded += 1;
+      peak = Math.max(peak, loaded);
+      done.push(`load ${model}`);
+      const prepared: PreparedModel = {
+        identity: { version: "1", args: [] },
+        ...{ loadNs: 0, flags: [], notApplied: () => [] },
+        run: async function* () {},
+        unload: async () => {
+          await settle();
+          loaded -= 1;
+          done.push(`unload ${model}`);
+        },
+      };
+      return prepared;
+    },
+    close: async () => {},
+  };
+  const models = new LoadedModels(new Map([["simulated", engine]]), most, silentLogger());
+  const borrow = (model: string) => models.borrow(jobSpec(modelSpec("simulated", model), 1), never());
+  return { models, borrow, done, peak: () => peak };
+}
+
+test("what is idle makes room before another model is loaded, not after", async () => {
+  const { borrow, done, peak, models } = counting(1);
+  (await borrow("a")).giveBack();
+  const b = await borrow("b");
+  expect(b.fresh).toBe(true);
+  b.giveBack();
+  (await borrow("b")).giveBack();
+  (await borrow("a")).giveBack();
+  await settle();
+  expect(done).toEqual(["load a", "unload a", "load b", "unload b", "load a"]);
+  expect(peak()).toBe(1);
+  expect(models.names()).toEqual(["simulated:a"]);
+});
+
+test("a model in use is neither unloaded nor waited for; the one that was idle longest goes first", async () => {
+  const { borrow, done, models } = counting(2);
+  const a = await borrow("a");
+  (await borrow("b")).giveBack();
+  (await borrow("c")).giveBack();
+  expect(done).toEqual(["load a", "load b", "unload b", "load c"]);
+  const [d, e] = await Promise.all([borrow("d"), borrow("e")]);
+  expect(models.names()).toEqual(["simulated:a", "simulated:d", "simulated:e"]);
+  for (const lent of [a, d, e]) lent.giveBack();
+  await settle();
+  await settle();
+  expect(models.names()).toEqual(["simulated:d", "simulated:e"]);
+});
