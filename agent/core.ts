@@ -151,7 +151,7 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
       loadedModels: () => models?.names() ?? [],
       takeLoads: () => models?.takeLoads() ?? [],
       loopLagMs: parts.loopLagMs,
-      probe: () => writeProbe(parts),
+      probe: probes(parts),
     },
     ...{ clock, random, log },
   });
@@ -211,21 +211,33 @@ function sayFound({ assignment, records, deaths, end }: Replayed, log: Logger): 
   );
 }
 
-/** A fresh blob that only somebody with the same artifact store can read back; undefined when the store takes none. */
-async function writeProbe({ artifacts, id, clock, random, log }: AgentCoreParts) {
-  const bytes = Buffer.from(random.id(32));
-  const key = `probe/${id}/${random.id(16)}`;
-  const late = new AbortController();
-  const put = artifacts.put(key, bytes).then(() => true as const);
-  put.catch(() => {});
-  try {
-    const inTime = await Promise.race([put, clock.sleep(PROBE_MS, late.signal).then(() => false)]);
-    if (inTime) return { key, sha256: sha256(bytes) };
-    log.warn("the artifact store does not answer; saying Hello without a probe of it");
-  } catch (error) {
-    log.warn({ reason: errorText(error) }, "the artifact store takes no probe; saying Hello without one");
-  } finally {
-    late.abort(new Error("answered"));
-  }
-  return undefined;
+/**
+ * Writes probes: each is a fresh blob that only somebody with the same artifact store can read back; undefined when the
+ * store takes none. The coordinator removes what it has read. Of those that nobody read the last is there at most.
+ */
+function probes({ artifacts, id, clock, random, log }: AgentCoreParts): SessionParts["probe"] {
+  let last: string | undefined;
+  const write = async (key: string, bytes: Buffer): Promise<true> => {
+    if (last !== undefined) await artifacts.remove(last);
+    last = key;
+    await artifacts.put(key, bytes);
+    return true;
+  };
+  return async () => {
+    const bytes = Buffer.from(random.id(32));
+    const key = `probe/${id}/${random.id(16)}`;
+    const late = new AbortController();
+    const put = write(key, bytes);
+    put.catch(() => {});
+    try {
+      const inTime = await Promise.race([put, clock.sleep(PROBE_MS, late.signal).then(() => false)]);
+      if (inTime) return { key, sha256: sha256(bytes) };
+      log.warn("the artifact store does not answer; saying Hello without a probe of it");
+    } catch (error) {
+      log.warn({ reason: errorText(error) }, "the artifact store takes no probe; saying Hello without one");
+    } finally {
+      late.abort(new Error("answered"));
+    }
+    return undefined;
+  };
 }

@@ -1,6 +1,8 @@
 /** A session on a stream the test holds: what is said when, and what is made up for after a pause. */
+
 import { expect, test } from "vitest";
 import type { Fence as WireFence } from "../../shared/gen/sai/agent/v1/session.js";
+import { lineLogger } from "../../shared/runtime/logger.js";
 import {
   assignment,
   failureOf,
@@ -198,6 +200,45 @@ test("asked to drain it takes nothing more, finishes what runs, waits for the an
   await ack(s.link, 1);
   expect([states(), s.link.kinds().at(-1)]).toEqual([[], "bye"]);
   expect(await s.ran).toEqual({ kind: "drained" });
+});
+
+test("a drain whose stream breaks is over: the agent takes work again, and nothing is stopped at its deadline", async () => {
+  const { session, run, clock, states } = await agentOf();
+  const s = await session();
+  await s.welcome([], 60_000);
+  await s.ready();
+  await assign(s.link, 1);
+  await s.link.answer({ $case: "drain", value: { deadlineMs: 10_000 } });
+  await s.link.close();
+  expect(await s.ran).toEqual({ kind: "closed" });
+  const next = await session();
+  await next.welcome([[1, "KEEP"]], 60_000);
+  await next.ready();
+  expect(totals(next.link)).not.toEqual([]);
+  await assign(next.link, 2);
+  await next.sent();
+  expect([states(), next.link.bodies("rejected")]).toEqual([["1 RUNNING", "2 RUNNING"], []]);
+  await clock.advance(20_000);
+  expect(run(1).signal.aborted).toBe(false);
+  await next.end();
+});
+
+test("a verdict that is not known here drops nothing, and is said", async () => {
+  const { session, run, states, dropped } = await agentOf();
+  const logs: string[] = [];
+  const s = await session({ log: lineLogger((line) => logs.push(line), "debug") });
+  await s.welcome();
+  await s.ready();
+  await assign(s.link, 1);
+  run(1).end({ kind: "result", result: resultOf(1) });
+  await settle();
+  await s.sent();
+  for (const verdict of ["", "committed", "MAYBE"]) await ack(s.link, 1, verdict);
+  expect([states(), dropped]).toEqual([["1 UPLOADED"], []]);
+  expect(logs.filter((line) => line.includes("not known here"))).toHaveLength(3);
+  await ack(s.link, 1, "CLOSED");
+  expect([states(), dropped]).toEqual([[], [1]]);
+  await s.end();
 });
 
 test("what was not offered to be taken is refused", async () => {

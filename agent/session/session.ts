@@ -8,7 +8,8 @@
  * 3. Nothing starts before Ready, and credits are offered only when everything that waited for an answer has been sent
  *    again. A draining agent, or one without room, offers none.
  * 4. What was not offered to be taken is refused, so that nobody fills this agent beyond what it can do.
- * 5. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
+ * 5. A drain ends with its session, however that ends: whether there is work for this agent is for the next to say.
+ * 6. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
@@ -69,6 +70,8 @@ const RESULTS_AT_ONCE = 100;
 const FENCES_AT_ONCE = 5_000;
 const FENCE_BYTES = 20;
 const NAMES_BYTES = 300;
+/** Verdicts after which nobody needs what is kept of an attempt. */
+const LAST_WORDS: ReadonlySet<string> = new Set(["COMMITTED", "SUPERSEDED", "CLOSED", "NOTED"]);
 /** Longest wait for answers before a drained agent says goodbye, ms. */
 const ANSWERS_MS = 2_000;
 
@@ -87,6 +90,7 @@ export class Session {
   private cancelLook = () => {};
   private progressAtMs = Number.NEGATIVE_INFINITY;
   private cancelThrottle = () => {};
+  private draining = false;
 
   constructor(private readonly parts: SessionParts) {
     const { link, clock, random, identity } = parts;
@@ -118,6 +122,7 @@ export class Session {
       this.stage = "over";
       this.onAnswered();
       attempts.connect(false);
+      if (this.draining && !signal.aborted) attempts.resume(); // invariant 5
       this.vitals.stop();
       this.outbox.close();
       this.cancelLook();
@@ -189,6 +194,10 @@ export class Session {
     });
   }
 
+  private isOver(): boolean {
+    return this.stage === "over";
+  }
+
   private isWelcome(): boolean {
     return this.stage === "welcome" || this.stage === "ready";
   }
@@ -212,7 +221,7 @@ export class Session {
           this.stop(fenceOf(fence), body.value.reason, body.value.graceMs);
         return;
       case "commitAck":
-        for (const { fence } of body.value.verdicts) this.acknowledged(fenceOf(fence));
+        for (const { fence, verdict } of body.value.verdicts) this.acknowledged(fenceOf(fence), verdict);
         return;
       case "heartbeatAck":
         this.vitals.acknowledged(body.value.seq);
@@ -283,7 +292,15 @@ export class Session {
     }
   }
 
-  private acknowledged(fence: Fence): void {
+  private acknowledged(fence: Fence, verdict: string): void {
+    if (!LAST_WORDS.has(verdict)) {
+      const about = { attempt: fenceText(fence), verdict: verdict.slice(0, 80) };
+      this.parts.log.error(
+        about,
+        "the coordinator's verdict is not known here: the result is kept; are versions alike?",
+      );
+      return;
+    }
     this.parts.attempts.acknowledged(fence);
     this.results.answered(fenceText(fence));
     this.failures.answered(fenceText(fence));
@@ -312,11 +329,13 @@ export class Session {
   private async drain(deadlineMs: number): Promise<void> {
     const { attempts, log, link } = this.parts;
     log.info({ deadlineMs }, "the coordinator asks this agent to drain");
+    this.draining = true;
     attempts.drain();
     await attempts.settled(deadlineMs);
+    if (this.isOver()) return;
     await attempts.close("the agent was asked to drain and its time is over");
     await this.answered(ANSWERS_MS);
-    if (this.stage === "over") return;
+    if (this.isOver()) return;
     this.bye("the agent was asked to drain");
     this.end = { kind: "drained" };
     void link.close(1000);

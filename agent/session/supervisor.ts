@@ -60,8 +60,6 @@ export class Supervisor {
         failures = 0;
         address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
         waitMs = end.kind === "goodbye" ? end.retryAfterMs : end.kind === "drained" ? DRAINED_MS : 0;
-        // A drain is over with its session: whether there is work for this agent is the coordinator's to say.
-        if (end.kind === "drained" && !signal.aborted) this.parts.session.attempts.resume();
       } catch (error) {
         if (signal.aborted) return;
         // A coordinator that welcomes and breaks at once must not be dialled in a tight loop.
