@@ -1,4 +1,4 @@
-/** What `sai doctor` says of the state store's folder: whose it is, whether it can be written, how much room there is. */
+/** What `sai doctor` says of the state store: whose its folder is and how much room there is, or whether etcd answers. */
 import type { Config } from "../../shared/runtime/config.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { formatBytes } from "../output/quantity.js";
@@ -14,6 +14,10 @@ export async function checkStore(config: Pick<Config, "store">): Promise<Check> 
     const found = await probeStore(config);
     if (found.kind === "memory")
       return { name, result: "warn", detail: "in memory: a coordinator that ends forgets its campaigns" };
+    if (found.kind === "etcd") {
+      const where = `etcd at ${found.endpoints.join(", ")}`;
+      return { name, result: "ok", detail: `${where} answers, ${formatBytes(found.usedBytes)} used` };
+    }
     const room = `${formatBytes(found.freeBytes)} free`;
     const result = found.freeBytes < LITTLE_DISK_BYTES ? "warn" : "ok";
     if (found.kind === "new") return { name, result, detail: `${found.folder} would be made, ${room}` };

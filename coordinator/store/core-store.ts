@@ -5,7 +5,6 @@
  */
 import type { MemoryCore } from "./memory-core.js";
 import { writeSnapshot } from "./memory-snapshot.js";
-import { WatchQueue } from "./memory-watch.js";
 import {
   type KV,
   type Lease,
@@ -19,6 +18,7 @@ import {
   type TxnResult,
   type WatchMsg,
 } from "./store.js";
+import { WatchQueue } from "./watch-queue.js";
 
 export type StoreCall = "get" | "list" | "txn" | "grant" | "renew" | "revoke" | "compact";
 
@@ -124,7 +124,7 @@ export abstract class CoreStore implements StateStore, StoreAdmin {
     let unsubscribe: () => void;
     try {
       unsubscribe = this.core.subscribe(ranges, o.fromRev, (msg) => {
-        queue.push(msg);
+        queue.push(msg, past);
         if (!past) queue.checkBound();
       });
     } catch (error) {
@@ -135,7 +135,7 @@ export abstract class CoreStore implements StateStore, StoreAdmin {
     const stop = () => void queue.return();
     o.signal.addEventListener("abort", stop, { once: true });
     this.#watches.add(queue);
-    queue.live(() => {
+    queue.hear(() => {
       unsubscribe();
       o.signal.removeEventListener("abort", stop);
       this.#watches.delete(queue);

@@ -2,12 +2,16 @@
 import { constants } from "node:fs";
 import { access, statfs } from "node:fs/promises";
 import path from "node:path";
+import { systemClock } from "../../shared/runtime/clock.js";
 import type { Config } from "../../shared/runtime/config.js";
+import { systemRandom } from "../../shared/runtime/random.js";
 import { lookAtFolder } from "./embedded/folder.js";
 import { isAlive } from "./embedded/owner.js";
+import { probeEtcd } from "./etcd/open-etcd.js";
 
 export type StoreProbe =
   | { kind: "memory" }
+  | { kind: "etcd"; endpoints: readonly string[]; usedBytes: number }
   /** There is none yet; it would be made. */
   | { kind: "new"; folder: string; freeBytes: number }
   | {
@@ -19,9 +23,14 @@ export type StoreProbe =
       owner?: { pid: number; host: string; sinceMs: number };
     };
 
-/** Throws SaiError `config` when the folder cannot be a store, and what the system says when it cannot be written. */
+/**
+ * Throws SaiError `config` when the folder cannot be a store, what the system says when it cannot be written, and
+ * StoreError when etcd does not answer.
+ */
 export async function probeStore({ store }: Pick<Config, "store">): Promise<StoreProbe> {
   if (store.kind === "memory") return { kind: "memory" };
+  if (store.kind === "etcd")
+    return { kind: "etcd", ...(await probeEtcd(store, { clock: systemClock, random: systemRandom })) };
   const folder = path.resolve(store.path);
   const found = lookAtFolder(folder);
   const there = found.kind === "store" ? folder : await nearest(folder);

@@ -126,6 +126,8 @@ export type StoreErrorDetail =
   /** `disk`: what is full when it is not the quota. Certainly not done. */
   | { kind: "NoSpace"; usedBytes: number; quotaBytes: number; disk?: string }
   | { kind: "LeaseNotFound"; lease: bigint }
+  /** The user may not do it, or is not known. Not done. */
+  | { kind: "Denied"; what: string }
   /** Not done, and certainly not done. */
   | { kind: "Unavailable"; what: string }
   /** It may have been done: read again. */
@@ -149,6 +151,8 @@ const text = (d: StoreErrorDetail): string => {
         : `the state store takes nothing new: ${d.disk}`;
     case "LeaseNotFound":
       return `the state store has no lease ${d.lease}; it expired or was revoked`;
+    case "Denied":
+      return `the state store lets this user not do it: ${d.what}`;
     case "Unavailable":
       return `the state store cannot be reached: ${d.what}`;
     case "OutcomeUnknown":

@@ -74,6 +74,7 @@ storeConformance(
       20: killedAfterTheAck,
       23: oneOwner,
     },
+    notApplicable: { 24: "it has one node" },
   },
 );
 

@@ -41,6 +41,7 @@ storeConformance(
     notApplicable: {
       20: "it lives and dies with its process",
       23: "it has no folder",
+      24: "it has one node",
     },
   },
 );

@@ -72,12 +72,14 @@ export interface OwnWays {
   notApplicable?: { [item: number]: string };
   /** Item number → the test that stands for it, where a process has to die or to be stopped. */
   own?: { [item: number]: () => Promise<void> };
+  /** For an item; servers that have to be started take a while. */
+  timeoutMs?: number;
 }
 
 export function storeConformance(
   name: string,
   open: () => Promise<StoreWorld>,
-  { notApplicable = {}, own = {} }: OwnWays,
+  { notApplicable = {}, own = {}, timeoutMs = 30_000 }: OwnWays,
 ): void {
   describe(`state store conformance: ${name}`, () => {
     let w: StoreWorld;
@@ -91,7 +93,7 @@ export function storeConformance(
       const why = notApplicable[n];
       const ownWay = own[n];
       if (ownWay) test(`${n}. ${what}`, ownWay, 120_000);
-      else if (why === undefined) test(`${n}. ${what}`, run);
+      else if (why === undefined) test(`${n}. ${what}`, run, timeoutMs);
       else test.skip(`${n}. ${what} [not applicable: ${why}]`, run);
     };
     const elsewhere = (n: number, what: string) =>
@@ -417,5 +419,6 @@ export function storeConformance(
     });
 
     elsewhere(23, "a second process on the folder is refused; a dead owner's folder opens");
+    elsewhere(24, "the leader of three is killed under load: writes resume, no event is lost or doubled");
   });
 }

@@ -2,16 +2,29 @@
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
-import { goProgram } from "../support/outside.js";
+import { debianProgram, goProgram } from "../support/outside.js";
 
 declare module "vitest" {
   export interface ProvidedContext {
     grpcurl: string;
     buf: string;
+    /** Debian's, the oldest that must do, and a current one. */
+    etcds: { old: string; current: string };
+    etcdutl: string;
   }
 }
 
+const ETCD = "v3.6.16";
+
 export default async function setup(project: TestProject): Promise<void> {
+  await debianProgram({ program: "/usr/bin/openssl", package: "openssl" }, console.error);
+  const etcd = (name: string, part: string) =>
+    goProgram({ package: `go.etcd.io/etcd/${part}/v3`, name, version: ETCD }, console.error);
+  project.provide("etcds", {
+    old: await debianProgram({ program: "/usr/bin/etcd", package: "etcd-server" }, console.error),
+    current: await etcd("etcd", "server"),
+  });
+  project.provide("etcdutl", await etcd("etcdutl", "etcdutl"));
   project.provide(
     "grpcurl",
     await goProgram(

@@ -35,8 +35,10 @@ export async function output(
 }
 
 export interface GoProgram {
-  /** Such as github.com/fullstorydev/grpcurl/cmd/grpcurl; the program is named by its last part. */
+  /** Such as github.com/fullstorydev/grpcurl/cmd/grpcurl. */
   package: string;
+  /** What the program is called; the package's last part unless it says. */
+  name?: string;
   /** Such as v1.9.3. */
   version: string;
   flags?: string[];
@@ -45,7 +47,7 @@ export interface GoProgram {
 
 /** The path of a program built from its Go module; built on the first call, which `say` is told, as it takes a while. */
 export async function goProgram(wanted: GoProgram, say: (line: string) => void): Promise<string> {
-  const name = wanted.package.split("/").at(-1) ?? wanted.package;
+  const name = wanted.name ?? wanted.package.split("/").at(-1) ?? wanted.package;
   const folder = join(cacheFolder(), `${name}-${wanted.version}`);
   const program = join(folder, name);
   if (existsSync(program)) return program;
@@ -53,9 +55,11 @@ export async function goProgram(wanted: GoProgram, say: (line: string) => void):
   say(`building ${name} ${wanted.version} from its Go module …`);
   const building = mkdtempSync(`${folder}.`);
   try {
-    await output("go", ["install", ...(wanted.flags ?? []), `${wanted.package}@${wanted.version}`], {
-      env: { ...wanted.env, GOBIN: building },
-    });
+    // From a module of its own: `go install` refuses modules whose go.mod replaces others, such as etcd's.
+    const go = (...args: string[]) => output("go", args, { cwd: building, env: { ...wanted.env } });
+    await go("mod", "init", "built");
+    await go("get", `${wanted.package}@${wanted.version}`);
+    await go("build", ...(wanted.flags ?? []), "-o", name, wanted.package);
     mkdirSync(folder, { recursive: true });
     renameSync(join(building, name), program);
   } finally {
@@ -67,19 +71,35 @@ export async function goProgram(wanted: GoProgram, say: (line: string) => void):
 /** Go 1.21 or newer (it fetches the toolchain a module asks for); Debian's package is tried when there is none. */
 async function needGo(): Promise<void> {
   if (await hasGo()) return;
-  if (process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get")) {
-    const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
-    await output("apt-get", ["update", "-q"], quiet);
-    await output(
-      "apt-get",
-      ["install", "-y", "-q", "--no-install-recommends", "golang-go", "ca-certificates"],
-      quiet,
-    );
+  if (hasApt()) {
+    await aptInstall("golang-go", "ca-certificates");
     if (await hasGo()) return;
   }
   throw new Error(
     "this needs Go 1.21 or newer on the PATH (https://go.dev/dl); there is none, or an older one",
   );
+}
+
+const hasApt = () =>
+  process.platform === "linux" && process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
+
+async function aptInstall(...packages: string[]): Promise<void> {
+  const quiet = { env: { DEBIAN_FRONTEND: "noninteractive" } };
+  await output("apt-get", ["update", "-q"], quiet);
+  await output("apt-get", ["install", "-y", "-q", "--no-install-recommends", ...packages], quiet);
+}
+
+/** The path of a program from one of Debian's packages, which is installed when it is not there. */
+export async function debianProgram(
+  { program, package: name }: { program: string; package: string },
+  say: (line: string) => void,
+): Promise<string> {
+  if (existsSync(program)) return program;
+  if (!hasApt()) throw new Error(`this needs ${program} (Debian's ${name}); install it, or run this as root`);
+  say(`installing ${name} …`);
+  await aptInstall(name);
+  if (!existsSync(program)) throw new Error(`${name} was installed, but there is no ${program}`);
+  return program;
 }
 
 async function hasGo(): Promise<boolean> {

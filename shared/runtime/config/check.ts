@@ -32,6 +32,35 @@ export function networkProblem(config: Config, layers: Layers): ConfigProblem | 
   return { key: "coordinator.host", source: sourceOf("coordinator.host", layers), message, hint };
 }
 
+/** What does not go together in how the state store is reached. */
+export function storeProblems({ store }: Config, layers: Layers): ConfigProblem[] {
+  const problem = (leaf: string, message: string, hint: string): ConfigProblem => {
+    const key = `store.${leaf}`;
+    return { key, source: sourceOf(key, layers), message, hint };
+  };
+  const out: ConfigProblem[] = [];
+  const { kind, endpoints, user, password, certFile, keyFile } = store;
+  if (kind === "etcd" && endpoints.length === 0)
+    out.push(
+      problem("endpoints", "names no member of etcd", "such as http://10.0.0.1:2379, one for each member"),
+    );
+  if (kind !== "etcd" && endpoints.length > 0)
+    out.push(
+      problem("endpoints", `is not used by the ${kind} store`, "set store.kind: etcd, or leave it out"),
+    );
+  if (new Set(endpoints.map((url) => new URL(url).protocol)).size > 1)
+    out.push(problem("endpoints", "mixes http:// and https://", "all members are reached with TLS, or none"));
+  if ((user === undefined) !== (password === undefined)) {
+    const [leaf, other] = user === undefined ? ["user", "password"] : ["password", "user"];
+    out.push(problem(leaf, `is missing beside store.${other}`, "etcd wants both, or neither"));
+  }
+  if ((certFile === undefined) !== (keyFile === undefined)) {
+    const [leaf, other] = certFile === undefined ? ["cert_file", "key_file"] : ["key_file", "cert_file"];
+    out.push(problem(leaf, `is missing beside store.${other}`, "a certificate goes with its key"));
+  }
+  return out;
+}
+
 /** True for 127.0.0.0/8, ::1 and localhost. */
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, "");

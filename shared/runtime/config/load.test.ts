@@ -101,8 +101,15 @@ describe("every key", () => {
     "agent.coordinator": "host:1",
     "client.address": "[::1]:1",
     "store.kind": "memory",
+    "store.endpoints": "http://a:1, http://b:1",
     "artifacts.kind": "folder",
     "engines.huggingface.max_memory_per_gpu": "0.5",
+  };
+  /** Keys that go together. */
+  const WITH: { [key: string]: { [name: string]: string } } = {
+    "store.endpoints": { SAI_STORE_KIND: "etcd" },
+    "store.user": { SAI_STORE_PASSWORD: "secret" },
+    "store.password": { SAI_STORE_USER: "sai" },
   };
   const byType = { number: "7", boolean: "true", list: "a, b", text: "7" };
 
@@ -111,7 +118,7 @@ describe("every key", () => {
   )("$key can be set by its systematic name and is shown by doctor", (leaf) => {
     const text = VALUES[leaf.key] ?? (leaf.key.endsWith("base_url") ? "http://u:7/" : byType[leaf.type]);
     const name = systematicName(leaf.key);
-    const env = { SAI_DB_HOST: "h", [name]: text };
+    const env = { SAI_DB_HOST: "h", ...WITH[leaf.key], [name]: text };
     const loaded = loadConfig({ env });
     if (!loaded.ok) throw new Error(loaded.problems.map(formatProblem).join("\n"));
     const row = describeConfig(loaded.config, loaded.sources).find((one) => one.key === leaf.key);
@@ -231,6 +238,30 @@ describe("api_key_file", () => {
     expect(problems({ overrides: set(empty), env: { OPENAI_API_KEY: "k" } })[0]).toContain(
       "given beside api_key",
     );
+  });
+});
+
+describe("how etcd is reached", () => {
+  const etcd = (more: { [key: string]: unknown }) =>
+    problems({ overrides: { "store.kind": "etcd", "store.endpoints": ["http://a:1"], ...more } });
+
+  test.each([
+    [{ "store.endpoints": [] }, "store.endpoints: names no member of etcd"],
+    [{ "store.kind": "embedded" }, "store.endpoints: is not used by the embedded store"],
+    [{ "store.endpoints": ["http://a:1", "https://b:1"] }, "store.endpoints: mixes http:// and https://"],
+    [{ "store.endpoints": ["a:1"] }, "is not an http or https URL"],
+    [{ "store.user": "u" }, "store.password: is missing beside store.user"],
+    [{ "store.cert_file": "/c.pem" }, "store.key_file: is missing beside store.cert_file"],
+  ])("%j is refused", (more, message) => {
+    expect(etcd(more)[0]).toContain(message);
+  });
+
+  test("a user with a password from a file", () => {
+    const file = path.join(dir, "password");
+    writeFileSync(file, "p\n");
+    const overrides = { "store.kind": "etcd", "store.endpoints": ["http://a:1/"], "store.user": "u" };
+    const { store } = config({ overrides: { ...overrides, "store.password_file": file } });
+    expect(store).toMatchObject({ kind: "etcd", endpoints: ["http://a:1"], user: "u", password: "p" });
   });
 });
 

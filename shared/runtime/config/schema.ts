@@ -197,12 +197,27 @@ export const fileSchema = z.strictObject({
     drain_timeout_ms: millis(25_000),
   }),
   store: section({
-    // What is agreed (campaigns, done records): in a folder, or in memory and gone with the coordinator.
-    kind: z.enum(["embedded", "memory"], { error: "is not one of embedded, memory" }).default("embedded"),
+    // What is agreed (campaigns, done records): in a folder, in etcd, or in memory and gone with the coordinator.
+    kind: z
+      .enum(["embedded", "etcd", "memory"], { error: "is not one of embedded, etcd, memory" })
+      .default("embedded"),
     // The embedded store's folder, with nothing else in it; default: state below data_dir.
     path: folder(),
-    // How much it takes; above 70 % no new campaigns are taken.
+    // How much it takes; above 70 % no new campaigns are taken. etcd's own is --quota-backend-bytes: say it here too.
     quota: size().default("2GiB"),
+    // etcd's members; any number of coordinators may name the same ones.
+    endpoints: z
+      .array(z.url({ protocol: /^https?$/, error: "is not an http or https URL" }))
+      .max(9)
+      .default([]),
+    // The etcd user, which needs readwrite on /sai/v1/; without one etcd must ask for none.
+    user: name().optional(),
+    password: secret(),
+    password_file: folder(),
+    // PEM files for https:// endpoints; without ca_file the system's authorities count.
+    ca_file: folder(),
+    cert_file: folder(),
+    key_file: folder(),
   }),
   artifacts: section({
     kind: z.literal("folder", { error: 'can only be "folder" in this version' }).default("folder"),

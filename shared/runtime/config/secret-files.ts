@@ -1,4 +1,7 @@
-/** `api_key_file` beside `api_key`: the secret lies in a file (systemd LoadCredential, Kubernetes, Docker secrets). */
+/**
+ * `api_key_file` beside `api_key`, `password_file` beside `password`: the secret lies in a file (systemd LoadCredential,
+ * Kubernetes, Docker secrets).
+ */
 import { readFileSync, statSync } from "node:fs";
 import { errorText } from "../errors.js";
 import type { Layers } from "./load.js";
@@ -6,38 +9,40 @@ import type { FileConfig } from "./schema.js";
 
 const MAX_BYTES = 8192;
 
-/** The same configuration with the keys read in; both at once, or a file that cannot be read, becomes a problem. */
+/** The same configuration with the secrets read in; both at once, or a file that cannot be read, becomes a problem. */
 export function readSecretFiles(file: FileConfig, layers: Layers): FileConfig {
   const { openai, anthropic } = file.engines;
+  const apiKey = (engine: FileConfig["engines"]["openai"], section: string) =>
+    secretOf(engine.api_key, engine.api_key_file, `${section}.api_key`, layers);
+  const { password, password_file } = file.store;
   return {
     ...file,
     engines: {
       ...file.engines,
-      openai: { ...openai, api_key: keyOf(openai, "engines.openai", layers) },
-      anthropic: { ...anthropic, api_key: keyOf(anthropic, "engines.anthropic", layers) },
+      openai: { ...openai, api_key: apiKey(openai, "engines.openai") },
+      anthropic: { ...anthropic, api_key: apiKey(anthropic, "engines.anthropic") },
     },
+    store: { ...file.store, password: secretOf(password, password_file, "store.password", layers) },
   };
 }
 
-type Engine = FileConfig["engines"]["openai"];
-
-function keyOf(engine: Engine, section: string, layers: Layers): string | undefined {
-  if (engine.api_key_file === undefined) return engine.api_key;
-  const key = `${section}.api_key_file`;
-  const source = layers.sources.get(key) ?? { kind: "default" };
-  if (engine.api_key !== undefined) {
-    layers.problems.push({ key, source, message: "given beside api_key", hint: "keep one of the two" });
+/** The secret at `key`, or what lies in the file at `key`_file. */
+function secretOf(
+  given: string | undefined,
+  path: string | undefined,
+  key: string,
+  layers: Layers,
+): string | undefined {
+  if (path === undefined) return given;
+  const problem = (message: string, hint: string) => {
+    const source = layers.sources.get(`${key}_file`) ?? { kind: "default" as const };
+    layers.problems.push({ key: `${key}_file`, source, message, hint });
     return undefined;
-  }
-  const read = readSecret(engine.api_key_file);
+  };
+  if (given !== undefined) return problem(`given beside ${key.split(".").at(-1)}`, "keep one of the two");
+  const read = readSecret(path);
   if ("secret" in read) return read.secret;
-  layers.problems.push({
-    key,
-    source,
-    message: read.message,
-    hint: "the file holds the key and nothing else",
-  });
-  return undefined;
+  return problem(read.message, "the file holds the secret and nothing else");
 }
 
 function readSecret(path: string): { secret: string } | { message: string } {

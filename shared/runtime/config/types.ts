@@ -146,12 +146,21 @@ export interface CoordinatorConfig {
 }
 
 export interface StoreConfig {
-  /** embedded: in a folder, for one coordinator; memory: gone with its process. */
-  kind: "embedded" | "memory";
+  /** embedded: in a folder, for one coordinator; etcd: a cluster of its own; memory: gone with its process. */
+  kind: "embedded" | "etcd" | "memory";
   /** The embedded store's folder; nothing else may be in it. */
   path: string;
-  /** Of keys and values. Above 70 % no new campaigns are taken. */
+  /** Of keys and values. Above 70 % no new campaigns are taken. For etcd what it was started with. */
   quotaBytes: number;
+  /** For etcd: http:// or https:// URLs of its members, all of the same kind. */
+  endpoints: readonly string[];
+  /** The etcd user; undefined where etcd asks for none. */
+  user: string | undefined;
+  password: string | undefined;
+  /** PEM files for https:// endpoints: the authority that signed them, and our own certificate with its key. */
+  caFile: string | undefined;
+  certFile: string | undefined;
+  keyFile: string | undefined;
 }
 
 export interface AgentConfig {

@@ -1,6 +1,6 @@
 /**
- * One watcher's end of the memory store: a bounded queue, so that a slow reader delays neither writers nor other
- * watchers. Past the bound its memory is given up and it ends with Lagged.
+ * One watcher's end of a store: a bounded queue, so that a slow reader delays neither writers nor other watchers. Past
+ * the bound its memory is given up and it ends with Lagged.
  */
 import { StoreError, type WatchMsg } from "./store.js";
 
@@ -13,21 +13,27 @@ export class WatchQueue implements AsyncIterableIterator<WatchMsg> {
   #end: { error?: unknown } | undefined;
   #waiting: { resolve(r: IteratorResult<WatchMsg>): void; reject(e: unknown): void } | undefined;
   #onEnd: () => void = () => undefined;
+  #onTake: () => void = () => undefined;
 
   /** `bound`: events that may wait, those of the past not counted. */
   constructor(bound: number) {
     this.#bound = bound;
   }
 
-  /** From now on the bound holds; `onEnd` runs once, at the end. */
-  live(onEnd: () => void): void {
-    this.#pastMsgs = this.#queue.length;
-    this.#liveEvents = 0;
+  /** `onEnd` runs once, at the end, at once if it has ended; `onTake` whenever the reader took a message. */
+  hear(onEnd: () => void, onTake: () => void = () => undefined): void {
     this.#onEnd = onEnd;
+    this.#onTake = onTake;
     if (this.#end) onEnd();
   }
 
-  push(msg: WatchMsg): void {
+  /** Messages that wait. */
+  get size(): number {
+    return this.#queue.length;
+  }
+
+  /** `past`: of the time before the watch, which the bound does not count; none may follow one that is not. */
+  push(msg: WatchMsg, past: boolean): void {
     if (this.#end) return;
     if (this.#waiting) {
       this.#waiting.resolve({ value: msg, done: false });
@@ -35,7 +41,8 @@ export class WatchQueue implements AsyncIterableIterator<WatchMsg> {
       return;
     }
     this.#queue.push(msg);
-    this.#liveEvents += msg.events.length;
+    if (past) this.#pastMsgs++;
+    else this.#liveEvents += msg.events.length;
   }
 
   /** Ends with Lagged when more waits than may. */
@@ -61,6 +68,7 @@ export class WatchQueue implements AsyncIterableIterator<WatchMsg> {
     if (msg) {
       if (this.#pastMsgs > 0) this.#pastMsgs--;
       else this.#liveEvents -= msg.events.length;
+      this.#onTake();
       return Promise.resolve({ value: msg, done: false });
     }
     if (this.#end) {
