@@ -242,6 +242,7 @@ test("where all samples are suspects nothing is warmed up with them", async () =
 test("a sample that kills the engine while it warms it up is named", async () => {
   const run = await attempt(four, { warmup: 1, options: { die_on: [3] } });
   expect(await run()).toMatchObject({ kind: "failed", failure: { class: "poison", items: [3] } });
+  expect(await noted()).toEqual(["begin 3"]);
 });
 
 test("an agent that stops leaves a journal without suspects", async () => {
