@@ -1,7 +1,6 @@
 /**
- * One agent's session, seen from the coordinator: Hello (hello.ts), then news of attempts until the stream ends.
- * Messages are handled in the order they came, at once; only Hello is waited for, and commits answer when they are
- * durable without holding up what comes behind them.
+ * One agent's session, seen from the coordinator: Hello (hello.ts), then news of its attempts (attempt-news.ts) until the
+ * stream ends. Messages are handled in the order they came, at once; only Hello is waited for.
  *
  * 1. The first message is Hello; nothing else is looked at before it is answered.
  * 2. READY needs the verdicts given, the inventory known and the probe read back.
@@ -9,27 +8,17 @@
  * 4. Whoever does not finish its Hello in time, or stays after a Goodbye, is hung up on.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
-import { type Fence, fenceText } from "../../shared/domain/fence.js";
-import type { AgentMessage, Heartbeat, Hello, ShardFailed } from "../../shared/gen/sai/agent/v1/session.js";
+import type { AgentMessage, Heartbeat, Hello } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
-import { completeAttempt, failAttempt, lateFailure, shardEvent } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import type { Meter } from "../metrics.js";
+import { AttemptNews } from "./attempt-news.js";
 import { BatchingPeer } from "./batching-peer.js";
-import {
-  failureOf,
-  fenceOf,
-  heartbeatOf,
-  inventoryHashOf,
-  laneOf,
-  reasonOf,
-  resultOf,
-  shardOf,
-} from "./convert.js";
+import { heartbeatOf, inventoryHashOf, laneOf, reasonOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import { Greeting } from "./greeting.js";
 import { greet, storeProblem, verdictsFor } from "./hello.js";
@@ -43,9 +32,6 @@ const PROBE_RETRY_MS = 10_000;
 const HELLO_MS = 60_000;
 /** Time to hang up after a Goodbye, ms. */
 const GOODBYE_MS = 10_000;
-/** Results that wait for the store before agents are asked to send no more for a while. */
-const THROTTLE_FROM = 5000;
-const THROTTLE_MS = 1000;
 
 export interface SessionParts {
   campaigns: CampaignParts;
@@ -70,13 +56,12 @@ type Stage =
   /** Its Hello is not complete, or not answered yet. */
   | { kind: "greeting"; greeting: Greeting }
   /** `known`: the inventory is the one this session speaks of. */
-  | { kind: "open"; node: NodeEntry; probed: boolean; known: boolean }
+  | { kind: "open"; node: NodeEntry; attempts: AttemptNews; probed: boolean; known: boolean }
   | { kind: "over" };
 
 export class AgentSession {
   private stage: Stage = { kind: "new" };
   private node: NodeEntry | undefined;
-  private throttledUntilMs = 0;
   private readonly peer: Peer;
   /** Until Hello is complete, and after a Goodbye (invariant 4). */
   private cancelDeadline: () => void;
@@ -97,7 +82,7 @@ export class AgentSession {
     const body = message.body;
     this.parts.campaigns.metrics.countSessionMessages("in", body?.$case ?? "unknown");
     try {
-      if (stage.kind === "open") this.handle(stage.node, body);
+      if (stage.kind === "open") this.handle(stage, body);
       else if (stage.kind === "greeting") this.goOn(stage, message);
       else if (stage.kind === "new") this.begin(message);
     } catch (error) {
@@ -148,7 +133,8 @@ export class AgentSession {
     this.welcome(node, hello).then(
       (known) => {
         if (this.stage !== stage) return;
-        this.stage = { kind: "open", node, probed: false, known };
+        const attempts = new AttemptNews(this.parts, node, this.peer, (error) => this.fail(error));
+        this.stage = { kind: "open", node, attempts, probed: false, known };
         for (const message of early) this.receive(message);
         void this.probe(node, hello);
       },
@@ -202,7 +188,7 @@ export class AgentSession {
     this.parts.reconciled(node);
   }
 
-  private handle(node: NodeEntry, body: AgentMessage["body"]): void {
+  private handle({ node, attempts }: Stage & { kind: "open" }, body: AgentMessage["body"]): void {
     if (node.peer !== this.peer) return; // invariant 3
     const { fleet } = this.parts;
     fleet.heard(node);
@@ -218,29 +204,13 @@ export class AgentSession {
         fleet.offer(node, laneOf(body.value.lane), body.value.total);
         return;
       case "accepted":
-        for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "accept");
-        return;
       case "started":
-        for (const fence of body.value.fences) this.shardEventOf(node, fenceOf(fence), "start");
-        return;
       case "progress":
-        for (const { fence, done } of body.value.attempts) {
-          const held = node.attempts.get(fenceText(fenceOf(fence)));
-          if (held) this.parts.board.progressed(held.shard, done);
-        }
-        return;
       case "rejected":
-        this.givenBack(node, body.value.fences, reasonOf(body.value.reason));
-        return;
       case "retracted":
-        this.givenBack(node, body.value.fences, "given back");
-        return;
       case "results":
-        for (const result of body.value.results) this.commit(node, resultOf(node.id, result));
-        this.throttle();
-        return;
       case "failed":
-        this.failed(node, body.value);
+        attempts.take(body);
         return;
       case "bye":
         fleet.event(node, { kind: "bye", reason: reasonOf(body.value.reason) });
@@ -264,62 +234,6 @@ export class AgentSession {
   private heartbeat(node: NodeEntry, heartbeat: Heartbeat): void {
     this.parts.fleet.heartbeat(node, heartbeat);
     showHeartbeat(this.parts.campaigns.metrics, node.id, heartbeat);
-  }
-
-  private shardEventOf(node: NodeEntry, fence: Fence, kind: "accept" | "start"): void {
-    const held = node.attempts.get(fenceText(fence));
-    if (held) shardEvent(this.parts.campaigns, held.shard, { kind, fence });
-  }
-
-  private givenBack(node: NodeEntry, fences: Parameters<typeof fenceOf>[0][], reason: string): void {
-    for (const wire of fences) {
-      const fence = fenceOf(wire);
-      const held = node.attempts.get(fenceText(fence));
-      if (held) shardEvent(this.parts.campaigns, held.shard, { kind: "give_back", fence, reason });
-    }
-  }
-
-  private commit(node: NodeEntry, result: ReturnType<typeof resultOf>): void {
-    const { campaigns, fleet } = this.parts;
-    completeAttempt(campaigns, result).then(
-      (verdict) => {
-        if (verdict !== "COMMITTED") {
-          campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
-        }
-        fleet.ended(node.id, result.fence);
-        this.acknowledge(result.fence, verdict);
-      },
-      (error) => this.fail(error),
-    );
-  }
-
-  /** What is not its own or is over already is answered all the same: the agent keeps it until it is. */
-  private failed(node: NodeEntry, wire: ShardFailed): void {
-    const { campaigns } = this.parts;
-    const failure = failureOf(node.id, wire);
-    const { fence } = failure;
-    const held = node.attempts.get(fenceText(fence));
-    // An earlier word about it may still be on its way to the store: only then is it over.
-    const durable = held
-      ? failAttempt(campaigns, held.shard, failure)
-      : lateFailure(campaigns, shardOf(wire.shard), failure);
-    durable.then(
-      () => this.acknowledge(fence, "NOTED"),
-      (error) => this.fail(error),
-    );
-  }
-
-  private acknowledge(fence: Fence, verdict: string): void {
-    this.peer.send({ $case: "commitAck", value: { verdicts: [{ fence, verdict }] } });
-  }
-
-  /** What agents send waits in memory until the store has it; when much waits they keep what they have. */
-  private throttle(): void {
-    const { campaigns, clock } = this.parts;
-    const nowMs = clock.nowMs();
-    if (campaigns.commits.waiting < THROTTLE_FROM || nowMs < this.throttledUntilMs) return;
-    this.throttledUntilMs = nowMs + THROTTLE_MS;
-    this.peer.send({ $case: "throttle", value: { retryAfterMs: THROTTLE_MS } });
   }
 
   private goodbye(retryAfterMs: number, reason: string): void {
