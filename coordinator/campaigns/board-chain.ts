@@ -4,7 +4,7 @@
  */
 import { ordinalAt } from "../../shared/benchmark/plan.js";
 import type { DoneValue } from "../store/values.js";
-import type { Board, CampaignEntry } from "./board.js";
+import { type Board, type CampaignEntry, isEnded } from "./board.js";
 import { type JobEntry, rangeOf } from "./board-job.js";
 
 /** The campaigns whose records make up a campaign's results, the first one first. */
@@ -15,6 +15,19 @@ export function chainOf(board: Board, entry: CampaignEntry): CampaignEntry[] {
     if (before === undefined) break;
     chain.unshift(before);
     of = before.value.retryOf;
+  }
+  return chain;
+}
+
+/**
+ * The same with their jobs. The board forgets those of ended campaigns when others are asked for, so what is returned of
+ * them are copies, which stay whole however long they are read. Rejects with what reading them rejects with.
+ */
+export async function loadedChain(board: Board, entry: CampaignEntry): Promise<CampaignEntry[]> {
+  const chain: CampaignEntry[] = [];
+  for (const each of chainOf(board, entry)) {
+    await board.loaded(each);
+    chain.push(isEnded(each.value.state) ? { ...each } : each);
   }
   return chain;
 }

@@ -184,6 +184,9 @@ test("campaigns are listed newest first, and retries are known to what they retr
   const retry = board.add(value("c-4", { retryOf: "c-1" }));
   expect(board.list().map((entry) => entry.value.id)).toEqual(["c-4", "c-3", "c-2", "c-1"]);
   expect([board.campaign("c-1")?.retriedBy, retry.retriedBy]).toEqual([["c-4"], []]);
+  // Its id is the smaller one after the clock was set back, so that a new leader finds it first.
+  board.add(value("c-5", { retryOf: "c-6" }));
+  expect(board.add(value("c-6")).retriedBy).toEqual(["c-5"]);
 });
 
 test("of ended campaigns the jobs of the last fifty that were asked for are kept; others are read again", async () => {

@@ -59,6 +59,8 @@ const ENDED_LOADED = 50;
 
 export class Board {
   private readonly campaigns = new Map<string, Kept>();
+  /** Ids of a campaign's retries, by its id: a clock that was set back gives a retry the smaller one. */
+  private readonly retries = new Map<string, string[]>();
   private sorted: CampaignEntry[] | undefined;
   private touched = new Map<JobEntry, CampaignEntry>();
   private load: (entry: CampaignEntry) => Promise<void> = async () => {};
@@ -90,14 +92,21 @@ export class Board {
     await loading;
   }
 
-  /** Puts a campaign on the board; those it retries were there before. */
+  /** Puts a campaign on the board, before or after those it retries. */
   add(value: CampaignValue): CampaignEntry {
-    const entry: Kept = { value, jobs: [], byId: new Map(), retriedBy: [], waiting: [] };
-    if (value.retryOf !== undefined) this.campaigns.get(value.retryOf)?.retriedBy.push(value.id);
+    const retriedBy = this.retriesOf(value.id);
+    const entry: Kept = { value, jobs: [], byId: new Map(), retriedBy, waiting: [] };
+    if (value.retryOf !== undefined) this.retriesOf(value.retryOf).push(value.id);
     if (value.endedMs !== undefined) entry.endedMs = value.endedMs;
     this.campaigns.set(value.id, entry);
     this.sorted = undefined;
     return entry;
+  }
+
+  private retriesOf(id: string): string[] {
+    const known = this.retries.get(id) ?? [];
+    this.retries.set(id, known);
+    return known;
   }
 
   campaign(id: string): CampaignEntry | undefined {

@@ -99,7 +99,8 @@ function refusal(error: unknown): unknown {
     return new SaiError("unavailable", error.message, { cause: error, hint: "try again in a while" });
   }
   if (isStoreError(error, "NoSpace")) {
-    const hint = "free space for the state store (store.dir, or its quota); finished work is being sealed";
+    const hint =
+      "free space for the state store (at store.path, or store.quota); finished work is being sealed";
     return new SaiError("resource_exhausted", error.message, { cause: error, hint });
   }
   return error;

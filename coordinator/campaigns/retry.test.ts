@@ -5,7 +5,7 @@ import { suiteOf } from "../../test/support/suites.js";
 import type { CampaignEntry } from "./board.js";
 import { failAttempt } from "./complete-attempt.js";
 import { campaignEvent } from "./lifecycle.js";
-import { type RetryOptions, retryCampaign } from "./retry.js";
+import { planOfRetry, type RetryOptions, retryCampaign } from "./retry.js";
 import { submitCampaign } from "./submit.js";
 import { type Term, World } from "./world.test-support.js";
 
@@ -247,4 +247,44 @@ test("poison in a retry is named by its ordinal there and in the first campaign 
   expect([lines[3], lines[7], lines[8]]).toEqual([
     ...[`3 ok ${again.value.id}`, `7 poison ${again.value.id}`, `8 ok ${again.value.id}`],
   ]);
+});
+
+test("what is run again is the same, and shown whole, when others are asked for while it is read", async () => {
+  const suite = { ...SUITE, models: 2 };
+  const first = await ended({ 0: "timeout", 1: "timeout" }, suite);
+  const second = await retried(first, { 0: "timeout" });
+  const { board, results } = term.parts;
+  const others = Array.from({ length: 60 }, (_, i) =>
+    board.add({ ...first.value, id: `c-other-${i}`, state: { kind: "FAILED", sinceMs: 0, reason: "" } }),
+  );
+  const push = async () => {
+    for (const other of others) await board.loaded(other);
+  };
+  const ofShard: typeof results.ofShard = async (...of) => {
+    await push();
+    return results.ofShard(...of);
+  };
+  const parts = { ...term.parts, results: Object.assign(Object.create(results), { ofShard }) };
+  const planned = await world.get(
+    planOfRetry(parts, { ...second, value: { ...second.value, retryOf: second.value.id } }),
+  );
+  expect(planned.jobs.map(({ id, retry }) => [id, retry?.ordinals])).toEqual([
+    ["j0000", [0]],
+    ["j0001", [0]],
+  ]);
+  let records = 0;
+  for await (const _ of results.records(second.value.id)) {
+    records += 1;
+    await push();
+  }
+  expect(records).toBe(20);
+});
+
+test("a chain of more retries than the board keeps loaded is shown and planned as a whole", async () => {
+  let last = await ended({ 0: "timeout" });
+  for (let n = 0; n < 52; n += 1) last = await retried(last, { 0: "timeout" });
+  expect(await shown(last.value.id)).toHaveLength(10);
+  const again = await retry(last);
+  await world.until("the retry runs", () => again.value.state.kind === "RUNNING");
+  expect(again.plan?.jobs).toMatchObject([{ samples: 1, retry: { ordinals: [0] } }]);
 });

@@ -17,7 +17,7 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { CampaignValue } from "../store/values.js";
 import { type CampaignEntry, isEnded } from "./board.js";
-import { type ChainShard, chainOf, chainShards } from "./board-chain.js";
+import { type ChainShard, chainShards, loadedChain } from "./board-chain.js";
 import { inTurn } from "./lifecycle.js";
 import { storeCampaign } from "./new-campaign.js";
 import type { CampaignParts } from "./parts.js";
@@ -93,8 +93,7 @@ function retryValue(
 
 /** What a retry of `entry` runs. Throws failed_precondition when that is nothing. */
 async function planRetry(parts: CampaignParts, entry: CampaignEntry): Promise<Omit<Plan, "campaign">> {
-  const chain = chainOf(parts.board, entry);
-  for (const each of chain) await parts.board.loaded(each);
+  const chain = await loadedChain(parts.board, entry);
   const [first] = chain;
   if (first?.plan === undefined) {
     const hint = "correct its suite and submit it again";

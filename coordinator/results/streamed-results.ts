@@ -15,7 +15,7 @@ import { rfc3339 } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { type Board, type CampaignEntry, type JobEntry, rangeOf } from "../campaigns/board.js";
-import { type ChainShard, chainOf, chainShards } from "../campaigns/board-chain.js";
+import { type ChainShard, chainShards, loadedChain } from "../campaigns/board-chain.js";
 import type { DoneValue } from "../store/values.js";
 import { chainRecords } from "./chain-records.js";
 import { givenUpRecords } from "./given-up-records.js";
@@ -141,9 +141,7 @@ export class StreamedResults implements ResultsIndex {
 
   /** The campaigns a campaign's results come from, with their jobs. Throws not_found. */
   private async chain(campaign: string): Promise<CampaignEntry[]> {
-    const chain = chainOf(this.board, this.entry(campaign));
-    for (const entry of chain) await this.board.loaded(entry);
-    return chain;
+    return loadedChain(this.board, this.entry(campaign));
   }
 
   private entry(campaign: string): CampaignEntry {

@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
 import { ManualClock } from "../../test/conformance/manual-clock.js";
+import { readSnapshot } from "./memory-snapshot.js";
 import { openMemoryStore } from "./memory-store.js";
 import { prefix, rev } from "./store.js";
 
@@ -74,4 +75,29 @@ test("closing ends watches and leases and leaves no timer", async () => {
   expect(lease.lost.aborted).toBe(true);
   expect(clock.pendingTimers).toBe(0);
   await expect(store.get("/k/a")).rejects.toMatchObject({ detail: { kind: "Unavailable" } });
+});
+
+test("a snapshot that is cut off anywhere, or changed in any byte, is not restored", async () => {
+  const store = openMemoryStore({ clock: new ManualClock() });
+  for (const key of ["/k/a", "/k/b", "/k/c"]) {
+    await store.txn({ compare: [], success: [{ put: { key, value: bytes("1") } }] });
+  }
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of store.snapshot()) chunks.push(chunk);
+  await store.close();
+  const whole = Buffer.concat(chunks);
+  const read = (some: Uint8Array) =>
+    readSnapshot(
+      (async function* () {
+        yield some;
+      })(),
+    );
+  expect([...(await read(whole)).kvs].map(({ key }) => key)).toEqual(["/k/a", "/k/b", "/k/c"]);
+  for (let at = 0; at < whole.byteLength - 1; at += 1) {
+    const changed = Buffer.from(whole);
+    changed[at] = (changed[at] ?? 0) ^ 1;
+    for (const damaged of [whole.subarray(0, at), changed]) {
+      await expect(read(damaged), `at byte ${at}`).rejects.toMatchObject({ code: "internal" });
+    }
+  }
 });

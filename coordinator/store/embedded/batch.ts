@@ -10,7 +10,7 @@
  */
 import { type KV, rev, type StoreEvent } from "../store.js";
 
-/** What a store's keys begin with in LMDB; the store's own notes begin with 0x01 (notes.ts). */
+/** What a store's keys begin with in LMDB; the store's own notes begin with 0x01 (lmdb.ts). */
 export const KEY_PREFIX = 2;
 const NO_RECORD = 0xffff_ffff;
 const LENGTHS = 8;

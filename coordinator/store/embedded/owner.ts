@@ -4,7 +4,7 @@
  * and only not yet collected by its parent does not.
  *
  * A process of another pid namespace (another container) cannot be looked up. It counts as dead, because a container
- * that is started again is what happens; should it live after all, the nonce in every commit ends it (folder.ts).
+ * that is started again is what happens; should it live after all, the nonce in every commit ends it (lmdb.ts).
  */
 import { readFileSync, readlinkSync } from "node:fs";
 import { hostname } from "node:os";
