@@ -82,7 +82,7 @@ test("an agent that dies itself tells it in its next Hello; the attempt goes on,
   agent.send({ $case: "started", value: { fences: [fence] } });
   const verdictOf = async (incarnation: bigint, died: bigint) => {
     agent.close();
-    const held = [{ fence, shard, state: "running" }];
+    const held = [{ fence, shard, state: "running", lane: "cpu" }];
     agent = await rawAgent("r1", incarnation, {
       held,
       begun: [{ fence, shard, ordinal: 1, incarnation: died }],
