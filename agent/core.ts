@@ -5,6 +5,7 @@
  *
  * 1. Whatever outlives a start is on the disk, below `dir`; an agent whose memory is gone starts again from there.
  * 2. No state is shared between two cores in one process.
+ * 3. On a full disk an agent starts all the same and says so, but nothing begins before its start is counted there.
  */
 import { join } from "node:path";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
@@ -12,7 +13,7 @@ import type { EngineKind } from "../shared/benchmark/plan.js";
 import type { Fence } from "../shared/domain/fence.js";
 import type { BackoffLimits } from "../shared/runtime/backoff.js";
 import type { Clock } from "../shared/runtime/clock.js";
-import type { Disk } from "../shared/runtime/disk.js";
+import { type Disk, isDiskFull } from "../shared/runtime/disk.js";
 import { errorText } from "../shared/runtime/errors.js";
 import { sha256 } from "../shared/runtime/hash.js";
 import type { Logger } from "../shared/runtime/logger.js";
@@ -98,7 +99,14 @@ const PROBE_MS = 10_000;
 /** Starts an agent's core; it dials by itself. Throws SaiError when its folder cannot be used. */
 export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> {
   const { id, disk, dir, clock, random, log, options } = parts;
-  const incarnation = await nextIncarnation(disk, dir);
+  const { incarnation, note } = await nextIncarnation(disk, dir);
+  const full = await note().then(
+    () => undefined,
+    (error: unknown) => {
+      if (!isDiskFull(error)) throw error;
+      return error;
+    },
+  );
   const identity = await Identity.open(disk, dir, id, incarnation);
   const journals: JournalParts = {
     dir: join(dir, "journal"),
@@ -108,6 +116,7 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
   };
   const ledger = new DeviceLedger(parts.devices);
   const intake = new Intake({ disk, dir: journals.dir, quotaBytes: options.spoolQuotaBytes, clock, log });
+  if (full !== undefined) intake.trouble(full, note); // invariant 3
   const { run, models } = runnerOf(parts, journals, intake);
   const spool: Spool = new Spool(
     { artifacts: parts.artifacts, journals, clock, random, log },
@@ -148,6 +157,7 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
       inventory: parts.inventory,
       lanes: () => ledger.lanes(),
       notOffering: () => intake.reason(),
+      trouble: (error) => intake.trouble(error),
       loadedModels: () => models?.names() ?? [],
       takeLoads: () => models?.takeLoads() ?? [],
       loopLagMs: parts.loopLagMs,

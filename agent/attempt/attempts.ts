@@ -259,6 +259,7 @@ export class Attempts {
   /** What is taken has changed: with a full disk what waits would only fail, others may take it. */
   intakeChanged(): void {
     if (this.parts.intake.refusal() === "disk_full") this.giveBack([...this.held.values()].filter(isWaiting));
+    for (const lane of this.lanes.keys()) this.startWaiting(lane);
     this.parts.listener.roomChanged();
   }
 
@@ -288,7 +289,7 @@ export class Attempts {
   private startWaiting(name: string): void {
     const { ledger, intake } = this.parts;
     const { waiting } = this.lane(name);
-    while (this.connected && intake.refusal() !== "draining") {
+    while (this.connected && intake.starts) {
       const [first] = waiting;
       const device = first && ledger.grant(name, first.assignment.fence);
       if (first === undefined || device === undefined) return;

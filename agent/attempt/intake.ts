@@ -3,7 +3,8 @@
  * is full, or once it drains; it takes work again by itself when there is room.
  *
  * 1. What is held already goes on, whatever is refused here.
- * 2. Every change is one line in the log, with what to do about it.
+ * 2. On a full disk nothing starts either: what is held waits for room, since it could not be journaled.
+ * 3. Every change is one line in the log, with what to do about it.
  */
 import { join } from "node:path";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -35,6 +36,8 @@ export class Intake {
   private drains = false;
   private spoolFull = false;
   private diskFull = false;
+  /** What must be on the disk before it counts as having room. */
+  private first = async () => {};
   private bytes = 0;
   private stopTrying = () => {};
   /** Called when the answer may have changed. */
@@ -60,6 +63,11 @@ export class Intake {
       case undefined:
         return "";
     }
+  }
+
+  /** Whether what is held may start (invariant 2). */
+  get starts(): boolean {
+    return !this.drains && !this.diskFull;
   }
 
   /** Bytes of results that wait for their answer, small ones rounded up. */
@@ -90,9 +98,14 @@ export class Intake {
     this.changed();
   }
 
-  /** Looks at an error of the disk: when it is full, nothing new is taken until a trial finds room. */
-  trouble(error: unknown): void {
-    if (!isDiskFull(error) || this.diskFull) return;
+  /**
+   * Looks at an error of the disk: when it is full, nothing new is taken until a trial finds room, and has done `first`
+   * there.
+   */
+  trouble(error: unknown, first?: () => Promise<void>): void {
+    if (!isDiskFull(error)) return;
+    if (first) this.first = first;
+    if (this.diskFull) return;
     this.diskFull = true;
     this.parts.log.error(
       { reason: errorText(error) },
@@ -118,12 +131,14 @@ export class Intake {
     try {
       await disk.mkdir(dir);
       await disk.writeAtomic(path, Buffer.alloc(TRY_BYTES));
+      await disk.remove(path).catch(() => {});
+      await this.first();
     } catch {
+      await disk.remove(path).catch(() => {});
       this.tryLater();
       return;
-    } finally {
-      await disk.remove(path).catch(() => {});
     }
+    this.first = async () => {};
     this.diskFull = false;
     log.info("the disk has room again");
     this.changed();

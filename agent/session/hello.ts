@@ -8,6 +8,8 @@ export interface HelloParts {
   version: string;
   inventoryHash: string;
   attempts: Pick<Attempts, "list" | "deaths">;
+  /** Why no work is taken; empty if it is. */
+  notOffering: string;
   /** A blob in the artifact store; undefined when the store takes none. */
   probe: Extract<Body, { $case: "hello" }>["value"]["probe"];
 }
@@ -16,7 +18,7 @@ export interface HelloParts {
 const ENTRIES_AT_ONCE = 1_000;
 
 /** As many messages as it takes, Hello first. */
-export function helloMessages({ version, inventoryHash, attempts, probe }: HelloParts): Body[] {
+export function helloMessages({ version, inventoryHash, attempts, probe, notOffering }: HelloParts): Body[] {
   const entries = [
     ...attempts.list().map((held) => ({ held: heldMessage(held) })),
     ...attempts.deaths().map((death) => ({ begun: begunMessage(death) })),
@@ -29,7 +31,10 @@ export function helloMessages({ version, inventoryHash, attempts, probe }: Hello
     const more = entries.length > 0;
     bodies.push(
       bodies.length === 0
-        ? { $case: "hello", value: { protocol: 1, version, inventoryHash, probe, held, begun, more } }
+        ? {
+            $case: "hello",
+            value: { protocol: 1, version, inventoryHash, probe, held, begun, more, notOffering },
+          }
         : { $case: "heldMore", value: { held, begun, more } },
     );
   } while (entries.length > 0);

@@ -107,6 +107,7 @@ export async function agentOf(
       inventory: () => ({ hash: "h", inventory }),
       lanes: () => ["cpu"],
       notOffering: () => intake.reason(),
+      trouble: (error) => intake.trouble(error),
       ...{ loadedModels: () => [], takeLoads: () => [], loopLagMs: () => 0, onWelcome() {} },
       ...parts,
     });

@@ -40,6 +40,8 @@ export interface SessionParts {
   lanes(): string[];
   /** Why no work is taken; empty if it is. */
   notOffering(): string;
+  /** Looks at an error of the disk: when it is full, no work is taken until there is room. */
+  trouble(error: unknown): void;
   loadedModels(): string[];
   /** Loads since the last question. */
   takeLoads(): BodyOf<"heartbeat">["loads"];
@@ -105,13 +107,20 @@ export class Session {
 
   /** Says Hello and serves until the stream ends; throws SaiError when it breaks. */
   async run(signal: AbortSignal): Promise<SessionEnd> {
-    const { link, attempts, version, inventory, probe } = this.parts;
+    const { link, attempts, version, inventory, probe, notOffering } = this.parts;
     const stop = () => void link.close(1000);
     signal.addEventListener("abort", stop, { once: true });
     try {
       const blob = await probe();
       const inventoryHash = inventory().hash;
-      for (const body of helloMessages({ version, inventoryHash, attempts, probe: blob })) this.say(body);
+      for (const body of helloMessages({
+        version,
+        inventoryHash,
+        attempts,
+        probe: blob,
+        notOffering: notOffering(),
+      }))
+        this.say(body);
       this.stage = "greeted";
       this.outbox.flush();
       this.vitals.greeted();
@@ -204,7 +213,7 @@ export class Session {
 
   private async receive({ clusterId, epoch, body }: CoordinatorMessage): Promise<void> {
     const { identity, attempts, log } = this.parts;
-    if (!identity.knows(clusterId, epoch)) await identity.learn(clusterId, epoch); // invariant 2
+    if (!identity.knows(clusterId, epoch)) await this.learn(clusterId, epoch); // invariant 2
     switch (body?.$case) {
       case "welcome":
         return this.welcomed(body.value);
@@ -239,6 +248,16 @@ export class Session {
         return;
       case undefined:
         return;
+    }
+  }
+
+  /** Where it cannot be noted this session ends, and the next Hello says why nothing is taken. */
+  private async learn(clusterId: string, epoch: bigint): Promise<void> {
+    try {
+      await this.parts.identity.learn(clusterId, epoch);
+    } catch (error) {
+      this.parts.trouble(error);
+      throw error;
     }
   }
 

@@ -52,6 +52,7 @@ test.each([
       ...{
         lanes: () => [],
         notOffering: () => "",
+        trouble: () => {},
         loadedModels: () => [],
         takeLoads: () => [],
         loopLagMs: () => 0,

@@ -19,7 +19,7 @@ import type { Board, ShardKey } from "../campaigns/board.js";
 import { expireAttempt, shardEvent, toldFailure } from "../campaigns/complete-attempt.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { type DeathReport, reportDeath } from "../campaigns/poison.js";
-import { fenceOf, type HeldThere, heldOf, inventoryHashOf, shardOf, versionOf } from "./convert.js";
+import { fenceOf, type HeldThere, heldOf, inventoryHashOf, reasonOf, shardOf, versionOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { Peer } from "./peer.js";
 
@@ -65,6 +65,7 @@ export function greet(
   before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
   node.version = versionOf(hello.version);
   node.incarnation = message.incarnation;
+  node.notOffering = reasonOf(hello.notOffering);
   fleet.resetCredits(node);
   fleet.event(node, { kind: "hello", incarnation: message.incarnation });
   return node;

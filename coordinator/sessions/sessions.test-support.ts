@@ -84,7 +84,7 @@ export class Sessions {
       );
     const hello = (value: Partial<Hello> = {}) => {
       const usual = { protocol: 1, version: "1", inventoryHash: HASH, held: [], begun: [], more: false };
-      say({ $case: "hello", value: { ...usual, probe: undefined, ...value } });
+      say({ $case: "hello", value: { ...usual, probe: undefined, notOffering: "", ...value } });
     };
     return { one, say, hello, sent, closed, of };
   }

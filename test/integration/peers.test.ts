@@ -50,6 +50,7 @@ const hello = (more: object = {}) =>
         begun: [],
         more: false,
         probe: undefined,
+        notOffering: "",
       },
       ...more,
     },

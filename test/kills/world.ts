@@ -81,11 +81,6 @@ export class World {
     return this.running.has(name);
   }
 
-  /** True if it has ended by itself; it is not expected to run any more. */
-  takeEnded(name: string): boolean {
-    return this.ended(name) !== undefined && this.running.delete(name);
-  }
-
   /** Starts the coordinator; resolves when it is ready. */
   async startCoordinator(): Promise<void> {
     const { api, agents, http } = this.ports;

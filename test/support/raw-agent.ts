@@ -77,6 +77,7 @@ export class RawAgent {
       held: [],
       begun: [],
       more: false,
+      notOffering: "",
       probe,
     };
     this.send({ $case: "hello", value: { ...hello, ...more } });

@@ -117,6 +117,8 @@ export interface Hello {
     | undefined;
   /** HeldMore messages follow, because what the agent holds does not fit into one message. */
   more: boolean;
+  /** Why the agent will offer no credits, as in Heartbeat: it may not come as far as that. */
+  notOffering: string;
 }
 
 /** The continuation of a Hello. */
@@ -1115,7 +1117,16 @@ export const AgentMessage: MessageFns<AgentMessage> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, version: "", inventoryHash: "", held: [], begun: [], probe: undefined, more: false };
+  return {
+    protocol: 0,
+    version: "",
+    inventoryHash: "",
+    held: [],
+    begun: [],
+    probe: undefined,
+    more: false,
+    notOffering: "",
+  };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -1140,6 +1151,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.more !== false) {
       writer.uint32(56).bool(message.more);
+    }
+    if (message.notOffering !== "") {
+      writer.uint32(66).string(message.notOffering);
     }
     return writer;
   },
@@ -1213,6 +1227,14 @@ export const Hello: MessageFns<Hello> = {
             message.more = reader.bool();
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.notOffering = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1238,6 +1260,11 @@ export const Hello: MessageFns<Hello> = {
       begun: globalThis.Array.isArray(object?.begun) ? object.begun.map((e: any) => BegunItem.fromJSON(e)) : [],
       probe: isSet(object.probe) ? StoreProbe.fromJSON(object.probe) : undefined,
       more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+      notOffering: isSet(object.notOffering)
+        ? globalThis.String(object.notOffering)
+        : isSet(object.not_offering)
+        ? globalThis.String(object.not_offering)
+        : "",
     };
   },
 
@@ -1264,6 +1291,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.more !== false) {
       obj.more = message.more;
     }
+    if (message.notOffering !== "") {
+      obj.notOffering = message.notOffering;
+    }
     return obj;
   },
 
@@ -1281,6 +1311,7 @@ export const Hello: MessageFns<Hello> = {
       ? StoreProbe.fromPartial(object.probe)
       : undefined;
     message.more = object.more ?? false;
+    message.notOffering = object.notOffering ?? "";
     return message;
   },
 };
