@@ -26,6 +26,7 @@ import type { GrpcPeer } from "./sessions/peer.js";
 import { keys } from "./store/keys.js";
 import { openStateStore } from "./store/open.js";
 import type { StateStore, StoreAdmin } from "./store/store.js";
+import { type Led, serveTerms } from "./terms.js";
 
 export { probeStore, type StoreProbe } from "./store/probe.js";
 
@@ -58,9 +59,13 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   const artifacts = await openFolderStore(config.artifacts.dir, random);
   const state = await openStateStore(config, { clock, random, log });
   const ending = new AbortController();
-  let term: Term;
+  const begin = async (at: Config, signal: AbortSignal) => {
+    const term = await startTerm(at, { ...parts, artifacts, state, signal });
+    return { ...term, lost: term.core.lost };
+  };
+  let term: Term & Led;
   try {
-    term = await startTerm(config, { ...parts, artifacts, state, signal: ending.signal });
+    term = await begin(config, state.broken);
   } catch (error) {
     await state.close();
     throw error;
@@ -69,21 +74,9 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   const ports = fixedPorts(config, term);
   const failed = new AbortController();
 
-  const led = (async () => {
-    for (;;) {
-      await aborted(term.core.lost, state.broken, ending.signal);
-      await term.stop();
-      if (ending.signal.aborted) return;
-      // A store that is broken stays so as long as this process has it.
-      state.broken.throwIfAborted();
-      log.error({ epoch: String(term.core.epoch) }, "leadership is lost; this term ends");
-      term = await again(
-        () => startTerm(ports, { ...parts, artifacts, state, signal: ending.signal }),
-        parts,
-        ending.signal,
-      );
-    }
-  })().catch((err: unknown) => {
+  const led = serveTerms(term, (signal) => begin(ports, signal), {
+    ...{ ending: ending.signal, broken: state.broken, clock, log },
+  }).catch((err: unknown) => {
     if (ending.signal.aborted) return;
     log.fatal({ err }, "the coordinator cannot go on");
     failed.abort(err);
@@ -259,32 +252,4 @@ function fixedPorts(config: Config, { apiAddress, agentAddress, httpAddress }: T
     httpPort: port(httpAddress),
   };
   return { ...config, coordinator };
-}
-
-const TERM_RETRY_MS = 1000;
-
-/** Starts the next term, however often that fails: a port may still be in use for a moment. */
-async function again<T>(
-  start: () => Promise<T>,
-  { clock, logger }: CoordinatorParts,
-  signal: AbortSignal,
-): Promise<T> {
-  for (;;) {
-    try {
-      return await start();
-    } catch (err) {
-      signal.throwIfAborted();
-      logger.error({ err }, "the next term cannot begin, trying again");
-      await clock.sleep(TERM_RETRY_MS, signal);
-    }
-  }
-}
-
-/** Resolves when any of the signals aborts. */
-function aborted(...signals: AbortSignal[]): Promise<void> {
-  return new Promise((resolve) => {
-    const either = AbortSignal.any(signals);
-    if (either.aborted) resolve();
-    else either.addEventListener("abort", () => resolve(), { once: true });
-  });
 }

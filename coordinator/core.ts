@@ -161,6 +161,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const brake = new Brake({
     ...{ clock, events, log, fleet, limits: options.brake },
     storeAnswers: () => store.answers(clock.nowMs()),
+    storeFull: () => store.full,
   });
   board.loadWith((entry) => loadEnded(campaigns, entry));
   const found = await recover(campaigns, state, store.lost);

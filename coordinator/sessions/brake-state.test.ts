@@ -12,7 +12,14 @@ import {
   spent,
 } from "./brake-state.js";
 
-const quiet: BrakeSigns = { nodes: 100, overdue: 0, recentlyLost: 0, loopLagMs: 0, storeAnswers: true };
+const quiet: BrakeSigns = {
+  nodes: 100,
+  overdue: 0,
+  recentlyLost: 0,
+  loopLagMs: 0,
+  storeAnswers: true,
+  storeFull: false,
+};
 const S = 1000;
 
 /** Looks once a second from `fromS` to `toS` with the same signs. */
@@ -37,6 +44,7 @@ describe("engages", () => {
     ["the loop was held up", { loopLagMs: 1001 }, "engaged"],
     ["the loop was a second late", { loopLagMs: 1000 }, "released"],
     ["the store does not answer", { storeAnswers: false }, "engaged"],
+    ["the store is full", { storeAnswers: false, storeFull: true }, "engaged"],
   ])("%s: %j → %s", (_, signs, kind) => {
     expect(lookAtBrake(RELEASED, { ...quiet, ...signs }, 0).kind).toBe(kind);
   });
@@ -92,5 +100,7 @@ test("it says why", () => {
   expect(brakeText(lookAtBrake(RELEASED, { ...quiet, storeAnswers: false }, 0))).toMatch(
     /state store.*no node/,
   );
+  const full = { ...quiet, storeAnswers: false, storeFull: true };
+  expect(brakeText(lookAtBrake(RELEASED, full, 0))).toMatch(/^the state store is full: no node/);
   expect(BRAKE_LIMITS.lossMin).toBe(5);
 });

@@ -3,14 +3,15 @@
  * than theirs, nobody is declared lost and nothing goes elsewhere.
  *
  * 1. Engages when more than 20 % of the nodes, and at least 5, are overdue or were lost within 60 s; when this
- *    process's loop was late by more than 1 s; or when the state store does not answer.
+ *    process's loop was late by more than 1 s; or when the state store does not answer, or is full, so
+ *    that nothing that follows could be written.
  * 2. Releases when all its causes have been gone for 60 s.
  * 3. When lost nodes are the only cause it gives way after 5 min: then 5 % of the fleet a minute may be declared lost.
  * 4. An operator's release holds until the causes have been gone once; then the brake may engage again.
  *
  * Times are monotonic ms.
  */
-export type BrakeCause = "mass_loss" | "loop_lag" | "store";
+export type BrakeCause = "mass_loss" | "loop_lag" | "store" | "store_full";
 
 export interface BrakeLimits {
   lossShare: number;
@@ -57,7 +58,10 @@ export interface BrakeSigns {
   recentlyLost: number;
   /** How late this process's loop was since the last look. */
   loopLagMs: number;
+  /** The state store takes our writes. */
   storeAnswers: boolean;
+  /** It does not because it is full. */
+  storeFull: boolean;
 }
 
 export const RELEASED: BrakeState = { kind: "released", overruled: false };
@@ -105,6 +109,7 @@ export function brakeText(state: BrakeState): string {
     mass_loss: "many nodes went silent at once",
     loop_lag: "this process was held up",
     store: "the state store does not answer",
+    store_full: "the state store is full",
   };
   const why = (Object.keys(state.causes) as BrakeCause[]).map((cause) => words[cause]);
   return `${why.join("; ")}: no node is declared lost and nothing is given to another node`;
@@ -126,7 +131,7 @@ function causesOf(signs: BrakeSigns, limits: BrakeLimits): BrakeCause[] {
   return [
     ...(gone >= limits.lossMin && gone > limits.lossShare * fleet ? (["mass_loss"] as const) : []),
     ...(signs.loopLagMs > limits.loopLagMs ? (["loop_lag"] as const) : []),
-    ...(signs.storeAnswers ? [] : (["store"] as const)),
+    ...(signs.storeAnswers ? [] : [signs.storeFull ? ("store_full" as const) : ("store" as const)]),
   ];
 }
 
@@ -147,7 +152,7 @@ function allowanceOf(
   nowMs: number,
   limits: BrakeLimits,
 ): { allowance: number; allowanceAtMs: number } {
-  const others = (["loop_lag", "store"] as const).some(
+  const others = (["loop_lag", "store", "store_full"] as const).some(
     (c) => nowMs - (state.causes[c] ?? -Infinity) < limits.holdMs,
   );
   const waits = nowMs - state.sinceMs < limits.giveWayMs;

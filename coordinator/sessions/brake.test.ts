@@ -15,7 +15,15 @@ afterEach(async () => {
 async function fleetOf(ids: readonly string[]) {
   const { clock, events, log, fleet, stop } = await fleetAlone(LOST_MS);
   close.push(stop);
-  const brake = new Brake({ clock, events, log, fleet, limits: BRAKE_LIMITS, storeAnswers: () => true });
+  const brake = new Brake({
+    clock,
+    events,
+    log,
+    fleet,
+    limits: BRAKE_LIMITS,
+    storeAnswers: () => true,
+    storeFull: () => false,
+  });
   for (const id of ids) fleet.meet(id);
   /** These go silent for long enough and are looked for; everybody else is heard. */
   const silence = async (silent: readonly string[]) => {

@@ -20,8 +20,10 @@ export interface BrakeParts {
   log: Logger;
   limits: BrakeLimits;
   fleet: Fleet;
-  /** Whether the state store has answered lately. */
+  /** Whether the state store has taken writes lately. */
   storeAnswers(): boolean;
+  /** Whether it does not because it is full. */
+  storeFull(): boolean;
 }
 
 export class Brake {
@@ -44,7 +46,7 @@ export class Brake {
 
   /** Looks for silence; `loopLagMs` is how late this look is. */
   look(loopLagMs: number): void {
-    const { clock, fleet, limits, storeAnswers } = this.parts;
+    const { clock, fleet, limits, storeAnswers, storeFull } = this.parts;
     const nowMs = clock.nowMs();
     const overdue = fleet.overdue();
     for (const [id, atMs] of this.lostAtMs) {
@@ -54,7 +56,7 @@ export class Brake {
     const nodes = fleet.list().filter((node) => node.state.kind !== "LOST").length;
     const signs = {
       ...{ nodes, overdue: overdue.length, recentlyLost: recentlyLost.length },
-      ...{ loopLagMs, storeAnswers: storeAnswers() },
+      ...{ loopLagMs, storeAnswers: storeAnswers(), storeFull: storeFull() },
     };
     this.become(lookAtBrake(this.current, signs, nowMs, limits));
     const gone = overdue.slice(0, mayLose(this.current, overdue.length));

@@ -148,3 +148,24 @@ test("a store that is unreachable is thrown, and leaves no lease behind", async 
   await expect(FencedStore.acquire(store, leader("a"), { ttlMs: 6_000, clock })).rejects.toThrow("test");
   expect(clock.pendingTimers).toBe(0);
 });
+
+test("a store that takes no writes is told apart: it is away, or full", async () => {
+  let trouble: StoreError | undefined;
+  const request = async () => {
+    if (trouble) throw trouble;
+  };
+  const { open } = world({ request, reply: async () => undefined });
+  const fenced = await lead(open(), "a");
+  const seen = async (error?: StoreError) => {
+    trouble = error;
+    await fenced.commit({ ops: [put(done, split)] }).catch(() => {});
+    return { answers: fenced.answers(clock.nowMs()), full: fenced.full };
+  };
+  const full = new StoreError({ kind: "NoSpace", usedBytes: 1, quotaBytes: 1 });
+  const away = new StoreError({ kind: "Unavailable", what: "test" });
+  expect(await seen()).toEqual({ answers: true, full: false });
+  expect(await seen(full)).toEqual({ answers: false, full: true });
+  expect(await seen(away)).toEqual({ answers: false, full: false });
+  expect(await seen(full)).toEqual({ answers: false, full: true });
+  expect(await seen()).toEqual({ answers: true, full: false });
+});

@@ -87,6 +87,7 @@ export class FencedStore {
   /** When the transactions were sent that are not answered yet. */
   readonly #unanswered = new Set<{ sentMs: number }>();
   #failedAtMs = Number.NEGATIVE_INFINITY;
+  #full = false;
 
   private constructor(store: StateStore, lease: Lease, epoch: Rev, clock: Clock) {
     this.#store = store;
@@ -155,7 +156,12 @@ export class FencedStore {
     return { kind: "conflict", rev: answer.rev, conflicts };
   }
 
-  /** Whether the store has answered our writes lately: none waits for more than 5 s, none failed since the last success. */
+  /** Whether the last write that was answered was refused because the store is full. */
+  get full(): boolean {
+    return this.#full;
+  }
+
+  /** Whether the store has taken our writes lately: none waits for more than 5 s, none failed since the last success. */
   answers(nowMs: number): boolean {
     // Nobody may write again: a failure is news for a while only.
     if (nowMs - this.#failedAtMs < 2 * STALLED_MS) return false;
@@ -169,8 +175,10 @@ export class FencedStore {
     try {
       const answer = await this.#store.txn(txn);
       this.#failedAtMs = Number.NEGATIVE_INFINITY;
+      this.#full = false;
       return answer;
     } catch (error) {
+      this.#full = isStoreError(error, "NoSpace");
       const away = ["Unavailable", "OutcomeUnknown", "NoSpace"] as const;
       if (away.some((kind) => isStoreError(error, kind))) this.#failedAtMs = this.#clock.nowMs();
       throw error;

@@ -83,7 +83,7 @@ export interface GetStatusResponse {
 export interface Brake {
   /** True while nothing expires. */
   engaged: boolean;
-  /** mass_loss, loop_lag, store; empty unless engaged. */
+  /** mass_loss, loop_lag, store (it does not answer), store_full; empty unless engaged. */
   causes: string[];
   /** One sentence: what was seen. */
   message: string;
