@@ -56,10 +56,12 @@ export function bytesBehind<T extends object>(codec: Codec<T>, name: string): Co
 }
 const LINE_END = 0x0a;
 
+const UTF8 = new TextDecoder("utf-8", { fatal: true });
+
 function parse(bytes: Uint8Array, key: string): Shape {
   let value: unknown;
   try {
-    value = JSON.parse(new TextDecoder("utf-8", { fatal: true }).decode(bytes));
+    value = JSON.parse(UTF8.decode(bytes));
   } catch (cause) {
     throw bad(key, "is not JSON", cause);
   }

@@ -15,6 +15,10 @@ export function canonicalJson(value: Json | undefined): string {
   }
   if (value === null || typeof value !== "object") return JSON.stringify(value);
   if (Array.isArray(value)) return `[${value.map(canonicalJson).join(",")}]`;
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : a > b ? 1 : 0));
-  return `{${entries.map(([k, v]) => `${JSON.stringify(k)}:${canonicalJson(v)}`).join(",")}}`;
+  let text = "";
+  // Without a function of its own, sort compares UTF-16 units.
+  for (const key of Object.keys(value).sort()) {
+    text += `${text === "" ? "{" : ","}${JSON.stringify(key)}:${canonicalJson(value[key])}`;
+  }
+  return text === "" ? "{}" : `${text}}`;
 }

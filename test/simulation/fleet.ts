@@ -80,6 +80,7 @@ export class SimulatedFleet {
 
   /** A coordinator leads, and agents may come. */
   led(name: string, core: Core): void {
+    this.store.led(name, this.world.time.nowMs);
     this.world.trace.note("leads", () => `${name} in epoch ${core.epoch}`);
   }
 

@@ -16,7 +16,7 @@ import { watcher } from "./transitions.js";
 import type { Invariant, Violation } from "./violations.js";
 
 /** Events between two looks at the boards. */
-const BOARD_EVERY = 32;
+const BOARD_EVERY = 64;
 /** A coordinator whose last write failed so long ago at most knows that the store is away, ms. */
 const KNOWS_MS = 8000;
 /** Deaths that name a sample. */

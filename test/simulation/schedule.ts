@@ -57,7 +57,7 @@ export function draw(seed: number): Schedule {
     Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, LAST_FAULT_MS)),
   );
   const shape = random.pick(shapes);
-  const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 11)}`] : [];
+  const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];
   return { seed, agents, coordinators, poison, actions, faults };
 }
 

@@ -22,8 +22,9 @@ export class SimulatedStore {
   lateRequests = 0;
   /** Hears whose request is carried out next. */
   onCall: (host: string) => void = () => {};
-  /** When the last write of a host failed, ms; absent when the last one was answered. */
+  /** When the last write of a host's term failed, ms; absent when the last one was answered. */
   readonly failedAtMs = new Map<string, number>();
+  private readonly ledSinceMs = new Map<string, number>();
   private readonly waiting: { host: string; go: () => void }[] = [];
 
   constructor(
@@ -66,6 +67,12 @@ export class SimulatedStore {
     return view as MemoryCore;
   }
 
+  /** A host begins a term, which knows nothing of what became of the writes of its last one. */
+  led(host: string, nowMs: number): void {
+    this.ledSinceMs.set(host, nowMs);
+    this.failedAtMs.delete(host);
+  }
+
   /** Takes no new keys any more, or again. */
   full(isFull: boolean): void {
     this.core.closedFor = isFull ? "the disk is full" : undefined;
@@ -77,6 +84,7 @@ export class SimulatedStore {
   }
 
   private async request(process: Process, host: string, call: StoreCall): Promise<void> {
+    const sentMs = process.world.time.nowMs;
     const late = this.random.chance(this.lateRequests) ? this.random.between(500, 9000) : 0;
     await process.asks(`store.${call}`, this.random.between(0.1, 2) + late, () => {});
     while (this.is(this.stalled, host)) {
@@ -84,23 +92,24 @@ export class SimulatedStore {
     }
     if (this.is(this.away, host)) {
       await process.clock.sleep(this.random.chance(0.5) ? 1 : DEADLINE_MS);
-      this.answered(process, host, call, false);
+      this.answered(process, host, call, false, sentMs);
       throw new StoreError({ kind: "Unavailable", what: `${call} was not sent` });
     }
   }
 
   private async reply(process: Process, host: string, call: StoreCall): Promise<void> {
+    const sentMs = process.world.time.nowMs;
     const lost = this.is(this.away, host) || (call !== "get" && this.random.chance(this.lostReplies));
     await process.asks("store.reply", lost ? DEADLINE_MS : this.random.between(0.1, 2), () => {});
     while (this.is(this.stalled, host)) {
       await new Promise<void>((go) => this.waiting.push({ host, go: () => process.enter(go) }));
     }
-    this.answered(process, host, call, !lost);
+    this.answered(process, host, call, !lost, sentMs);
     if (lost) throw new Error("the reply was lost");
   }
 
-  private answered({ world }: Process, host: string, call: StoreCall, ok: boolean): void {
-    if (call !== "txn") return;
+  private answered({ world }: Process, host: string, call: StoreCall, ok: boolean, sentMs: number): void {
+    if (call !== "txn" || sentMs < (this.ledSinceMs.get(host) ?? 0)) return;
     if (ok) this.failedAtMs.delete(host);
     else this.failedAtMs.set(host, world.time.nowMs);
   }

@@ -42,7 +42,7 @@ async function answer(order: Order): Promise<Answer> {
     from.clear();
     return all;
   };
-  return { kind: "many", outcomes, transitions: counts(taken), faults: counts(begun) };
+  return { kind: "many", outcomes, transitions: taken(), faults: counts(begun) };
 }
 
 /** Each suite once, as the coordinator will ask: with agents there, and before any has come. */

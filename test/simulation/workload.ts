@@ -15,7 +15,7 @@ interface Job {
 }
 
 /** A small dataset is asked again and again, which makes many samples of few bytes. */
-const ITEMS = 4;
+const ITEMS = 5;
 
 /** Every model is a job of ITEMS × `repetitions` samples. */
 function shape(name: string, repetitions: number, shardSize: number, models: Job[]): Shape {
@@ -46,15 +46,15 @@ function shape(name: string, repetitions: number, shardSize: number, models: Job
 }
 
 export const SHAPES: readonly Shape[] = [
-  shape("singles", 3, 1, [{ latencyMs: 1500 }]),
-  shape("pairs", 5, 2, [{ latencyMs: 700 }]),
-  shape("triples", 7, 3, [{ latencyMs: 500 }]),
-  shape("two-models", 3, 2, [{ latencyMs: 500 }, { latencyMs: 1100 }]),
-  shape("slow", 3, 1, [{ latencyMs: 3000 }]),
-  shape("devices", 3, 2, [{ latencyMs: 600 }, { latencyMs: 300, device: "test" }]),
-  shape("failing", 3, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
-  shape("out-of-memory", 3, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
-  shape("quick", 3, 1, [{ latencyMs: 20 }]),
+  shape("singles", 2, 1, [{ latencyMs: 1500 }]),
+  shape("pairs", 4, 2, [{ latencyMs: 700 }]),
+  shape("triples", 6, 3, [{ latencyMs: 500 }]),
+  shape("two-models", 1, 1, [{ latencyMs: 800 }, { latencyMs: 1600 }]),
+  shape("slow", 2, 1, [{ latencyMs: 3000 }]),
+  shape("devices", 1, 1, [{ latencyMs: 900 }, { latencyMs: 500, device: "test" }]),
+  shape("failing", 2, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
+  shape("out-of-memory", 2, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
+  shape("quick", 2, 1, [{ latencyMs: 20 }]),
 ];
 
 /** The lanes of models that do not run on the CPU. */
