@@ -34,7 +34,7 @@ export function checkKey(key: string): void {
   if (key.length > MAX_KEY_CHARS)
     throw bad(`a key of ${key.length} characters, at most ${MAX_KEY_CHARS} are allowed`);
   // A lone surrogate has no UTF-8 form: it would come back as another key.
-  if (/\p{Surrogate}/u.test(key)) throw bad(`the key ${JSON.stringify(key)} is not well-formed text`);
+  if (SURROGATE.test(key)) throw bad(`the key ${JSON.stringify(key)} is not well-formed text`);
 }
 
 /** Throws StoreError BadRequest for a range that is empty or backwards. */
@@ -56,6 +56,8 @@ export const bounds = (range: Range): { from: string; to: string } =>
 
 export const inRange = (range: Range, key: string): boolean =>
   "key" in range ? range.key === key : compareKeys(range.from, key) <= 0 && compareKeys(key, range.to) < 0;
+
+const SURROGATE = /\p{Surrogate}/u;
 
 const bad = (what: string) => new StoreError({ kind: "BadRequest", what });
 

@@ -11,6 +11,7 @@ import { SimulatedStore } from "./store.js";
 import { VirtualTime } from "./time.js";
 import { Trace } from "./trace.js";
 import { Users } from "./users.js";
+import { wireOf } from "./wire.js";
 
 export interface FleetOptions {
   seed: number;
@@ -39,7 +40,8 @@ export class SimulatedFleet {
     const time = new VirtualTime();
     this.world = { time, trace: new Trace(time, options.keepsLines), running: "" };
     this.random = new SeededRandom(options.seed);
-    this.network = new Network(this.world, this.random.of("network"), KEEPALIVE_MS);
+    const wire = wireOf(options.seed);
+    this.network = new Network(this.world, this.random.of("network"), KEEPALIVE_MS, wire);
     const storeProcess = new Process(this.world, "store", this.random.of("store"));
     this.store = new SimulatedStore(storeProcess.clock, this.random.of("store/network"));
     this.artifacts = new SimulatedArtifacts(this.random.of("artifacts"));

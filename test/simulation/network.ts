@@ -1,5 +1,5 @@
 /**
- * The network between agents and coordinators: streams of encoded messages, in order within a direction, each direction
+ * The network between agents and coordinators: streams of messages, in order within a direction, each direction
  * with its own delays and its own cuts.
  *
  * 1. What was sent arrives in order or not at all; a cut holds it back, and it may arrive long after the stream was
@@ -12,6 +12,7 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import type { Process, World } from "./process.js";
 import type { SeededRandom } from "./random.js";
 import { Stream } from "./stream.js";
+import type { Wire } from "./wire.js";
 
 /** Where agents find a coordinator. */
 export interface Listener {
@@ -40,6 +41,7 @@ export class Network {
     readonly world: World,
     readonly random: SeededRandom,
     private readonly keepaliveMs: number,
+    readonly wire: Wire,
   ) {}
 
   /** Opens a stream from a process on `host` to whoever listens; throws unavailable when nobody can be reached. */

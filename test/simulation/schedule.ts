@@ -35,12 +35,12 @@ export interface Outcome {
 /** Shards of a schedule, at least. */
 const SHARDS = 20;
 /** When the last fault begins, ms. */
-const LAST_FAULT_MS = 12_000;
+const LAST_FAULT_MS = 9_000;
 
 /** The schedule of a seed. */
 export function draw(seed: number): Schedule {
   const random = new SeededRandom(seed, "schedule");
-  const agents = Array.from({ length: random.chance(0.3) ? 4 : 3 }, () => ({
+  const agents = Array.from({ length: random.chance(0.15) ? 4 : 3 }, () => ({
     cpuSlots: random.int(1, 2),
     testSlots: random.chance(0.5) ? 1 : 0,
   }));

@@ -4,6 +4,7 @@
  */
 import { hashText } from "./random.js";
 import type { VirtualTime } from "./time.js";
+import type { Parcel } from "./wire.js";
 
 export class Trace {
   private high = 0x9e3779b9 | 0;
@@ -30,6 +31,12 @@ export class Trace {
     let hash = data.length;
     for (let i = 0; i < data.length; i++) hash = Math.imul(hash ^ (data[i] as number), 0x01000193);
     this.mix(hash);
+  }
+
+  /** A message that is sent. */
+  parcel({ size, bytes }: Parcel<unknown>): void {
+    if (bytes) this.bytes(bytes);
+    else this.mix(size);
   }
 
   text(text: string): void {
