@@ -38,7 +38,7 @@ export function pairKey(base: string, repetition: number, sha256: Sha256): strin
 
 /** Hex SHA-256 of what is right: truth and target. Pairs with different ones are not comparable. */
 export function targetSha(item: Item, sha256: Sha256): string {
-  return sha256(canonicalJson({ truth: item.truth ?? null, target: item.target ?? null }));
+  return sha256(canonicalJson({ target: item.target ?? null, truth: item.truth ?? null }));
 }
 
 /** Everything that decides an answer. */
@@ -77,13 +77,13 @@ export function cacheKey(parts: CacheKeyParts, sha256: Sha256): string {
   }
   return sha256(
     canonicalJson({
-      messages: { system: parts.system ?? null, user: parts.user },
-      media: [...parts.mediaSha256],
-      model: parts.modelDigest,
       engine: { kind: parts.engine, version: parts.engineVersion },
       generation,
-      seed: parts.seed ?? null,
+      media: [...parts.mediaSha256],
+      messages: { system: parts.system ?? null, user: parts.user },
+      model: parts.modelDigest,
       repetition: parts.repetition,
+      seed: parts.seed ?? null,
     }),
   );
 }

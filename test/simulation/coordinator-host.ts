@@ -15,11 +15,11 @@ import { Process } from "./process.js";
 import { CommittedRecords } from "./results.js";
 import type { Stream } from "./stream.js";
 
-const HEARTBEAT_MS = 1500;
+const HEARTBEAT_MS = 2000;
 const OPTIONS = {
   heartbeatIntervalMs: HEARTBEAT_MS,
-  suspectAfterMs: HEARTBEAT_MS * 3,
-  lostAfterMs: HEARTBEAT_MS * 6,
+  suspectAfterMs: 4500,
+  lostAfterMs: 9000,
   acceptDeadlineMs: 2000,
   commitIntervalMs: 5,
   recoveryHoldMs: 8000,
