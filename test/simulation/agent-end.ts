@@ -20,7 +20,7 @@ export class AgentEnd implements Link {
     const { up, network } = this.stream;
     const parcel = network.wire.up(message);
     network.world.trace.parcel(parcel);
-    network.onAgentMessage(this.stream.ends[0].host, message);
+    network.onAgentMessage(this.stream.ends[0].host, message, this.stream);
     up.onDrain = () => this.drain();
     return up.send(parcel) ? "sent" : "wait";
   }

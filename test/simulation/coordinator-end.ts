@@ -22,7 +22,7 @@ export class CoordinatorEnd extends EventEmitter {
     const { down, network } = this.stream;
     const parcel = network.wire.down(message);
     network.world.trace.parcel(parcel);
-    network.onCoordinatorMessage(this.stream.ends[1].host, this.stream.ends[0].host, message);
+    network.onCoordinatorMessage(this.stream.ends[1].host, this.stream.ends[0].host, message, this.stream);
     down.onDrain = () => this.emit("drain");
     return down.send(parcel);
   }

@@ -24,7 +24,7 @@ const OPTIONS = {
   commitIntervalMs: 5,
   recoveryHoldMs: 8000,
   brake: {
-    ...{ lossShare: 0.2, lossMin: 5, lossWindowMs: 9000, loopLagMs: 1000 },
+    ...{ lossShare: 0.2, lossMin: 2, lossWindowMs: 9000, loopLagMs: 1000 },
     ...{ holdMs: 4000, giveWayMs: 20_000, shareAMinute: 2 },
   },
   idempotencyTtlMs: 7 * 24 * 3600_000,

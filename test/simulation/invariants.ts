@@ -4,7 +4,9 @@ import { casKey } from "../../shared/artifacts/store.js";
 import { type JobSpec, ordinalAt, type Plan } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
+import type { Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import { boardProblem } from "./board-watch.js";
+import { CreditWatch } from "./credit-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
 import { beginsSample, begunOn, fenceOfJournal, holdsAnEnd } from "./journals.js";
@@ -19,6 +21,8 @@ import type { Invariant, Violation } from "./violations.js";
 const BOARD_EVERY = 64;
 /** A coordinator whose last write failed so long ago at most knows that the store is away, ms. */
 const KNOWS_MS = 8000;
+/** The brake lets go of nodes that are lost together one at a time, far apart. */
+const AT_ONCE_MS = 2000;
 /** Deaths that name a sample. */
 const NAMED_BY = 2;
 
@@ -30,6 +34,8 @@ export class Invariants {
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
   private readonly deaths = new Map<string, number>();
+  /** When a coordinator last gave up a node. */
+  private readonly lostAtMs = new Map<string, number>();
   private events = 0;
 
   constructor(private readonly fleet: SimulatedFleet) {
@@ -50,9 +56,17 @@ export class Invariants {
     fleet.store.onCall = (host) => {
       this.store.writer = host;
     };
-    fleet.network.onCoordinatorMessage = (_host, agent, message) => this.messages.said(agent, message);
+    const credits = new CreditWatch(fail);
+    fleet.network.onCoordinatorMessage = (host, agent, message, stream) => {
+      this.messages.said(agent, message);
+      credits.said(stream, agent, message);
+      if (message.body?.$case === "welcome") this.kept(host, agent, message.body.value);
+    };
     fleet.network.onDelivered = (agent, message) => this.messages.read(agent, message);
-    fleet.network.onAgentMessage = (agent, message) => this.messages.heard(agent, message);
+    fleet.network.onAgentMessage = (agent, message, stream) => {
+      this.messages.heard(agent, message);
+      credits.heard(stream, message);
+    };
   }
 
   /** Called when all hosts are there. */
@@ -132,9 +146,25 @@ export class Invariants {
     }
   }
 
+  /** An attempt that an agent may keep must not be one that the board would give to somebody else. */
+  private kept(host: string, agent: string, { verdicts }: Welcome): void {
+    const board = this.fleet.coordinators.find(({ name }) => name === host)?.core?.board;
+    for (const { fence, verdict } of verdicts) {
+      const name = this.messages.shardOf.get(fence ? `${fence.epoch}.${fence.n}` : "") ?? "";
+      const [campaign = "", job = "", index = ""] = name.split("/");
+      if (verdict !== "KEEP" || board?.job(campaign, job)?.state.kind !== "RUNNING") continue;
+      if (board.shard({ campaign, job, index: Number(index) })?.kind === "PENDING")
+        this.fail("what an agent keeps is its own", `${agent} keeps ${name}, which waits for any agent`);
+    }
+  }
+
   /** Somebody's leader gives a node up for its silence. */
   private declaredLost(): void {
     const { world, store } = this.fleet;
+    const before = this.lostAtMs.get(world.running) ?? Number.NEGATIVE_INFINITY;
+    this.lostAtMs.set(world.running, world.time.nowMs);
+    if (world.time.nowMs - before < AT_ONCE_MS)
+      this.fail("a mass loss is held up", `${world.running} gave up two nodes within ${AT_ONCE_MS} ms`);
     const failedMs = world.time.nowMs - (store.failedAtMs.get(world.running) ?? Number.NEGATIVE_INFINITY);
     if (failedMs < KNOWS_MS)
       this.fail(

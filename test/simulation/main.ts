@@ -7,8 +7,9 @@
  *   KEEP=1 …                                     what fails is cut down and kept below fixtures/
  */
 import { availableParallelism } from "node:os";
+import { keep } from "./fixtures.js";
 import { printReport } from "./report.js";
-import { keep, shrink } from "./shrink.js";
+import { shrink } from "./shrink.js";
 import { buildSimulation, simulate, Worker } from "./simulate.js";
 
 const number = (name: string, standard: number): number => {

@@ -33,8 +33,9 @@ export class Network {
   private readonly slowness = new Map<string, number>();
   private readonly streams = new Set<Stream>();
   /** Hear of messages: sent by an agent, sent to one, read by one. */
-  onAgentMessage: (agent: string, message: AgentMessage) => void = () => {};
-  onCoordinatorMessage: (from: string, agent: string, message: CoordinatorMessage) => void = () => {};
+  onAgentMessage: (agent: string, message: AgentMessage, stream: Stream) => void = () => {};
+  onCoordinatorMessage: (from: string, agent: string, message: CoordinatorMessage, stream: Stream) => void =
+    () => {};
   onDelivered: (agent: string, message: CoordinatorMessage) => void = () => {};
 
   constructor(

@@ -118,6 +118,27 @@ export const PLANTED: readonly PlantedBug[] = [
     "no device is granted twice",
   ),
   bug(
+    "many nodes that are silent at once are given up at once",
+    "coordinator/sessions/brake-state.ts",
+    "gone >= limits.lossMin && gone > limits.lossShare * fleet",
+    "gone < 0",
+    "a mass loss is held up",
+  ),
+  bug(
+    "credits are not counted down",
+    "coordinator/sessions/fleet.ts",
+    "sent: credit.sent + 1n",
+    "sent: credit.sent",
+    "credits are not overdrawn",
+  ),
+  bug(
+    "what an agent still has is not taken back by a new leader",
+    "coordinator/sessions/hello.ts",
+    'shardEvent(campaigns, shard, { kind: "adopt", fence, agent: node.id, running });',
+    "void running;",
+    "what an agent keeps is its own",
+  ),
+  bug(
     "a campaign's steps do not take turns",
     "coordinator/campaigns/lifecycle.ts",
     "const mine = (entry.turn ?? Promise.resolve()).then(step);",

@@ -76,16 +76,21 @@ function drawActions(random: SeededRandom, agents: readonly string[]) {
     const [priority, twice] = [random.int(-1, 1), random.chance(0.3)];
     actions.push({ kind: "submit", atMs, key, shape: index, priority, twice });
     const laterMs = atMs + random.int(100, 9000);
-    if (random.chance(0.06)) actions.push({ kind: "cancel", atMs: laterMs, key });
-    if (random.chance(0.1)) actions.push({ kind: "pause", atMs: laterMs, key, ms: random.int(200, 5000) });
+    // Some at once, as soon as they know what they submitted.
+    if (random.chance(0.08)) actions.push({ kind: "cancel", atMs: random.chance(0.4) ? atMs : laterMs, key });
+    if (random.chance(0.1)) {
+      const ms = random.int(200, 5000);
+      actions.push({ kind: "pause", atMs: laterMs, key, ms });
+      if (random.chance(0.2)) actions.push({ kind: "cancel", atMs: laterMs + random.int(50, ms), key });
+    }
     if (random.chance(0.12)) actions.push({ kind: "retry", atMs: laterMs, key });
   }
   const node = random.pick(agents);
   const [atMs, ms] = [random.int(500, 9000), random.int(500, 6000)];
-  const deadlineMs = random.chance(0.5) ? random.int(100, 3000) : 0;
+  const deadlineMs = random.chance(0.6) ? random.int(20, 2000) : 0;
   const done = random.next();
   if (done < 0.08) actions.push({ kind: "cordon", atMs, node, ms });
-  else if (done < 0.16) actions.push({ kind: "drain", atMs, node, ms, deadlineMs });
+  else if (done < 0.22) actions.push({ kind: "drain", atMs, node, ms, deadlineMs });
   return { actions, shapes };
 }
 

@@ -2,12 +2,8 @@
  * A failing schedule with as few faults as still make it fail in the same way: halves are left out first, then single
  * ones, until nothing more can be left out. What people do is cut down the same way.
  */
-import { mkdir, writeFile } from "node:fs/promises";
-import { fileURLToPath } from "node:url";
 import { draw, type Outcome, type Schedule } from "./schedule.js";
 import { Worker } from "./simulate.js";
-
-const FIXTURES = fileURLToPath(new URL("fixtures/", import.meta.url));
 
 export interface Shrunk {
   schedule: Schedule;
@@ -51,12 +47,4 @@ async function fewest<T>(all: readonly T[], fails: (some: T[]) => Promise<boolea
     }
   }
   return kept;
-}
-
-/** Writes it where the tests run it again; answers with the file. */
-export async function keep({ schedule, invariant, text }: Shrunk): Promise<string> {
-  await mkdir(FIXTURES, { recursive: true });
-  const path = `${FIXTURES}seed-${schedule.seed}.json`;
-  await writeFile(path, `${JSON.stringify({ invariant, text, schedule }, undefined, 2)}\n`);
-  return path;
 }

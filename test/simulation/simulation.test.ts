@@ -1,7 +1,8 @@
 /** Whole fleets of the real coordinator and agent logic, under faults. `npm run test:simulation` runs many more. */
 import { availableParallelism } from "node:os";
 import { afterAll, beforeAll, expect, test } from "vitest";
-import { type Built, buildSimulation, simulate } from "./simulate.js";
+import { fixtures } from "./fixtures.js";
+import { type Built, buildSimulation, simulate, Worker } from "./simulate.js";
 
 const MINUTES = { timeout: 600_000 };
 
@@ -28,4 +29,18 @@ test("a seed decides everything: 200 of them leave equal traces in any order", M
   const again = await simulate(built.file, seeds(200).toReversed(), 1);
   const hashes = ({ outcomes }: typeof once) => outcomes.map(({ seed, hash }) => `${seed} ${hash}`).sort();
   expect(hashes(again)).toEqual(hashes(once));
+});
+
+test("what once failed, or fails with a planted bug, does not fail", MINUTES, async () => {
+  const worker = new Worker(built.file);
+  try {
+    const all = await fixtures();
+    expect(all.size).toBeGreaterThan(0);
+    for (const [name, { schedule }] of all) {
+      const { outcome } = await worker.ask({ kind: "one", seed: schedule.seed, schedule, keepsLines: false });
+      expect({ name, violation: outcome.violation }).toEqual({ name, violation: undefined });
+    }
+  } finally {
+    await worker.close();
+  }
 });

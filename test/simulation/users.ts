@@ -39,6 +39,8 @@ export class Users {
   open = 0;
   /** Share of answers that are lost. */
   lostReplies = 0;
+  /** Who waits for the campaign of a key. */
+  private readonly curious = new Map<string, ((id: string) => void)[]>();
   private readonly process: Process;
 
   constructor(private readonly fleet: SimulatedFleet) {
@@ -126,14 +128,15 @@ export class Users {
     if (id === undefined) return;
     this.fleet.invariants.acknowledged(key, id, this.acknowledged.get(key));
     this.acknowledged.set(key, id);
+    for (const tell of this.curious.get(key) ?? []) tell(id);
+    this.curious.delete(key);
   }
 
-  private async idOf(key: string): Promise<string> {
-    for (;;) {
-      const id = this.acknowledged.get(key);
-      if (id !== undefined) return id;
-      await this.process.clock.sleep(500);
-    }
+  /** The campaign of a key, as soon as somebody is told. */
+  private idOf(key: string): Promise<string> {
+    const id = this.acknowledged.get(key);
+    if (id !== undefined) return Promise.resolve(id);
+    return new Promise((tell) => this.curious.set(key, [...(this.curious.get(key) ?? []), tell]));
   }
 
   private async onCampaign(
