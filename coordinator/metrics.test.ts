@@ -121,3 +121,12 @@ test("two coordinators in one process do not share numbers", async () => {
   expect((await lines()).some((line) => line.startsWith("models_loaded_count{"))).toBe(false);
   other.close();
 });
+
+test("models that agents name become so many series and no more", async () => {
+  for (let i = 0; i < 2000; i += 1) {
+    metrics.observeModelLoad({ node: "n1", engine: "e", model: `m${i}` }, 1);
+  }
+  const loads = (await lines()).filter((line) => line.startsWith("model_loading_duration_seconds{"));
+  expect(loads).toHaveLength(501);
+  expect(loads.at(-1)).toContain('engine="other",model="other"');
+});

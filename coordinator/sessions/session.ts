@@ -147,7 +147,8 @@ export class AgentSession {
     const { fleet, heartbeatIntervalMs, lostAfterMs } = this.parts;
     const known = fleet.knowsInventory(hello.inventoryHash);
     if (known) fleet.setInventory(node, hello.inventoryHash, known);
-    const stays = () => node.peer === this.peer && node.state.kind === "RECONCILING";
+    // Whoever is declared lost has no stream any more, either.
+    const stays = () => node.peer === this.peer;
     const verdicts = await verdictsFor(this.parts, node, hello, stays);
     if (verdicts && stays()) {
       node.stretch = fleet.stretch;
