@@ -4,7 +4,7 @@ import { casKey } from "../../shared/artifacts/store.js";
 import { type JobSpec, ordinalAt, type Plan } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
-import type { Welcome } from "../../shared/gen/sai/agent/v1/session.js";
+import type { Hello, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import { boardProblem } from "./board-watch.js";
 import { CreditWatch } from "./credit-watch.js";
 import { sealedProblem } from "./ends.js";
@@ -34,6 +34,8 @@ export class Invariants {
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
   private readonly deaths = new Map<string, number>();
+  /** `agent/fence` of what an agent said it runs. */
+  private readonly goesOn = new Set<string>();
   /** When a coordinator last gave up a node. */
   private readonly lostAtMs = new Map<string, number>();
   private events = 0;
@@ -66,6 +68,7 @@ export class Invariants {
     fleet.network.onAgentMessage = (agent, message, stream) => {
       this.messages.heard(agent, message);
       credits.heard(stream, message);
+      if (message.body?.$case === "hello") this.holds(agent, message.body.value);
     };
   }
 
@@ -146,13 +149,23 @@ export class Invariants {
     }
   }
 
-  /** An attempt that an agent may keep must not be one that the board would give to somebody else. */
+  /** What an agent says it runs; what is over and waits to be heard may have been given to somebody else. */
+  private holds(agent: string, { held }: Hello): void {
+    for (const { fence, state } of held) {
+      const name = `${agent}/${fence?.epoch}.${fence?.n}`;
+      if (state === "accepted" || state === "running") this.goesOn.add(name);
+      else this.goesOn.delete(name);
+    }
+  }
+
+  /** An attempt that goes on must not be one that the board would give to somebody else. */
   private kept(host: string, agent: string, { verdicts }: Welcome): void {
     const board = this.fleet.coordinators.find(({ name }) => name === host)?.core?.board;
     for (const { fence, verdict } of verdicts) {
       const name = this.messages.shardOf.get(fence ? `${fence.epoch}.${fence.n}` : "") ?? "";
       const [campaign = "", job = "", index = ""] = name.split("/");
-      if (verdict !== "KEEP" || board?.job(campaign, job)?.state.kind !== "RUNNING") continue;
+      if (verdict !== "KEEP" || !this.goesOn.has(`${agent}/${fence?.epoch}.${fence?.n}`)) continue;
+      if (board?.job(campaign, job)?.state.kind !== "RUNNING") continue;
       if (board.shard({ campaign, job, index: Number(index) })?.kind === "PENDING")
         this.fail("what an agent keeps is its own", `${agent} keeps ${name}, which waits for any agent`);
     }

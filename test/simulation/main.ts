@@ -2,11 +2,13 @@
  * The simulation from the command line:
  *
  *   npm run test:simulation                      20,000 schedules, the histogram, exit 1 if anything was violated
+ *                                                or was done too seldom to prove anything (coverage.ts)
  *   SCHEDULES=500 FROM=7000 npm run …            fewer, from another seed on
  *   SEED=42 npm run test:simulation              one schedule with everything that happened
  *   KEEP=1 …                                     what fails is cut down and kept below fixtures/
  */
 import { availableParallelism } from "node:os";
+import { uncovered } from "./coverage.js";
 import { keep } from "./fixtures.js";
 import { printReport } from "./report.js";
 import { shrink } from "./shrink.js";
@@ -57,7 +59,9 @@ async function many(file: string): Promise<boolean> {
     );
     if (process.env["KEEP"]) console.log(`kept as ${await keep(shrunk)}`);
   }
-  return failed.length === 0;
+  const seldom = uncovered(report.outcomes.length, report.faults, report.transitions);
+  if (seldom.length > 0) console.log(`TOO SELDOM to prove anything:\n${seldom.join("\n")}`);
+  return failed.length === 0 && seldom.length === 0;
 }
 
 process.exitCode = (await main()) ? 0 : 1;

@@ -52,6 +52,8 @@ export function draw(seed: number): Schedule {
   };
   const { actions, shapes } = drawActions(random, hosts.agents);
   const kinds = new Set<FaultKind>();
+  // What a deposed leader says is heard only when much comes together.
+  if (coordinators > 1 && random.chance(0.2)) kinds.add("coordinator_suspended");
   for (const n = random.int(2, 5); kinds.size < n; ) kinds.add(random.pick(FAULT_KINDS));
   const faults = [...kinds].flatMap((kind) =>
     Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, LAST_FAULT_MS)),
