@@ -1,5 +1,6 @@
 /** Drains: of nodes that are just coming back, and of nodes that come and go. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { decode, keys } from "../store/keys.js";
 import { HASH, INVENTORY, Sessions } from "./sessions.test-support.js";
 
 let on: Sessions;
@@ -52,4 +53,22 @@ test("the deadline counts from the drain on, however often the node comes back m
   expect(on.withdrawn).toHaveLength(1);
   await clock.advance(1);
   expect(on.withdrawn).toHaveLength(2);
+});
+
+test("a later leader keeps the deadline that was asked for", async () => {
+  await on.ready();
+  await on.world.get(on.admin.drain("n1", 600_000, "fire"));
+  const { kv } = await on.campaigns.state.get(keys.agent("n1").key);
+  if (kv === undefined) throw new Error("the node has no record");
+  await on.world.clock.advance(400_000);
+  const later = await Sessions.open(on.world);
+  later.fleet.restore(decode(keys.agent("n1").codec, kv), undefined);
+  await later.ready();
+  expect(later.node().state).toMatchObject({ kind: "DRAINING", reason: "fire" });
+  await on.world.clock.advance(150_000);
+  expect(later.withdrawn).toEqual([]);
+  await on.world.clock.advance(50_000);
+  expect(later.withdrawn).toHaveLength(1);
+  later.admin.stop();
+  await later.records.stop();
 });
