@@ -220,7 +220,7 @@ export class Scheduling {
       planSha256,
       lane: a.lane,
       model,
-      deadlineMs: attemptDeadlineMs(job.spec.generation, range.count),
+      deadlineMs: attemptDeadlineMs(job.spec, range.count),
       suspects: suspectsOf(job, index),
       attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
     };

@@ -6,10 +6,9 @@ const settings = { timeoutS: 120, maxRetries: 3, retryDelayS: 1 };
 const MINUTE_MS = 60_000;
 
 test("every try may take its timeout and wait for its turn, every pause its longest, beside a load", () => {
-  expect(attemptDeadlineMs(settings, 1)).toBe((4 * 2 + 3 + 15) * MINUTE_MS);
-  expect(attemptDeadlineMs({ ...settings, maxRetries: 0, requestDelayS: 60 }, 10)).toBe(
-    (10 * 3 + 15) * MINUTE_MS,
-  );
+  expect(attemptDeadlineMs({ generation: settings, warmup: 0 }, 1)).toBe((4 * 2 + 3 + 15) * MINUTE_MS);
+  const paced = { ...settings, maxRetries: 0, requestDelayS: 60 };
+  expect(attemptDeadlineMs({ generation: paced, warmup: 2 }, 8)).toBe((10 * 3 + 15) * MINUTE_MS);
 });
 
 test("the most that a suite can ask for is a week", () => {
@@ -19,6 +18,6 @@ test("the most that a suite can ask for is a week", () => {
     [most, 1],
     [most, 100_000],
   ] as const) {
-    expect(attemptDeadlineMs(generation, samples)).toBe(7 * 24 * 60 * MINUTE_MS);
+    expect(attemptDeadlineMs({ generation, warmup: 0 }, samples)).toBe(7 * 24 * 60 * MINUTE_MS);
   }
 });
