@@ -3,10 +3,12 @@
  *
  * 1. No lane gets more than its credits, no shard is given out twice.
  * 2. Shares count what is held and what this plan adds, so that a choice sees those before it.
+ * 3. A lane whose part of the plan is settled keeps its model, and only such lanes count as being on a model. So within
+ *    a plan the slots on a model only grow, and its work only shrinks: what does not pay to load once will not later.
  */
 import { mayRetryOn } from "./feasible.js";
 import { bump, type Lane, type Pool, SLOT, weightOf } from "./lanes.js";
-import type { Campaign, Job, Queue, Requirement } from "./queues.js";
+import type { Job, Queue, Requirement } from "./queues.js";
 import { Remaining } from "./remaining.js";
 import type { Assignment, AssignmentReason } from "./snapshot.js";
 import type { Standing } from "./standing.js";
@@ -17,13 +19,9 @@ interface Given {
   held: number;
   readonly heldBy: Map<string, number>;
   model: string | undefined;
+  /** Models it was given work for. */
+  readonly models: Set<string>;
   rescued: boolean;
-}
-
-/** Slots that campaigns and tenants hold on the lanes of one name. */
-interface Shares {
-  readonly campaigns: Map<string, number>;
-  readonly tenants: Map<string, number>;
 }
 
 export class Draft {
@@ -33,10 +31,15 @@ export class Draft {
   private readonly remaining = new Map<Job, Remaining>();
   /** Shards given out. */
   private readonly taken = new Map<Job | Queue | Requirement, number>();
-  private readonly shares = new Map<string, Shares>();
-  /** By lane name and campaign: attempts added. */
-  private readonly added = new Map<string, number>();
-  private readonly slotsAdded = new Map<string, number>();
+  /** Millionths of slots added, by lane name and campaign. */
+  private readonly shares = new Map<string, Map<string, number>>();
+  /** The same by pool, model and campaign. */
+  private readonly sharesOn = new Map<Pool, Map<string, Map<string, number>>>();
+  /** Pools and campaigns that were given something there. */
+  private readonly added = new Map<Pool, Set<string>>();
+  private readonly settled = new Set<Lane>();
+  /** Slots of settled lanes, by model. */
+  private readonly settledOn = new Map<Pool, Map<string, number>>();
 
   constructor(
     readonly standing: Standing,
@@ -67,49 +70,27 @@ export class Draft {
     return given ? given.model : lane.now.lastModel;
   }
 
+  /** Whether it needs no load for a model; `""` is none. */
+  isWarm(lane: Lane, model: string): boolean {
+    return model === "" || lane.warm.includes(model) || this.given.get(lane)?.models.has(model) === true;
+  }
+
   /** Whether it serves no more work that starved for now. */
   rescued(lane: Lane, everyMs: number): boolean {
     const { rescuedMs = Number.NEGATIVE_INFINITY } = lane.now;
     return this.given.get(lane)?.rescued === true || this.nowMs - rescuedMs < everyMs;
   }
 
-  /** Slots of the lane that a campaign holds. */
-  part(lane: Lane, campaign: string): number {
-    const given = this.given.get(lane);
-    const attempts = (given?.heldBy ?? lane.now.held).get(campaign) ?? 0;
-    return weightOf(lane.slots, attempts, this.held(lane));
-  }
-
-  /** The same of all campaigns of a tenant. */
-  tenantPart(lane: Lane, tenant: string): number {
-    let sum = 0;
-    for (const id of (this.given.get(lane)?.heldBy ?? lane.now.held).keys())
-      if (this.standing.campaigns.get(id)?.tenant === tenant) sum += this.part(lane, id);
-    return sum;
-  }
-
   /** Slots a campaign holds on lanes of this name. */
-  share(kind: string, campaign: Campaign): number {
-    return this.sharesOf(kind).campaigns.get(campaign.id) ?? 0;
+  share(kind: string, campaign: string): number {
+    const held = this.standing.shares.get(kind)?.get(campaign) ?? 0;
+    return (held + (this.shares.get(kind)?.get(campaign) ?? 0)) / SLOT;
   }
 
-  tenantShare(kind: string, tenant: string): number {
-    return this.sharesOf(kind).tenants.get(tenant) ?? 0;
-  }
-
-  /** Counts a lane as if `to` had it and `from` had not; the answer takes that back. */
-  promise(lane: Lane, from: Campaign, to: Campaign): () => void {
-    const { campaigns, tenants } = this.sharesOf(lane.pool.kind);
-    const part = this.part(lane, from.id);
-    const slots = SLOT * lane.slots;
-    const move = (sign: 1 | -1) => {
-      bump(campaigns, from.id, -sign * part);
-      bump(tenants, from.tenant, -sign * part);
-      bump(campaigns, to.id, sign * slots);
-      bump(tenants, to.tenant, sign * slots);
-    };
-    move(1);
-    return () => move(-1);
+  /** Those of them that it holds on a pool's lanes of a model. */
+  shareOn(pool: Pool, model: string, campaign: string): number {
+    const held = pool.sharesOn.get(model)?.get(campaign) ?? 0;
+    return (held + (this.sharesOn.get(pool)?.get(model)?.get(campaign) ?? 0)) / SLOT;
   }
 
   /** Shards left. */
@@ -118,20 +99,28 @@ export class Draft {
   }
 
   /** Whether the campaign of a queue holds anything where the queue could run. */
-  holds({ campaign, requirement }: Queue): boolean {
-    return requirement.pools.some(
-      (pool) => pool.heldBy.has(campaign.id) || this.added.has(`${pool.key}\n${campaign.id}`),
-    );
+  holds({ campaign: { id }, requirement }: Queue): boolean {
+    return requirement.pools.some((pool) => pool.heldBy.has(id) || this.added.get(pool)?.has(id));
   }
 
-  /** Slots of lanes that are on the model of a requirement and suit it. */
-  slotsOn({ pools, affinity }: Requirement): number {
-    let sum = 0;
-    for (const pool of pools) {
-      sum += pool.slotsOn.get(affinity) ?? 0;
-      if (this.slotsAdded.size > 0) sum += this.slotsAdded.get(`${pool.key}\n${affinity}`) ?? 0;
-    }
-    return sum;
+  /** Invariant 3. */
+  settle(lane: Lane): void {
+    if (this.settled.has(lane)) return;
+    this.settled.add(lane);
+    const model = this.model(lane);
+    if (model === undefined) return;
+    const on = this.settledOn.get(lane.pool) ?? new Map<string, number>();
+    this.settledOn.set(lane.pool, on);
+    bump(on, model, lane.slots);
+  }
+
+  isSettled(lane: Lane): boolean {
+    return this.settled.has(lane);
+  }
+
+  /** Slots of a pool's lanes that stay on a model. */
+  slotsOn(pool: Pool, model: string): number {
+    return (pool.fullOn.get(model) ?? 0) + (this.settledOn.get(pool)?.get(model) ?? 0);
   }
 
   /** Whether an agent may have something of a queue. */
@@ -176,34 +165,39 @@ export class Draft {
 
   private count(lane: Lane, { campaign, requirement }: Queue, n: number, why: AssignmentReason): void {
     const { pool, slots } = lane;
-    const { campaigns, tenants } = this.sharesOf(pool.kind);
     const given = this.given.get(lane) ?? this.begin(lane);
+    const shares = this.shares.get(pool.kind) ?? new Map<string, number>();
+    this.shares.set(pool.kind, shares);
+    const models = this.sharesOn.get(pool) ?? new Map<string, Map<string, number>>();
+    this.sharesOn.set(pool, models);
     const move = (sign: 1 | -1) => {
+      const model = given.model ?? "";
+      const on = models.get(model) ?? new Map<string, number>();
+      models.set(model, on);
       for (const [id, attempts] of given.heldBy) {
         const part = sign * weightOf(slots, attempts, given.held);
-        bump(campaigns, id, part);
-        const tenant = this.standing.campaigns.get(id)?.tenant;
-        if (tenant !== undefined) bump(tenants, tenant, part);
+        bump(shares, id, part);
+        bump(on, id, part);
       }
     };
     move(-1);
     given.credits -= n;
     given.held += n;
     given.heldBy.set(campaign.id, (given.heldBy.get(campaign.id) ?? 0) + n);
-    const { affinity } = requirement;
-    if (affinity !== "" && affinity !== given.model) {
-      if (given.model !== undefined) bump(this.slotsAdded, `${pool.key}\n${given.model}`, -slots);
-      bump(this.slotsAdded, `${pool.key}\n${affinity}`, slots);
-      given.model = affinity;
+    if (requirement.affinity !== "") {
+      given.model = requirement.affinity;
+      given.models.add(requirement.affinity);
     }
     move(1);
-    bump(this.added, `${pool.key}\n${campaign.id}`, n);
     if (why === "starved") given.rescued = true;
+    const added = this.added.get(pool) ?? new Set<string>();
+    this.added.set(pool, added);
+    added.add(campaign.id);
   }
 
   private begin(lane: Lane): Given {
     const { credits, held, lastModel } = lane.now;
-    const given = { credits, held: lane.held, heldBy: new Map(held), model: lastModel, rescued: false };
+    const given = { credits, held: lane.held, heldBy: new Map(held), model: lastModel, models: new Set<string>(), rescued: false };
     this.given.set(lane, given);
     const lanes = this.lanes.get(lane.pool);
     if (lanes) lanes.push(lane);
@@ -226,19 +220,5 @@ export class Draft {
       return record?.able === true && requirement.matches.get(record.class)?.ok === true;
     };
     return (failedOn) => mayRetryOn(agent, failedOn, requirement.feasibleAgents, isFeasible);
-  }
-
-  private sharesOf(kind: string): Shares {
-    const known = this.shares.get(kind);
-    if (known) return known;
-    const campaigns = new Map(this.standing.shares.get(kind));
-    const tenants = new Map<string, number>();
-    for (const [id, slots] of campaigns) {
-      const tenant = this.standing.campaigns.get(id)?.tenant;
-      if (tenant !== undefined) bump(tenants, tenant, slots);
-    }
-    const fresh = { campaigns, tenants };
-    this.shares.set(kind, fresh);
-    return fresh;
   }
 }

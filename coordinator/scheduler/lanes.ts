@@ -5,9 +5,10 @@
  *
  * 1. `idle` and `spare` hold exactly the lanes of agents that take work and have credits: those with a free slot, and
  *    those that would queue what they get.
- * 2. Lists are in the order of agents' ids, so that plans do not depend on who came first.
+ * 2. Lists are in the order of agents' ids, or of campaigns' and requirements', so that plans do not depend on who came
+ *    first.
  */
-import type { Queue } from "./queues.js";
+import { byName, type Queue } from "./queues.js";
 import type { AgentSnapshot, Capability, LaneSnapshot } from "./snapshot.js";
 
 export interface AgentClass {
@@ -74,6 +75,33 @@ export class LaneList {
   }
 }
 
+/** Queues by campaign and requirement, so that plans do not depend on who came first. */
+export class QueueList {
+  readonly queues: Queue[] = [];
+
+  add(queue: Queue): void {
+    const at = this.at(queue);
+    if (this.queues[at] !== queue) this.queues.splice(at, 0, queue);
+  }
+
+  delete(queue: Queue): void {
+    const at = this.at(queue);
+    if (this.queues[at] === queue) this.queues.splice(at, 1);
+  }
+
+  private at(queue: Queue): number {
+    const { queues } = this;
+    let [low, high] = [0, queues.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      const other = queues[middle];
+      if (other && byName(other, queue) < 0) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}
+
 /** Lanes with credits, and the same by each model that is warm on them. */
 class FreeLanes {
   readonly all = new LaneList();
@@ -101,16 +129,22 @@ class FreeLanes {
 export class Pool {
   readonly idle = new FreeLanes();
   readonly spare = new FreeLanes();
-  /** Slots of lanes that take work, by the model they are on. */
+  /** Slots of all lanes of agents that take work. */
+  slots = 0;
+  /** Slots of those lanes, by the model they are on. */
   readonly slotsOn = new Map<string, number>();
+  /** The same of lanes without credits, which stay on it for now. */
+  readonly fullOn = new Map<string, number>();
   /** Attempts held, by campaign. */
   readonly heldBy = new Map<string, number>();
-  /** Attempts that campaigns hold on such lanes, by model. */
-  readonly heldOn = new Map<string, Map<string, number>>();
-  /** Work that fits here, by model; `""` for work that needs none. */
-  readonly demand = new Map<string, Set<Queue>>();
-  /** The same by campaign. */
-  readonly demandOf = new Map<string, Set<Queue>>();
+  /** Millionths of slots held on lanes of agents that take work, by campaign. */
+  readonly shares = new Map<string, number>();
+  /** The same by the model the lane is on; `""` where it is on none. */
+  readonly sharesOn = new Map<string, Map<string, number>>();
+  /** Work that fits here. */
+  readonly queues = new QueueList();
+  /** The same by model; `""` for work that needs none. */
+  readonly demand = new Map<string, QueueList>();
 
   constructor(
     readonly key: string,
@@ -129,7 +163,7 @@ export class Pool {
 
   add(lane: Lane): void {
     this.count(lane, 1);
-    if (this.list(lane)) this.list(lane)?.add(lane);
+    this.list(lane)?.add(lane);
   }
 
   delete(lane: Lane): void {
@@ -143,24 +177,37 @@ export class Pool {
   }
 
   private count(lane: Lane, sign: 1 | -1): void {
-    for (const [campaign, attempts] of lane.now.held) bump(this.heldBy, campaign, sign * attempts);
-    const { lastModel } = lane.now;
-    if (lastModel === undefined || !lane.able) return;
+    const { held, lastModel, credits } = lane.now;
+    for (const [campaign, attempts] of held) bump(this.heldBy, campaign, sign * attempts);
+    if (!lane.able) return;
+    this.slots += sign * lane.slots;
+    const on = this.sharesOn.get(lastModel ?? "") ?? new Map<string, number>();
+    this.sharesOn.set(lastModel ?? "", on);
+    for (const [campaign, attempts] of held) {
+      const part = sign * weightOf(lane.slots, attempts, lane.held);
+      bump(this.shares, campaign, part);
+      bump(on, campaign, part);
+    }
+    if (on.size === 0) this.sharesOn.delete(lastModel ?? "");
+    if (lastModel === undefined) return;
     bump(this.slotsOn, lastModel, sign * lane.slots);
-    const on = this.heldOn.get(lastModel) ?? new Map<string, number>();
-    this.heldOn.set(lastModel, on);
-    for (const [campaign, attempts] of lane.now.held) bump(on, campaign, sign * attempts);
-    if (on.size === 0) this.heldOn.delete(lastModel);
+    if (credits <= 0) bump(this.fullOn, lastModel, sign * lane.slots);
   }
 
   wants(queue: Queue): void {
-    into(this.demand, queue.requirement.affinity, queue);
-    into(this.demandOf, queue.campaign.id, queue);
+    const { affinity } = queue.requirement;
+    const list = this.demand.get(affinity) ?? new QueueList();
+    this.demand.set(affinity, list);
+    list.add(queue);
+    this.queues.add(queue);
   }
 
   wantsNoMore(queue: Queue): void {
-    outOf(this.demand, queue.requirement.affinity, queue);
-    outOf(this.demandOf, queue.campaign.id, queue);
+    const { affinity } = queue.requirement;
+    const list = this.demand.get(affinity);
+    list?.delete(queue);
+    if (list?.queues.length === 0) this.demand.delete(affinity);
+    this.queues.delete(queue);
   }
 }
 
@@ -169,16 +216,4 @@ export function bump<K>(counters: Map<K, number>, key: K, by: number): void {
   const sum = (counters.get(key) ?? 0) + by;
   if (sum === 0) counters.delete(key);
   else counters.set(key, sum);
-}
-
-function into<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
-  const set = sets.get(key);
-  if (set) set.add(value);
-  else sets.set(key, new Set([value]));
-}
-
-function outOf<K, V>(sets: Map<K, Set<V>>, key: K, value: V): void {
-  const set = sets.get(key);
-  set?.delete(value);
-  if (set?.size === 0) sets.delete(key);
 }

@@ -107,6 +107,13 @@ export class Queue {
   }
 }
 
+/** Never 0 for different queues. */
+export function byName(a: Queue, b: Queue): number {
+  if (a.campaign.id !== b.campaign.id) return a.campaign.id < b.campaign.id ? -1 : 1;
+  if (a.requirement.key !== b.requirement.key) return a.requirement.key < b.requirement.key ? -1 : 1;
+  return 0;
+}
+
 /** Why a job is not offered to anybody; undefined if it is. */
 export function blocked(job: JobSnapshot): { code: WaitingCode; message: string } | undefined {
   if (job.paused) return { code: "paused", message: "its campaign is paused" };

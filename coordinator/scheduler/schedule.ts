@@ -17,7 +17,6 @@
  */
 import { Draft } from "./draft.js";
 import { explain } from "./explain.js";
-import { hasStarved, starvedAfterMs } from "./fairness.js";
 import type { Lane, Pool } from "./lanes.js";
 import type { Queue } from "./queues.js";
 import type { Schedule, Snapshot } from "./snapshot.js";
@@ -51,8 +50,7 @@ export function plan(standing: Standing, nowMs: number): Draft {
 function serveStarved(draft: Draft, pools: readonly Pool[]): void {
   const starved = new Set<Queue>();
   for (const pool of pools) {
-    for (const queues of pool.demand.values())
-      for (const queue of queues) if (hasStarved(draft, queue)) starved.add(queue);
+    for (const queue of pool.queues.queues) if (hasStarved(draft, queue)) starved.add(queue);
   }
   const order = [...starved].sort(
     (a, b) =>
@@ -84,3 +82,10 @@ function laneFor(draft: Draft, queue: Queue): Lane | undefined {
   }
   return undefined;
 }
+
+/** Whether work waited so long that it goes first whatever its priority. */
+const hasStarved = (draft: Draft, queue: Queue): boolean =>
+  draft.nowMs - queue.sinceMs > starvedAfterMs(draft) && !draft.holds(queue);
+
+const starvedAfterMs = ({ standing: { options } }: Draft): number =>
+  options.starvedAfterMs ?? 5 * options.maxWaitMs;

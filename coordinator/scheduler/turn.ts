@@ -1,133 +1,255 @@
 /**
- * One pool's part of a plan: its free lanes meet the work that fits them. Work that needs no load is served first, then
- * lanes load what pays, and what is left of the credits is filled with work that waits in the agents.
+ * One pool's part of a plan: its lanes with credits meet the work that fits them, each with the work that `choose` says.
+ *
+ * 1. A lane may get work only that is offered to it, needs no load or pays for it, and of each tenant only the highest
+ *    priority of that. What is so can only cease to be so within a plan (draft.ts, 3), so it need not be looked at twice.
+ * 2. A free slot gets something while there is anything of that.
+ * 3. Targets (targets.ts) choose among it: a lane stays on its model until that has a whole lane too many; it goes where
+ *    most is missing; of a model's campaigns the one furthest under its share is served.
+ * 4. A lane changes its model at most once in a plan, and what only waits in the agents is given out last.
  */
 import type { Draft } from "./draft.js";
-import { canGrow, compare, type Due, dueOn, givesWay } from "./fairness.js";
-import { bump, type Lane, type Pool, SLOT } from "./lanes.js";
-import type { Campaign, Queue, Requirement } from "./queues.js";
+import type { Lane, Pool } from "./lanes.js";
+import type { Queue } from "./queues.js";
 import type { AssignmentReason } from "./snapshot.js";
+import { type Targets, targetsOf } from "./targets.js";
 
 /** Shards at least this long wait one ahead of each slot; of shorter ones as many as run in `AHEAD_MS`. */
 const LONG_MS = 5000;
 const AHEAD_MS = 2000;
 const MOST_AHEAD = 1000;
-/** Shard size aims at this. */
-const USUAL_MS = 30_000;
-
-interface Rival {
-  queue: Queue;
-  due: Due;
-}
+/** A load is worth it on a lane that will work on the model for so many times as long. */
+const PAYS = 2;
 
 export class Turn {
-  /** Lanes with work for their model that another campaign is due for, and how to take the promise back. */
-  private readonly contested = new Map<Lane, () => void>();
-  /** Shards that contested lanes are kept for. */
-  private readonly promised = new Map<Queue, number>();
-  /** Campaigns that have nothing to load here any more; once so, it stays so within a plan. */
-  private readonly spent = new Set<string>();
-  /** One lane at a time goes over to work of which more is left, as what is left changes with it. */
-  private shifting = false;
   private readonly models: readonly string[];
+  /** Work of tenants that have some of different priority here, the highest first. */
+  private readonly ranks: ReadonlyMap<string, readonly Queue[]>;
+  /** Work that waited for its turn longer than `maxWaitMs`, the longest first. */
+  private readonly waited: readonly Queue[];
+  private known: Targets | undefined;
+  /** Lanes that had work for their model and yet should load another. */
+  private readonly leaving = new Set<Lane>();
+  /** Lanes that get nothing more before they have come to rest. */
+  private readonly resting = new Set<Lane>();
 
   constructor(
     private readonly draft: Draft,
     private readonly pool: Pool,
   ) {
     this.models = [...pool.demand.keys()].sort();
+    const { queues } = pool.queues;
+    this.ranks = queues.length === 1 ? new Map() : ranksOf(queues);
+    const { maxWaitMs } = draft.standing.options;
+    this.waited = queues
+      .filter((queue) => draft.nowMs - queue.sinceMs > maxWaitMs && !draft.holds(queue))
+      .sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
-  /** Free slots get work that needs no load, unless another campaign is due there. */
+  /** Lanes that need no load get work. */
   stay(): void {
-    const { all, byModel } = this.pool.idle;
     for (const model of this.models) {
-      let { lanes }: { lanes: readonly Lane[] } = (model === "" ? all : byModel.get(model)) ?? NONE;
+      const { idle, spare } = this.pool;
+      const warm = (model === "" ? idle.all : idle.byModel.get(model))?.lanes ?? [];
+      // What starved may have put other lanes on it.
+      let lanes = [...this.draft.lanesOf(this.pool).filter((lane) => this.draft.isWarm(lane, model)), ...warm];
       // One shard a lane in turn where there is not enough for all, so that work is spread.
       while (lanes.length > 0) {
         const most = this.ready(model) >= lanes.length * (lanes[0]?.slots ?? 1) ? MOST_AHEAD : 1;
         const again: Lane[] = [];
         for (const lane of lanes) {
           if (!this.has(model)) break;
-          if (this.serve(lane, Math.min(most, this.draft.idle(lane))) > 0) again.push(lane);
+          if (!this.draft.isSettled(lane) && this.occupy(lane, false, most)) again.push(lane);
         }
         lanes = again;
+      }
+      for (const lane of (model === "" ? spare.all : spare.byModel.get(model))?.lanes ?? []) {
+        if (!this.has(model)) break;
+        if (!this.draft.isSettled(lane)) this.lineUp(lane, false);
       }
     }
   }
 
-  /** Free slots get work whose model must be loaded, those without other work first. */
+  /** Lanes load what pays: first those with nothing else to do. */
   load(): void {
-    for (const forget of this.contested.values()) forget();
-    this.promised.clear();
-    for (const lane of this.pool.idle.all.lanes) {
-      if (this.spent.size === this.pool.demandOf.size) break;
-      if (!this.contested.has(lane) && this.draft.idle(lane) > 0) this.occupy(lane);
+    const { idle, spare } = this.pool;
+    for (const lane of idle.all.lanes) {
+      if (!this.anythingPays(lane)) break;
+      if (!this.leaving.has(lane) && !this.draft.isSettled(lane)) this.occupy(lane, true, lane.slots);
     }
-    for (const lane of this.contested.keys()) this.occupy(lane);
-    this.contested.clear();
-  }
-
-  /** Gives a lane's free slots to whom they are due, loading what must be. */
-  private occupy(lane: Lane): void {
-    while (this.draft.idle(lane) > 0) {
-      const holder = this.warmest(lane);
-      const rival = holder && (this.rival(lane, holder.campaign)?.queue ?? this.shift(lane, holder));
-      const queue = rival ?? holder ?? this.worthLoading(lane);
-      if (!queue) return;
-      const why = rival ? "takes_over" : holder ? this.why(lane, queue) : "loads";
-      if (this.draft.give(lane, queue, this.alone ? this.draft.idle(lane) : 1, why) === 0) return;
+    for (const lane of this.leaving) if (this.draft.idle(lane) > 0) this.occupy(lane, true, lane.slots);
+    for (const lane of this.leaving) if (!this.draft.isSettled(lane)) this.lineUp(lane, true);
+    for (const lane of spare.all.lanes) {
+      if (!this.anythingPays(lane)) break;
+      if (!this.draft.isSettled(lane)) this.lineUp(lane, true);
     }
   }
 
-  /** What is left of the credits gets work that waits behind what runs, for models that are there. */
+  /** What is left of the credits gets work that waits behind what runs, for the models that lanes are on. */
   fill(): void {
     const { all, byModel } = this.pool.spare;
     for (const model of this.models) {
       if (!this.has(model)) continue;
-      const given = this.draft.lanesOf(this.pool).filter((lane) => model === "" || this.isWarm(lane, model));
-      const spare = ((model === "" ? all : byModel.get(model)) ?? NONE).lanes;
-      const lanes = [...new Set([...given, ...spare])];
+      const spare = (model === "" ? all : byModel.get(model))?.lanes ?? [];
+      const lanes = [...new Set([...this.draft.lanesOf(this.pool), ...spare])].filter(
+        (lane) => !this.resting.has(lane) && (model === "" || this.draft.model(lane) === model),
+      );
       const each = Math.ceil(this.ready(model) / Math.max(1, lanes.length));
       for (const lane of lanes) {
         if (!this.has(model)) break;
-        let left = each;
-        while (left > 0) {
-          const n = this.serve(lane, left, true);
-          if (n === 0) break;
-          left -= n;
+        for (let left = each; left > 0; ) {
+          const queue = this.draft.credits(lane) > 0 ? this.best(lane, ["", this.draft.model(lane)]) : undefined;
+          const room = queue ? Math.min(left, this.room(lane, queue)) : 0;
+          if (!queue || room <= 0) break;
+          left -= this.draft.give(lane, queue, this.alone ? room : Math.ceil(room / 8), this.why(lane, queue));
         }
       }
     }
-    for (const forget of this.contested.values()) forget();
   }
 
-  /** Gives a lane work that needs no load; how many shards. */
-  private serve(lane: Lane, most: number, ahead = false): number {
-    if (most <= 0 || this.contested.has(lane) || this.draft.credits(lane) <= 0) return 0;
-    const queue = this.warmest(lane);
-    if (!queue) return 0;
-    const rival = this.rival(lane, queue.campaign);
-    // A lane that is busy is not left for one that is due by its share until it has come to rest: what it still runs
-    // would be counted for both.
-    if (rival && ahead && rival.due !== "share" && this.room(lane, rival.queue) > 0)
-      return this.draft.give(lane, rival.queue, 1, "takes_over");
-    if (rival) {
-      const forget = this.draft.promise(lane, queue.campaign, rival.queue.campaign);
-      bump(this.promised, rival.queue, lane.slots);
-      this.contested.set(lane, forget);
-      return 0;
+  /** Gives a lane's free slots what is due to it, at most so many; whether it still has some and may get more. */
+  private occupy(lane: Lane, mayLoad: boolean, most: number): boolean {
+    for (let left = most; left > 0; ) {
+      const idle = this.draft.idle(lane);
+      const queue = idle > 0 ? this.choose(lane) : undefined;
+      if (!queue) {
+        this.draft.settle(lane);
+        return false;
+      }
+      if (!mayLoad && !this.draft.isWarm(lane, queue.requirement.affinity)) {
+        this.leaving.add(lane);
+        return false;
+      }
+      left -= this.draft.give(lane, queue, this.alone ? Math.min(left, idle) : 1, this.why(lane, queue));
     }
-    const other = this.shift(lane, queue);
-    if (other && !this.shifting) {
-      this.shifting = true;
-      this.contested.set(lane, () => {});
-      return 0;
+    if (this.draft.idle(lane) > 0) return true;
+    this.draft.settle(lane);
+    return false;
+  }
+
+  /** Says on which model a lane without free slot goes on; if that is another, it gets the first shard for it. */
+  private lineUp(lane: Lane, mayLoad: boolean): void {
+    const queue = this.choose(lane);
+    const stays = !queue || queue.requirement.affinity === "" || queue.requirement.affinity === this.draft.model(lane);
+    if (queue && !stays) {
+      if (!mayLoad && !this.draft.isWarm(lane, queue.requirement.affinity)) {
+        this.leaving.add(lane);
+        return;
+      }
+      if (this.room(lane, queue) > 0) this.draft.give(lane, queue, 1, this.why(lane, queue));
+      else this.resting.add(lane);
     }
-    const room = ahead ? this.room(lane, queue) : most;
-    const n = Math.min(most, room);
-    if (n <= 0) return 0;
-    return this.draft.give(lane, queue, this.alone ? n : Math.ceil(n / 8), this.why(lane, queue));
+    this.draft.settle(lane);
+  }
+
+  /** Invariant 3. */
+  private choose(lane: Lane): Queue | undefined {
+    if (this.alone) return this.best(lane, this.models);
+    const model = this.draft.model(lane);
+    const own = this.best(lane, ["", model]);
+    const due = own && this.overdue(lane, own);
+    if (due) return due;
+    if (own && this.under(own) > 0) return own;
+    let [warm, cold]: [Queue | undefined, Queue | undefined] = [undefined, undefined];
+    for (const other of this.models) {
+      if (other === "" || other === model) continue;
+      const queue = this.best(lane, [other]);
+      if (!queue) continue;
+      if (!this.draft.isWarm(lane, queue.requirement.affinity)) cold = cold && this.under(cold) >= this.under(queue) ? cold : queue;
+      else if (!warm || this.under(warm) < this.under(queue)) warm = queue;
+    }
+    if (warm && this.under(warm) > 0) return warm;
+    if (cold && this.under(cold) >= lane.slots / 2) return cold;
+    return own ?? warm ?? cold;
+  }
+
+  /** Of the work for some models that a lane may get, that of the campaign furthest under its share. */
+  private best(lane: Lane, models: readonly (string | undefined)[]): Queue | undefined {
+    let best: Queue | undefined;
+    for (const model of models)
+      for (const queue of (model === undefined ? undefined : this.pool.demand.get(model)?.queues) ?? [])
+        if (this.may(lane, queue) && (!best || this.compare(queue, best) < 0) && !this.isOutranked(lane, queue))
+          best = queue;
+    return best;
+  }
+
+  /** Invariant 1, without priority. */
+  private may(lane: Lane, queue: Queue): boolean {
+    if (!this.draft.offers(queue, lane.agent)) return false;
+    const { affinity } = queue.requirement;
+    if (this.draft.isWarm(lane, affinity) || this.pays(queue, lane.slots)) return true;
+    // What is loaded for one is there for all.
+    const others = this.pool.demand.get(affinity)?.queues ?? [];
+    return others.some((other) => this.pays(other, lane.slots) && this.draft.offers(other, lane.agent));
+  }
+
+  /** Whether its tenant has work of higher priority for the lane. */
+  private isOutranked(lane: Lane, { campaign }: Queue): boolean {
+    for (const queue of this.ranks.get(campaign.tenant) ?? []) {
+      if (queue.campaign.priority <= campaign.priority) return false;
+      if (this.may(lane, queue)) return true;
+    }
+    return false;
+  }
+
+  /**
+   * Whether loading its model on one lane more is worth it: nobody is on it, or nobody knows how long its shards take,
+   * or it waits too long, or the lane would work on it at least `PAYS` times as long as loading takes.
+   */
+  private pays({ requirement, sinceMs }: Queue, slots: number): boolean {
+    const { maxWaitMs, loadMs = maxWaitMs / 4 } = this.draft.standing.options;
+    const { shardMs, affinity } = requirement;
+    if (shardMs === undefined || this.draft.nowMs - sinceMs > maxWaitMs) return true;
+    const on = requirement.pools.reduce((sum, pool) => sum + this.draft.slotsOn(pool, affinity), 0);
+    return on === 0 || (this.draft.ready(requirement) * shardMs) / (on + slots) >= PAYS * loadMs;
+  }
+
+  /** Whether any work here would be loaded on a lane like this. */
+  private anythingPays({ slots }: Lane): boolean {
+    return this.pool.queues.queues.some((queue) => this.draft.ready(queue) > 0 && this.pays(queue, slots));
+  }
+
+  /** Where more campaigns than lanes have work, they take turns: what waited too long, on a lane that had its model as long. */
+  private overdue(lane: Lane, own: Queue): Queue | undefined {
+    const { maxWaitMs } = this.draft.standing.options;
+    const { modelSinceMs = Number.NEGATIVE_INFINITY } = lane.now;
+    if (this.draft.nowMs - modelSinceMs <= maxWaitMs || this.draft.model(lane) !== lane.now.lastModel) return undefined;
+    return this.waited.find(
+      (queue) =>
+        queue.campaign !== own.campaign &&
+        (queue.campaign.tenant === own.campaign.tenant || this.under(queue) > 0) &&
+        !this.draft.holds(queue) &&
+        this.may(lane, queue) &&
+        !this.isOutranked(lane, queue),
+    );
+  }
+
+  /** Slots that its model has too few of here; of work that needs no load, its campaign. */
+  private under({ campaign, requirement: { affinity } }: Queue): number {
+    if (affinity === "") return this.due(campaign.id);
+    return (this.targets.models.get(affinity) ?? 0) - this.draft.slotsOn(this.pool, affinity);
+  }
+
+  /** Slots that a campaign has too few of. */
+  private due(campaign: string): number {
+    return (this.targets.campaigns.get(campaign) ?? 0) - this.draft.share(this.pool.kind, campaign);
+  }
+
+  /** Slots that a campaign has too few of, in all and on a model. */
+  private lacks({ campaign: { id }, requirement: { affinity } }: Queue): number {
+    const here = this.targets.cells.get(affinity)?.get(id) ?? 0;
+    return this.due(id) + here - this.draft.shareOn(this.pool, affinity, id);
+  }
+
+  /** Negative if `a` comes before `b`. */
+  private compare(a: Queue, b: Queue): number {
+    const [x, y] = [a.campaign, b.campaign];
+    return (
+      this.lacks(b) - this.lacks(a) ||
+      a.sinceMs - b.sinceMs ||
+      x.createdMs - y.createdMs ||
+      (x.id < y.id ? -1 : x.id > y.id ? 1 : byPlan(a, b))
+    );
   }
 
   /** How many shards of a queue may be added to what the lane holds. */
@@ -138,239 +260,52 @@ export class Turn {
     return lane.slots * (1 + ahead) - this.draft.held(lane);
   }
 
-  /** The work that comes first among what needs no load: for the model the lane is on, or none, else for a loaded one. */
-  private warmest(lane: Lane): Queue | undefined {
-    const { demand } = this.pool;
-    const current = this.draft.model(lane);
-    const first = this.first(lane, [demand.get(""), current === undefined ? undefined : demand.get(current)]);
-    if (first) return first;
-    const others = lane.warm.filter((model) => model !== current);
-    return others.length === 0
-      ? undefined
-      : this.first(
-          lane,
-          others.map((model) => demand.get(model)),
-        );
-  }
-
-  /**
-   * Of the campaigns that come first, or have less than a lane more than that, the one whose work is most of it for
-   * this model: who can run elsewhere as well leaves the lane to those who cannot.
-   */
-  private first(lane: Lane, sets: readonly (ReadonlySet<Queue> | undefined)[]): Queue | undefined {
-    const offered: Queue[] = [];
-    let best: Queue | undefined;
-    for (const set of sets)
-      for (const queue of set ?? []) {
-        if (!this.draft.offers(queue, lane.agent)) continue;
-        offered.push(queue);
-        if (!best || this.compare(queue, best) < 0) best = queue;
-      }
-    if (!best || offered.length === 1) return best;
-    const { campaign: first } = best;
-    let most = this.bound(best);
-    for (const queue of offered) {
-      const { campaign } = queue;
-      if (campaign === first || campaign.tenant !== first.tenant || campaign.priority !== first.priority)
-        continue;
-      if (givesWay(this.draft, this.pool.kind, campaign, first, SLOT * lane.slots)) continue;
-      const bound = this.bound(queue);
-      if (bound > most || (bound === most && best.campaign !== first && this.compare(queue, best) < 0)) {
-        best = queue;
-        most = bound;
-      }
-    }
-    return best;
-  }
-
-  /** Which part of a campaign's work in this pool needs the model of this queue. */
-  private bound(queue: Queue): number {
-    let sum = 0;
-    let own = 0;
-    for (const other of this.pool.demandOf.get(queue.campaign.id) ?? []) {
-      const ms = this.draft.ready(other) * (other.requirement.shardMs ?? USUAL_MS);
-      sum += ms;
-      if (other.requirement.affinity === queue.requirement.affinity) own += ms;
-    }
-    return own / sum;
-  }
-
-  /** The work that is due on a lane instead of its holder's. */
-  private rival(lane: Lane, holder: Campaign): Rival | undefined {
-    if (this.alone) return undefined;
-    let best: Rival | undefined;
-    for (const [id, queues] of this.pool.demandOf) {
-      if (id === holder.id) continue;
-      for (const queue of queues) {
-        if (this.draft.ready(queue) <= (this.promised.get(queue) ?? 0)) continue;
-        if (best && !this.isBetter(queue, best.queue, lane)) continue;
-        const due = dueOn(this.draft, lane, holder, queue);
-        if (!due || !this.pays(queue, lane) || !this.draft.offers(queue, lane.agent)) continue;
-        if (!this.isOutranked(queue, lane)) best = { queue, due };
-      }
-    }
-    return best;
-  }
-
-  /** Whether its tenant has work of higher priority for the lane: a lane that goes over to the tenant goes to that. */
-  private isOutranked({ campaign }: Queue, lane: Lane): boolean {
-    for (const queues of this.pool.demandOf.values()) {
-      for (const queue of queues) {
-        const { tenant, priority } = queue.campaign;
-        if (tenant !== campaign.tenant || priority <= campaign.priority) break;
-        if (this.draft.ready(queue) > 0 && this.pays(queue, lane) && this.draft.offers(queue, lane.agent))
-          return true;
-      }
-    }
-    return false;
-  }
-
-  /**
-   * Work for another model, of which so much more is left for each lane that this one had better go over to it: so
-   * models run out together, and not many lanes are left to load another at the end.
-   */
-  private shift(lane: Lane, holder: Queue): Queue | undefined {
-    const { draft, pool } = this;
-    const { campaign, requirement } = holder;
-    const others = draft.slotsOn(requirement) - lane.slots;
-    if (requirement.affinity === "" || others <= 0 || !isKnown(requirement, others)) return undefined;
-    let most = (draft.ready(requirement) * (requirement.shardMs ?? USUAL_MS)) / others + this.loadMs;
-    let best: Queue | undefined;
-    for (const [model, queues] of pool.demand) {
-      if (model === "" || model === requirement.affinity) continue;
-      const [some] = queues;
-      if (!some || this.perSlot(some, lane) < most) continue;
-      if (!isKnown(some.requirement, draft.slotsOn(some.requirement))) continue;
-      const queue = this.first(lane, [queues]);
-      if (!queue) continue;
-      const to = queue.campaign;
-      // It would have to give the lane back.
-      if (to !== campaign && givesWay(draft, pool.kind, to, campaign, SLOT * lane.slots)) continue;
-      most = this.perSlot(queue, lane);
-      best = queue;
-    }
-    return best;
-  }
-
-  /**
-   * What a lane without work should load: of the campaigns that are about as much behind as those which cannot get more
-   * otherwise, the model of which most is left.
-   */
-  private worthLoading(lane: Lane): Queue | undefined {
-    const { draft, pool } = this;
-    const slots = SLOT * lane.slots;
-    let campaigns = [...pool.demandOf.keys()].flatMap((id) => {
-      const campaign = this.spent.has(id) ? undefined : draft.standing.campaigns.get(id);
-      return campaign ? [campaign] : [];
-    });
-    while (campaigns.length > 0) {
-      const stuck = campaigns.filter((campaign) => !canGrow(draft, pool, campaign, slots));
-      const first = firstOf(draft, pool.kind, stuck.length > 0 ? stuck : campaigns);
-      const alike = campaigns.filter((campaign) => !givesWay(draft, pool.kind, campaign, first, slots));
-      const best = this.mostLeft(lane, alike);
-      if (best) return best;
-      campaigns = campaigns.filter((campaign) => !alike.includes(campaign));
-    }
-    return undefined;
-  }
-
-  /** Of work that pays the one most is left of, of each tenant only what comes first by priority. */
-  private mostLeft(lane: Lane, campaigns: readonly Campaign[]): Queue | undefined {
-    const paying = new Map<string, Queue[]>();
-    for (const { id, tenant, priority } of campaigns) {
-      let pays = false;
-      for (const queue of this.pool.demandOf.get(id) ?? []) {
-        if (this.draft.ready(queue) === 0 || !this.pays(queue, lane)) continue;
-        pays = true;
-        if (!this.draft.offers(queue, lane.agent)) continue;
-        const others = paying.get(tenant);
-        const before = others?.[0]?.campaign.priority ?? priority;
-        if (others && priority === before) others.push(queue);
-        else if (!others || priority > before) paying.set(tenant, [queue]);
-      }
-      if (!pays) this.spent.add(id);
-    }
-    let best: Queue | undefined;
-    for (const queues of paying.values()) {
-      for (const queue of queues) {
-        const more = best ? this.perSlot(queue, lane) - this.perSlot(best, lane) : 1;
-        if (!best || more > 0 || (more === 0 && this.compare(queue, best) < 0)) best = queue;
-      }
-    }
-    return best;
-  }
-
-  /**
-   * Whether loading its model on one lane more is worth it: nobody is on it, or nobody knows how long its shards take,
-   * or it waits too long, or the lane would work on it at least as long as loading takes.
-   */
-  private pays(queue: Queue, lane: Lane): boolean {
-    const { requirement, sinceMs } = queue;
-    if (requirement.affinity === "" || this.isWarm(lane, requirement.affinity)) return true;
-    const { maxWaitMs } = this.draft.standing.options;
-    if (requirement.shardMs === undefined || this.draft.nowMs - sinceMs > maxWaitMs) return true;
-    return this.draft.slotsOn(requirement) === 0 || this.perSlot(queue, lane) >= this.loadMs * PAYS;
-  }
-
-  /** Work left for each slot if this lane had the model as well, ms. */
-  private perSlot({ requirement }: Queue, lane: Lane): number {
-    const ms = this.draft.ready(requirement) * (requirement.shardMs ?? USUAL_MS);
-    return ms / (this.draft.slotsOn(requirement) + lane.slots);
-  }
-
-  private get loadMs(): number {
-    const { maxWaitMs, loadMs } = this.draft.standing.options;
-    return loadMs ?? maxWaitMs / 4;
-  }
-
-  /** Of campaigns the one that comes first, of its models the one most is left of. */
-  private isBetter(a: Queue, b: Queue, lane: Lane): boolean {
-    if (a.campaign !== b.campaign) return this.compare(a, b) < 0;
-    const more = this.perSlot(a, lane) - this.perSlot(b, lane);
-    return more === 0 ? byPlan(a, b) < 0 : more > 0;
-  }
-
-  private compare(a: Queue, b: Queue): number {
-    if (a.campaign === b.campaign) return byPlan(a, b);
-    return compare(this.draft, this.pool.kind, a.campaign, b.campaign);
-  }
-
-  private why(lane: Lane, { requirement: { affinity } }: Queue): AssignmentReason {
+  private why(lane: Lane, { requirement }: Queue): AssignmentReason {
+    const { affinity } = requirement;
     if (affinity === "") return "no_load";
-    return affinity === this.draft.model(lane) ? "stays" : "loaded";
+    const model = this.draft.model(lane);
+    if (affinity === model) return "stays";
+    if (this.draft.isWarm(lane, affinity)) return "loaded";
+    const others = model === undefined ? [] : (this.pool.demand.get(model)?.queues ?? []);
+    return others.some((queue) => this.draft.offers(queue, lane.agent)) ? "takes_over" : "loads";
   }
 
-  private isWarm(lane: Lane, model: string): boolean {
-    return this.draft.model(lane) === model || lane.warm.includes(model);
-  }
-
-  /** Whether only one campaign has work here. */
+  /** Whether there is only one queue, so that nothing is to be chosen. */
   private get alone(): boolean {
-    return this.pool.demandOf.size === 1;
+    return this.pool.queues.queues.length === 1;
+  }
+
+  private get targets(): Targets {
+    this.known ??= targetsOf(this.draft.standing, this.pool);
+    return this.known;
   }
 
   private has(model: string): boolean {
-    for (const queue of this.pool.demand.get(model) ?? []) if (this.draft.ready(queue) > 0) return true;
+    for (const queue of this.pool.demand.get(model)?.queues ?? []) if (this.draft.ready(queue) > 0) return true;
     return false;
   }
 
   private ready(model: string): number {
     let sum = 0;
-    for (const queue of this.pool.demand.get(model) ?? []) sum += this.draft.ready(queue);
+    for (const queue of this.pool.demand.get(model)?.queues ?? []) sum += this.draft.ready(queue);
     return sum;
   }
 }
 
-/** A load is worth it on a lane that will work on the model for so many times as long. */
-const PAYS = 2;
-const NONE: { lanes: readonly Lane[] } = { lanes: [] };
-
-function firstOf(draft: Draft, kind: string, campaigns: readonly Campaign[]): Campaign {
-  return campaigns.reduce((first, c) => (compare(draft, kind, c, first) < 0 ? c : first));
+/** Queues of tenants that have different priorities, by tenant, the highest first. */
+function ranksOf(queues: readonly Queue[]): Map<string, Queue[]> {
+  const tenants = new Map<string, Queue[]>();
+  for (const queue of queues) {
+    const own = tenants.get(queue.campaign.tenant);
+    if (own) own.push(queue);
+    else tenants.set(queue.campaign.tenant, [queue]);
+  }
+  for (const [tenant, own] of tenants) {
+    if (own.every(({ campaign }) => campaign.priority === own[0]?.campaign.priority)) tenants.delete(tenant);
+    else own.sort((a, b) => b.campaign.priority - a.campaign.priority);
+  }
+  return tenants;
 }
-
-/** Whether enough shards ran to tell how long they take: those that end first are the short ones. */
-const isKnown = ({ ran }: Requirement, slots: number): boolean => ran.shards >= Math.max(8, 2 * slots);
 
 const byPlan = (a: Queue, b: Queue): number => {
   const [x, y] = [a, b].map(({ jobs, requirement }) => `${jobs[0]?.snapshot.job} ${requirement.key}`);
