@@ -57,6 +57,7 @@ export interface Campaign {
   readonly createdMs: number;
   /** Its jobs in the snapshot. */
   jobs: number;
+  readonly queues: Set<Queue>;
 }
 
 export interface Job {
@@ -105,6 +106,15 @@ export class Queue {
     }
     return low;
   }
+}
+
+/** When a campaign was last served where a queue of it could run, as far as its other jobs tell. */
+export function servedMs({ campaign, requirement: { pools } }: Queue): number {
+  let ms = Number.NEGATIVE_INFINITY;
+  for (const { sinceMs, requirement } of campaign.queues)
+    if (sinceMs > ms && (requirement.pools === pools || requirement.pools.every((pool) => pools.includes(pool))))
+      ms = sinceMs;
+  return ms;
 }
 
 /** Never 0 for different queues. */

@@ -18,7 +18,7 @@
 import { Draft } from "./draft.js";
 import { explain } from "./explain.js";
 import type { Lane, Pool } from "./lanes.js";
-import type { Queue } from "./queues.js";
+import { type Queue, servedMs } from "./queues.js";
 import type { Schedule, Snapshot } from "./snapshot.js";
 import { Standing } from "./standing.js";
 import { Turn } from "./turn.js";
@@ -84,8 +84,10 @@ function laneFor(draft: Draft, queue: Queue): Lane | undefined {
 }
 
 /** Whether work waited so long that it goes first whatever its priority. */
-const hasStarved = (draft: Draft, queue: Queue): boolean =>
-  draft.nowMs - queue.sinceMs > starvedAfterMs(draft) && !draft.holds(queue);
+function hasStarved(draft: Draft, queue: Queue): boolean {
+  const beforeMs = draft.nowMs - starvedAfterMs(draft);
+  return queue.sinceMs < beforeMs && servedMs(queue) < beforeMs && !draft.holds(queue);
+}
 
 const starvedAfterMs = ({ standing: { options } }: Draft): number =>
   options.starvedAfterMs ?? 5 * options.maxWaitMs;

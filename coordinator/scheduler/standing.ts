@@ -88,6 +88,7 @@ export class Standing {
     queue.lookAtTimes();
     if (queue.all.size === 0) {
       queue.requirement.queues.delete(campaign);
+      queue.campaign.queues.delete(queue);
       if (queue.requirement.queues.size === 0) this.requirements.delete(queue.requirement.key);
     }
     queue.campaign.jobs--;
@@ -178,7 +179,7 @@ export class Standing {
 
   private newJob(snapshot: JobSnapshot): Job {
     const { campaign: id, tenant, priority, createdMs } = snapshot;
-    const campaign = this.campaigns.get(id) ?? { id, tenant, priority, createdMs, jobs: 0 };
+    const campaign = this.campaigns.get(id) ?? { id, tenant, priority, createdMs, jobs: 0, queues: new Set() };
     this.campaigns.set(id, campaign);
     campaign.jobs++;
     const key = requirementKey(snapshot);
@@ -190,6 +191,7 @@ export class Standing {
     }
     const queue = requirement.queues.get(id) ?? new Queue(campaign, requirement);
     requirement.queues.set(id, queue);
+    campaign.queues.add(queue);
     const job: Job = { snapshot, queue, ready: 0 };
     queue.all.add(job);
     const jobs = this.jobs.get(id) ?? new Map<string, Job>();

@@ -10,7 +10,7 @@
  */
 import type { Draft } from "./draft.js";
 import type { Lane, Pool } from "./lanes.js";
-import type { Queue } from "./queues.js";
+import { type Queue, servedMs } from "./queues.js";
 import type { AssignmentReason } from "./snapshot.js";
 import { type Targets, targetsOf } from "./targets.js";
 
@@ -42,7 +42,8 @@ export class Turn {
     this.ranks = queues.length === 1 ? new Map() : ranksOf(queues);
     const { maxWaitMs } = draft.standing.options;
     this.waited = queues
-      .filter((queue) => draft.nowMs - queue.sinceMs > maxWaitMs && !draft.holds(queue))
+      .filter((queue) => draft.nowMs - queue.sinceMs > maxWaitMs && draft.nowMs - servedMs(queue) > maxWaitMs)
+      .filter((queue) => !draft.holds(queue))
       .sort((a, b) => a.sinceMs - b.sinceMs);
   }
 
@@ -219,9 +220,15 @@ export class Turn {
         queue.campaign !== own.campaign &&
         (queue.campaign.tenant === own.campaign.tenant || this.under(queue) > 0) &&
         !this.draft.holds(queue) &&
+        !this.isSomewhere(queue) &&
         this.may(lane, queue) &&
         !this.isOutranked(lane, queue),
     );
+  }
+
+  /** Whether any lane is on its model, and so will come to it. */
+  private isSomewhere({ requirement: { pools, affinity } }: Queue): boolean {
+    return pools.some((pool) => pool.slotsOn.has(affinity) || this.draft.slotsOn(pool, affinity) > 0);
   }
 
   /** Slots that its model has too few of here; of work that needs no load, its campaign. */
