@@ -164,21 +164,10 @@ export class Draft {
   }
 
   private count(lane: Lane, { campaign, requirement }: Queue, n: number, why: AssignmentReason): void {
-    const { pool, slots } = lane;
+    const { pool } = lane;
     const given = this.given.get(lane) ?? this.begin(lane);
-    const shares = this.shares.get(pool.kind) ?? new Map<string, number>();
-    this.shares.set(pool.kind, shares);
-    const models = this.sharesOn.get(pool) ?? new Map<string, Map<string, number>>();
-    this.sharesOn.set(pool, models);
     const move = (sign: 1 | -1) => {
-      const model = given.model ?? "";
-      const on = models.get(model) ?? new Map<string, number>();
-      models.set(model, on);
-      for (const [id, attempts] of given.heldBy) {
-        const part = sign * weightOf(slots, attempts, given.held);
-        bump(shares, id, part);
-        bump(on, id, part);
-      }
+      if (this.standing.campaigns.size > 1) this.countShares(lane, given, sign);
     };
     move(-1);
     given.credits -= n;
@@ -195,9 +184,30 @@ export class Draft {
     added.add(campaign.id);
   }
 
+  private countShares({ pool, slots }: Lane, { model = "", heldBy, held }: Given, sign: 1 | -1): void {
+    const shares = this.shares.get(pool.kind) ?? new Map<string, number>();
+    this.shares.set(pool.kind, shares);
+    const models = this.sharesOn.get(pool) ?? new Map<string, Map<string, number>>();
+    this.sharesOn.set(pool, models);
+    const on = models.get(model) ?? new Map<string, number>();
+    models.set(model, on);
+    for (const [id, attempts] of heldBy) {
+      const part = sign * weightOf(slots, attempts, held);
+      bump(shares, id, part);
+      bump(on, id, part);
+    }
+  }
+
   private begin(lane: Lane): Given {
     const { credits, held, lastModel } = lane.now;
-    const given = { credits, held: lane.held, heldBy: new Map(held), model: lastModel, models: new Set<string>(), rescued: false };
+    const given = {
+      credits,
+      held: lane.held,
+      heldBy: new Map(held),
+      model: lastModel,
+      models: new Set<string>(),
+      rescued: false,
+    };
     this.given.set(lane, given);
     const lanes = this.lanes.get(lane.pool);
     if (lanes) lanes.push(lane);

@@ -8,6 +8,7 @@
  * 2. Lists are in the order of agents' ids, or of campaigns' and requirements', so that plans do not depend on who came
  *    first.
  */
+import { Layout } from "./layout.js";
 import { byName, type Queue } from "./queues.js";
 import type { AgentSnapshot, Capability, LaneSnapshot } from "./snapshot.js";
 
@@ -145,6 +146,7 @@ export class Pool {
   readonly queues = new QueueList();
   /** The same by model; `""` for work that needs none. */
   readonly demand = new Map<string, QueueList>();
+  private known: Layout | undefined;
 
   constructor(
     readonly key: string,
@@ -154,6 +156,11 @@ export class Pool {
 
   get free(): boolean {
     return this.idle.all.lanes.length + this.spare.all.lanes.length > 0;
+  }
+
+  get layout(): Layout {
+    this.known ??= new Layout(this);
+    return this.known;
   }
 
   /** Whether looking at it may lead to something. */
@@ -200,6 +207,7 @@ export class Pool {
     this.demand.set(affinity, list);
     list.add(queue);
     this.queues.add(queue);
+    this.known = undefined;
   }
 
   wantsNoMore(queue: Queue): void {
@@ -208,6 +216,7 @@ export class Pool {
     list?.delete(queue);
     if (list?.queues.length === 0) this.demand.delete(affinity);
     this.queues.delete(queue);
+    this.known = undefined;
   }
 }
 

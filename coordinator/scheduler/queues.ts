@@ -112,7 +112,10 @@ export class Queue {
 export function servedMs({ campaign, requirement: { pools } }: Queue): number {
   let ms = Number.NEGATIVE_INFINITY;
   for (const { sinceMs, requirement } of campaign.queues)
-    if (sinceMs > ms && (requirement.pools === pools || requirement.pools.every((pool) => pools.includes(pool))))
+    if (
+      sinceMs > ms &&
+      (requirement.pools === pools || requirement.pools.every((pool) => pools.includes(pool)))
+    )
       ms = sinceMs;
   return ms;
 }

@@ -179,7 +179,14 @@ export class Standing {
 
   private newJob(snapshot: JobSnapshot): Job {
     const { campaign: id, tenant, priority, createdMs } = snapshot;
-    const campaign = this.campaigns.get(id) ?? { id, tenant, priority, createdMs, jobs: 0, queues: new Set() };
+    const campaign = this.campaigns.get(id) ?? {
+      id,
+      tenant,
+      priority,
+      createdMs,
+      jobs: 0,
+      queues: new Set(),
+    };
     this.campaigns.set(id, campaign);
     campaign.jobs++;
     const key = requirementKey(snapshot);

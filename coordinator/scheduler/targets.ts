@@ -11,147 +11,217 @@
  * All sums are in the order of names, so that equal snapshots give equal targets.
  */
 import { type Pool, SLOT } from "./lanes.js";
-import type { Requirement } from "./queues.js";
+import type { Layout } from "./layout.js";
+import type { Campaign, Queue, Requirement } from "./queues.js";
 import type { Standing } from "./standing.js";
-
-export interface Targets {
-  /** Slots of all lanes of the pool's name that a campaign should have. */
-  readonly campaigns: ReadonlyMap<string, number>;
-  /** Slots of this pool that should be on a model, by model. */
-  readonly models: ReadonlyMap<string, number>;
-  /** The part of a campaign's slots here that should be on a model, by model and campaign. */
-  readonly cells: ReadonlyMap<string, ReadonlyMap<string, number>>;
-}
 
 /** Shard size aims at this. */
 const USUAL_MS = 30_000;
-const LASTING = Number(process.env["LASTING"] ?? 16);
-/** Rounds of tilting; what is left of the difference then does not matter. */
+const LASTING = 16;
+/** Rounds of tilting at most, and which part of the difference does not matter. */
 const ROUNDS = 8;
+const NEAR = 0.002;
 
-/** A campaign in a pool. */
-interface Member {
-  readonly id: string;
-  readonly tenant: string;
-  readonly priority: number;
+interface Part {
   /** Slots it has elsewhere. */
-  readonly base: number;
+  base: number;
   /** Slots it could use here. */
   demand: number;
   /** Slots it should have here. */
   slots: number;
-  readonly work: Cell[];
-  /** Of all its work here, ms. */
-  leftMs: number;
+  readonly weight: number;
 }
 
-/** Work of a campaign for a model. */
-interface Cell {
-  /** Which of the models. */
-  readonly model: number;
-  ms: number;
-  slots: number;
+interface Tenant extends Part {
+  /** Its campaigns by priority. */
+  readonly ranks: Map<number, Part[]>;
 }
 
-export function targetsOf(standing: Standing, pool: Pool): Targets {
-  const names = [...pool.demand.keys()].sort();
-  const members = membersOf(standing, pool, names);
-  const weights = standing.options.tenantWeights;
-  divide(pool.slots, members, weights);
-  spread(members, names.length);
-  const campaigns = new Map(members.map(({ id, base, slots }) => [id, base + slots]));
-  const cells = new Map(names.map((name) => [name, new Map<string, number>()]));
-  for (const { id, work } of members)
-    for (const { model, slots } of work) cells.get(names[model] ?? "")?.set(id, slots);
-  const { maxWaitMs, loadMs = maxWaitMs / 4 } = standing.options;
-  for (const member of members) member.demand = Math.min(member.demand, member.leftMs / (LASTING * loadMs));
-  divide(pool.slots, members, weights);
-  const models = spread(members, names.length);
-  return { campaigns, cells, models: new Map(names.map((name, i) => [name, models[i] ?? 0])) };
-}
+export class Targets {
+  private readonly layout: Layout;
+  /** By row. */
+  private readonly parts: Part[] = [];
+  private readonly tenants = new Map<string, Tenant>();
+  /** Slots that are divided. */
+  private readonly slots: number;
+  /** Work left by cell, and by row, ms. */
+  private readonly ms: Float64Array;
+  private readonly leftMs: number[] = [];
+  /** The part of a campaign's slots here that should be on a model, by cell. */
+  private readonly cells: Float64Array;
+  /** By row: slots of all lanes of the pool's name that a campaign should have. */
+  private readonly goals: number[];
+  /** Slots of this pool that should be on a model. */
+  private readonly models: Float64Array;
 
-function membersOf(standing: Standing, pool: Pool, names: readonly string[]): Member[] {
-  const held = standing.shares.get(pool.kind);
-  const members = new Map<string, Member>();
-  const member = (id: string): Member | undefined => {
-    const known = members.get(id);
-    const campaign = known ?? standing.campaigns.get(id);
-    if (known || !campaign) return known;
-    const { tenant, priority } = campaign;
-    const here = pool.shares.get(id) ?? 0;
-    const base = ((held?.get(id) ?? 0) - here) / SLOT;
-    const fresh = { id, tenant, priority, base, demand: here / SLOT, slots: 0, work: [], leftMs: 0 };
-    members.set(id, fresh);
-    return fresh;
-  };
-  for (const id of pool.shares.keys()) member(id);
-  const usualMs = usualIn(pool);
-  const at = new Map(names.map((name, i) => [name, i]));
-  for (const { campaign, requirement, ready } of pool.queues.queues) {
-    const own = member(campaign.id);
-    if (!own) continue;
-    const ms = ready * (measured(requirement, pool) ?? usualMs);
-    const model = at.get(requirement.affinity) ?? 0;
-    const cell = own.work.find((c) => c.model === model);
-    if (cell) cell.ms += ms;
-    else own.work.push({ model, ms, slots: 0 });
-    own.leftMs += ms;
-    own.demand = Math.min(pool.slots, own.demand + ready);
+  constructor(standing: Standing, pool: Pool) {
+    this.layout = pool.layout;
+    this.ms = new Float64Array(this.layout.size);
+    this.slots = pool.slots - this.count(standing, pool);
+    this.measure(pool);
+    this.divide();
+    this.cells = new Float64Array(this.layout.size);
+    const models = this.spread(this.cells);
+    this.goals = this.parts.map(({ base, slots }) => base + slots);
+    const { maxWaitMs, loadMs = maxWaitMs / 4 } = standing.options;
+    this.models = this.shorten(LASTING * loadMs) ? this.spread(new Float64Array(this.layout.size)) : models;
   }
-  return [...members.values()].sort((a, b) => (a.id < b.id ? -1 : 1));
-}
 
-/** Of work that has not been measured a shard is thought to take as long as of the others. */
-function usualIn(pool: Pool): number {
-  let [n, ms] = [0, 0];
-  const seen = new Set<Requirement>();
-  for (const { requirement } of pool.queues.queues) {
-    const shardMs = seen.has(requirement) ? undefined : measured(requirement, pool);
-    seen.add(requirement);
-    if (shardMs === undefined) continue;
-    n++;
-    ms += shardMs;
+  /** Slots of all lanes of the pool's name that a campaign with work here should have. */
+  ofCampaign(campaign: Campaign): number {
+    return this.goals[this.layout.rowOf.get(campaign) ?? -1] ?? 0;
   }
-  return n === 0 ? USUAL_MS : ms / n;
-}
 
-/** How long a shard takes, once enough ran: those that end first are the short ones. */
-const measured = ({ ran, affinity, shardMs }: Requirement, pool: Pool): number | undefined =>
-  ran.shards >= Math.max(8, 2 * (pool.slotsOn.get(affinity) ?? 0)) ? shardMs : undefined;
-
-/** Invariant 1: sets the slots of each. */
-function divide(slots: number, members: readonly Member[], weights?: ReadonlyMap<string, number>): void {
-  const tenants = new Map<string, Part & { members: Member[] }>();
-  for (const member of members) {
-    const { tenant, base, demand } = member;
-    const weight = weights?.get(tenant) ?? 1;
-    const whole = tenants.get(tenant) ?? { base: 0, demand: 0, slots: 0, weight, members: [] };
-    tenants.set(tenant, whole);
-    whole.base += base;
-    whole.demand += demand;
-    whole.members.push(member);
+  /** Slots of this pool that should be on a model that there is work for. */
+  ofModel(model: string): number {
+    return this.models[this.layout.models.indexOf(model)] ?? 0;
   }
-  pour(slots, [...tenants.values()]);
-  for (const whole of tenants.values()) {
-    const ranks = new Map<number, Member[]>();
-    for (const member of whole.members) {
-      const rank = ranks.get(member.priority);
-      if (rank) rank.push(member);
-      else ranks.set(member.priority, [member]);
+
+  /** Slots of this pool that should be on a queue's model and its campaign's. */
+  ofCell(queue: Queue): number {
+    return this.cells[this.layout.cellOf.get(queue)?.at ?? -1] ?? 0;
+  }
+
+  /** Who holds what; slots here of campaigns that have no more work for them. */
+  private count(standing: Standing, pool: Pool): number {
+    const { tenantWeights } = standing.options;
+    const held = standing.shares.get(pool.kind);
+    const tenantOf = ({ tenant }: Campaign): Tenant => {
+      const known = this.tenants.get(tenant);
+      if (known) return known;
+      const weight = tenantWeights?.get(tenant) ?? 1;
+      const fresh = { base: 0, demand: 0, slots: 0, weight, ranks: new Map() };
+      this.tenants.set(tenant, fresh);
+      return fresh;
+    };
+    for (const { campaign } of this.layout.rows) {
+      const here = pool.shares.get(campaign.id) ?? 0;
+      const base = ((held?.get(campaign.id) ?? 0) - here) / SLOT;
+      const part = { base, demand: here / SLOT, slots: 0, weight: 1 };
+      this.parts.push(part);
+      const tenant = tenantOf(campaign);
+      tenant.base += base;
+      const rank = tenant.ranks.get(campaign.priority);
+      if (rank) rank.push(part);
+      else tenant.ranks.set(campaign.priority, [part]);
     }
-    let left = whole.slots;
-    for (const [, rank] of [...ranks].sort(([a], [b]) => b - a)) {
-      pour(left, rank);
-      for (const member of rank) left = Math.max(0, left - member.slots);
+    let others = 0;
+    for (const [id, slots] of held ?? []) {
+      const campaign = standing.campaigns.get(id);
+      if (!campaign || this.layout.rowOf.has(campaign)) continue;
+      const tenant = this.tenants.get(campaign.tenant);
+      if (tenant) tenant.base += slots / SLOT;
+      others += pool.shares.get(id) ?? 0;
+    }
+    return others / SLOT;
+  }
+
+  /** How much is left of everything, and how many slots could work on it. */
+  private measure(pool: Pool): void {
+    const times = timesIn(pool, this.layout.requirements);
+    this.layout.rows.forEach(({ campaign, cells }, row) => {
+      const part = this.parts[row];
+      let left = 0;
+      for (const { at, queues } of cells) {
+        let ms = 0;
+        for (const { ready, requirement } of queues) {
+          ms += ready * (times.get(requirement) ?? USUAL_MS);
+          if (part) part.demand += ready;
+        }
+        this.ms[at] = ms;
+        left += ms;
+      }
+      this.leftMs[row] = left;
+      if (!part) return;
+      part.demand = Math.min(part.demand, pool.slots);
+      const tenant = this.tenants.get(campaign.tenant);
+      if (tenant) tenant.demand += part.demand;
+    });
+  }
+
+  /** Invariant 1. */
+  private divide(): void {
+    pour(this.slots, [...this.tenants.values()]);
+    for (const { slots, ranks } of this.tenants.values()) {
+      let left = slots;
+      for (const [, rank] of [...ranks].sort(([a], [b]) => b - a)) {
+        pour(left, rank);
+        for (const part of rank) left = Math.max(0, left - part.slots);
+      }
+    }
+  }
+
+  /** Invariant 3: divides anew as if campaigns that end soon could use less; false if there are none. */
+  private shorten(lastingMs: number): boolean {
+    let less = false;
+    this.layout.rows.forEach(({ campaign }, row) => {
+      const part = this.parts[row];
+      const most = (this.leftMs[row] ?? 0) / lastingMs;
+      if (!part || part.demand <= most) return;
+      const tenant = this.tenants.get(campaign.tenant);
+      if (tenant) tenant.demand -= part.demand - most;
+      part.demand = most;
+      less = true;
+    });
+    if (less) this.divide();
+    return less;
+  }
+
+  /** Invariant 2, by proportional fitting in which the shares have the last word: fills in cells; slots of each model. */
+  private spread(cells: Float64Array): Float64Array {
+    const { models, rows } = this.layout;
+    const due = new Float64Array(models.length);
+    let [whole, slots] = [0, 0];
+    rows.forEach((row, at) => {
+      const part = this.parts[at]?.slots ?? 0;
+      if (part <= 0) return;
+      slots += part;
+      whole += this.leftMs[at] ?? 0;
+      for (const cell of row.cells) due[cell.model] = (due[cell.model] ?? 0) + (this.ms[cell.at] ?? 0);
+    });
+    const tilt = new Float64Array(models.length).fill(1);
+    for (let round = 0; ; round++) {
+      const has = new Float64Array(models.length);
+      for (let at = 0; at < rows.length; at++) {
+        const part = this.parts[at]?.slots ?? 0;
+        const row = rows[at]?.cells ?? [];
+        let total = 0;
+        for (const cell of row) total += (this.ms[cell.at] ?? 0) * (tilt[cell.model] ?? 1);
+        for (const cell of row) {
+          const own = total > 0 ? (part * (this.ms[cell.at] ?? 0) * (tilt[cell.model] ?? 1)) / total : 0;
+          cells[cell.at] = own;
+          has[cell.model] = (has[cell.model] ?? 0) + own;
+        }
+      }
+      let worst = 0;
+      for (let model = 0; model < models.length; model++) {
+        const own = has[model] ?? 0;
+        if (own === 0) continue;
+        const by = (slots * (due[model] ?? 0)) / whole / own;
+        tilt[model] = (tilt[model] ?? 1) * by;
+        worst = Math.max(worst, Math.abs(by - 1));
+      }
+      if (worst < NEAR || round === ROUNDS || rows.length === 1) return has;
     }
   }
 }
 
-interface Part {
-  base: number;
-  demand: number;
-  readonly weight?: number;
-  slots: number;
+/**
+ * How long shards take, ms; of work that has not been measured they are thought to take as long as the others. Measured is
+ * where enough ran: those that end first are the short ones.
+ */
+function timesIn(pool: Pool, requirements: readonly Requirement[]): Map<Requirement, number> {
+  const times = new Map<Requirement, number>();
+  let sum = 0;
+  for (const requirement of requirements) {
+    const { ran, affinity, shardMs } = requirement;
+    if (shardMs === undefined || ran.shards < Math.max(8, 2 * (pool.slotsOn.get(affinity) ?? 0))) continue;
+    times.set(requirement, shardMs);
+    sum += shardMs;
+  }
+  const usualMs = times.size === 0 ? USUAL_MS : sum / times.size;
+  for (const requirement of requirements) if (!times.has(requirement)) times.set(requirement, usualMs);
+  return times;
 }
 
 /**
@@ -164,50 +234,29 @@ export function pour(slots: number, parts: readonly Part[]): void {
     for (const part of parts) part.slots = part.demand;
     return;
   }
-  const steps = parts.flatMap(({ base, demand, weight = 1 }) => [
-    { level: base / weight, slope: weight },
-    { level: (base + demand) / weight, slope: -weight },
-  ]);
-  steps.sort((a, b) => a.level - b.level);
-  let [level, slope, left] = [steps[0]?.level ?? 0, 0, slots];
-  for (const step of steps) {
-    const more = (step.level - level) * slope;
-    if (slope > 0 && more >= left) break;
-    left -= more;
-    level = step.level;
-    slope += step.slope;
+  const at = (level: number): number => {
+    let sum = 0;
+    for (const part of parts) sum += share(part, level);
+    return sum;
+  };
+  // It is a straight line from one of these levels to the next.
+  const levels = new Float64Array(2 * parts.length);
+  parts.forEach(({ base, demand, weight }, i) => {
+    levels[2 * i] = base / weight;
+    levels[2 * i + 1] = (base + demand) / weight;
+  });
+  levels.sort();
+  let [low, high] = [0, levels.length - 1];
+  while (high - low > 1) {
+    const middle = (low + high) >>> 1;
+    if (at(levels[middle] ?? 0) <= slots) low = middle;
+    else high = middle;
   }
-  if (slope > 0) level += left / slope;
-  for (const part of parts)
-    part.slots = Math.min(part.demand, Math.max(0, level * (part.weight ?? 1) - part.base));
+  const [from = 0, to = 0] = [levels[low], levels[high]];
+  const less = at(from);
+  const level = from + ((to - from) * (slots - less)) / (at(to) - less);
+  for (const part of parts) part.slots = share(part, level);
 }
 
-/** Invariant 2, by proportional fitting in which the shares have the last word; slots of each model. */
-function spread(members: readonly Member[], models: number): Float64Array {
-  const rows = members.filter(({ slots, work }) => slots > 0 && work.length > 0);
-  for (const { slots, work } of members) if (slots === 0) for (const cell of work) cell.slots = 0;
-  const due = new Float64Array(models);
-  let [whole, slots] = [0, 0];
-  for (const row of rows) {
-    slots += row.slots;
-    whole += row.leftMs;
-    for (const { model, ms } of row.work) due[model] = (due[model] ?? 0) + ms;
-  }
-  const tilt = new Float64Array(models).fill(1);
-  for (let round = 0; ; round++) {
-    const has = new Float64Array(models);
-    for (const row of rows) {
-      let total = 0;
-      for (const { model, ms } of row.work) total += ms * (tilt[model] ?? 1);
-      for (const cell of row.work) {
-        cell.slots = (row.slots * cell.ms * (tilt[cell.model] ?? 1)) / total;
-        has[cell.model] = (has[cell.model] ?? 0) + cell.slots;
-      }
-    }
-    if (round === ROUNDS || rows.length === 1) return has;
-    for (let m = 0; m < models; m++) {
-      const [own = 0, wanted = 0, by = 1] = [has[m], due[m], tilt[m]];
-      if (own > 0) tilt[m] = (by * slots * wanted) / whole / own;
-    }
-  }
-}
+const share = ({ base, demand, weight }: Part, level: number): number =>
+  Math.min(demand, Math.max(0, level * weight - base));

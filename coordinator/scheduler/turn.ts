@@ -10,9 +10,9 @@
  */
 import type { Draft } from "./draft.js";
 import type { Lane, Pool } from "./lanes.js";
-import { type Queue, servedMs } from "./queues.js";
+import { type Campaign, type Queue, servedMs } from "./queues.js";
 import type { AssignmentReason } from "./snapshot.js";
-import { type Targets, targetsOf } from "./targets.js";
+import { Targets } from "./targets.js";
 
 /** Shards at least this long wait one ahead of each slot; of shorter ones as many as run in `AHEAD_MS`. */
 const LONG_MS = 5000;
@@ -53,7 +53,8 @@ export class Turn {
       const { idle, spare } = this.pool;
       const warm = (model === "" ? idle.all : idle.byModel.get(model))?.lanes ?? [];
       // What starved may have put other lanes on it.
-      let lanes = [...this.draft.lanesOf(this.pool).filter((lane) => this.draft.isWarm(lane, model)), ...warm];
+      const given = this.draft.lanesOf(this.pool).filter((lane) => this.draft.isWarm(lane, model));
+      let lanes = given.length > 0 ? [...given, ...warm] : warm;
       // One shard a lane in turn where there is not enough for all, so that work is spread.
       while (lanes.length > 0) {
         const most = this.ready(model) >= lanes.length * (lanes[0]?.slots ?? 1) ? MOST_AHEAD : 1;
@@ -64,6 +65,7 @@ export class Turn {
         }
         lanes = again;
       }
+      if (!this.mayMove) continue;
       for (const lane of (model === "" ? spare.all : spare.byModel.get(model))?.lanes ?? []) {
         if (!this.has(model)) break;
         if (!this.draft.isSettled(lane)) this.lineUp(lane, false);
@@ -73,6 +75,7 @@ export class Turn {
 
   /** Lanes load what pays: first those with nothing else to do. */
   load(): void {
+    if (!this.mayMove) return;
     const { idle, spare } = this.pool;
     for (const lane of idle.all.lanes) {
       if (!this.anythingPays(lane)) break;
@@ -88,24 +91,38 @@ export class Turn {
 
   /** What is left of the credits gets work that waits behind what runs, for the models that lanes are on. */
   fill(): void {
-    const { all, byModel } = this.pool.spare;
     for (const model of this.models) {
       if (!this.has(model)) continue;
-      const spare = (model === "" ? all : byModel.get(model))?.lanes ?? [];
-      const lanes = [...new Set([...this.draft.lanesOf(this.pool), ...spare])].filter(
-        (lane) => !this.resting.has(lane) && (model === "" || this.draft.model(lane) === model),
-      );
+      const lanes = this.lanesOn(model);
       const each = Math.ceil(this.ready(model) / Math.max(1, lanes.length));
       for (const lane of lanes) {
         if (!this.has(model)) break;
         for (let left = each; left > 0; ) {
-          const queue = this.draft.credits(lane) > 0 ? this.best(lane, ["", this.draft.model(lane)]) : undefined;
+          const queue =
+            this.draft.credits(lane) > 0 ? this.best(lane, ["", this.draft.model(lane)]) : undefined;
           const room = queue ? Math.min(left, this.room(lane, queue)) : 0;
           if (!queue || room <= 0) break;
-          left -= this.draft.give(lane, queue, this.alone ? room : Math.ceil(room / 8), this.why(lane, queue));
+          left -= this.draft.give(
+            lane,
+            queue,
+            this.alone ? room : Math.ceil(room / 8),
+            this.why(lane, queue),
+          );
         }
       }
     }
+  }
+
+  /** Lanes that may get more for a model: those this plan gave something, and those that were busy. */
+  private lanesOn(model: string): readonly Lane[] {
+    const { all, byModel } = this.pool.spare;
+    const spare = (model === "" ? all : byModel.get(model))?.lanes ?? [];
+    const given = this.draft.lanesOf(this.pool);
+    const lanes = given.length === 0 ? spare : [...new Set([...given, ...spare])];
+    if (model === "" && this.resting.size === 0) return lanes;
+    return lanes.filter(
+      (lane) => !this.resting.has(lane) && (model === "" || this.draft.model(lane) === model),
+    );
   }
 
   /** Gives a lane's free slots what is due to it, at most so many; whether it still has some and may get more. */
@@ -131,7 +148,8 @@ export class Turn {
   /** Says on which model a lane without free slot goes on; if that is another, it gets the first shard for it. */
   private lineUp(lane: Lane, mayLoad: boolean): void {
     const queue = this.choose(lane);
-    const stays = !queue || queue.requirement.affinity === "" || queue.requirement.affinity === this.draft.model(lane);
+    const stays =
+      !queue || queue.requirement.affinity === "" || queue.requirement.affinity === this.draft.model(lane);
     if (queue && !stays) {
       if (!mayLoad && !this.draft.isWarm(lane, queue.requirement.affinity)) {
         this.leaving.add(lane);
@@ -156,7 +174,8 @@ export class Turn {
       if (other === "" || other === model) continue;
       const queue = this.best(lane, [other]);
       if (!queue) continue;
-      if (!this.draft.isWarm(lane, queue.requirement.affinity)) cold = cold && this.under(cold) >= this.under(queue) ? cold : queue;
+      if (!this.draft.isWarm(lane, queue.requirement.affinity))
+        cold = cold && this.under(cold) >= this.under(queue) ? cold : queue;
       else if (!warm || this.under(warm) < this.under(queue)) warm = queue;
     }
     if (warm && this.under(warm) > 0) return warm;
@@ -167,10 +186,16 @@ export class Turn {
   /** Of the work for some models that a lane may get, that of the campaign furthest under its share. */
   private best(lane: Lane, models: readonly (string | undefined)[]): Queue | undefined {
     let best: Queue | undefined;
+    let most = 0;
     for (const model of models)
-      for (const queue of (model === undefined ? undefined : this.pool.demand.get(model)?.queues) ?? [])
-        if (this.may(lane, queue) && (!best || this.compare(queue, best) < 0) && !this.isOutranked(lane, queue))
-          best = queue;
+      for (const queue of (model === undefined ? undefined : this.pool.demand.get(model)?.queues) ?? []) {
+        if (!this.may(lane, queue)) continue;
+        const lacks = this.alone ? 0 : this.lacks(queue);
+        if (best && (lacks < most || (lacks === most && isOlder(best, queue)))) continue;
+        if (this.isOutranked(lane, queue)) continue;
+        best = queue;
+        most = lacks;
+      }
     return best;
   }
 
@@ -207,14 +232,17 @@ export class Turn {
 
   /** Whether any work here would be loaded on a lane like this. */
   private anythingPays({ slots }: Lane): boolean {
-    return this.pool.queues.queues.some((queue) => this.draft.ready(queue) > 0 && this.pays(queue, slots));
+    return this.pool.queues.queues.some(
+      (queue) => queue.requirement.affinity !== "" && this.draft.ready(queue) > 0 && this.pays(queue, slots),
+    );
   }
 
   /** Where more campaigns than lanes have work, they take turns: what waited too long, on a lane that had its model as long. */
   private overdue(lane: Lane, own: Queue): Queue | undefined {
     const { maxWaitMs } = this.draft.standing.options;
     const { modelSinceMs = Number.NEGATIVE_INFINITY } = lane.now;
-    if (this.draft.nowMs - modelSinceMs <= maxWaitMs || this.draft.model(lane) !== lane.now.lastModel) return undefined;
+    if (this.draft.nowMs - modelSinceMs <= maxWaitMs || this.draft.model(lane) !== lane.now.lastModel)
+      return undefined;
     return this.waited.find(
       (queue) =>
         queue.campaign !== own.campaign &&
@@ -233,30 +261,21 @@ export class Turn {
 
   /** Slots that its model has too few of here; of work that needs no load, its campaign. */
   private under({ campaign, requirement: { affinity } }: Queue): number {
-    if (affinity === "") return this.due(campaign.id);
-    return (this.targets.models.get(affinity) ?? 0) - this.draft.slotsOn(this.pool, affinity);
+    if (affinity === "") return this.due(campaign);
+    return this.targets.ofModel(affinity) - this.draft.slotsOn(this.pool, affinity);
   }
 
   /** Slots that a campaign has too few of. */
-  private due(campaign: string): number {
-    return (this.targets.campaigns.get(campaign) ?? 0) - this.draft.share(this.pool.kind, campaign);
+  private due(campaign: Campaign): number {
+    return this.targets.ofCampaign(campaign) - this.draft.share(this.pool.kind, campaign.id);
   }
 
-  /** Slots that a campaign has too few of, in all and on a model. */
-  private lacks({ campaign: { id }, requirement: { affinity } }: Queue): number {
-    const here = this.targets.cells.get(affinity)?.get(id) ?? 0;
-    return this.due(id) + here - this.draft.shareOn(this.pool, affinity, id);
-  }
-
-  /** Negative if `a` comes before `b`. */
-  private compare(a: Queue, b: Queue): number {
-    const [x, y] = [a.campaign, b.campaign];
-    return (
-      this.lacks(b) - this.lacks(a) ||
-      a.sinceMs - b.sinceMs ||
-      x.createdMs - y.createdMs ||
-      (x.id < y.id ? -1 : x.id > y.id ? 1 : byPlan(a, b))
-    );
+  /** The same, and those it has too few of on the queue's model. */
+  private lacks(queue: Queue): number {
+    const { campaign, requirement } = queue;
+    if (this.models.length === 1) return this.due(campaign);
+    const on = this.draft.shareOn(this.pool, requirement.affinity, campaign.id);
+    return this.due(campaign) + this.targets.ofCell(queue) - on;
   }
 
   /** How many shards of a queue may be added to what the lane holds. */
@@ -282,13 +301,19 @@ export class Turn {
     return this.pool.queues.queues.length === 1;
   }
 
+  /** Whether there is work for any model that must be loaded. */
+  private get mayMove(): boolean {
+    return this.models.length > 1 || this.models[0] !== "";
+  }
+
   private get targets(): Targets {
-    this.known ??= targetsOf(this.draft.standing, this.pool);
+    this.known ??= new Targets(this.draft.standing, this.pool);
     return this.known;
   }
 
   private has(model: string): boolean {
-    for (const queue of this.pool.demand.get(model)?.queues ?? []) if (this.draft.ready(queue) > 0) return true;
+    for (const queue of this.pool.demand.get(model)?.queues ?? [])
+      if (this.draft.ready(queue) > 0) return true;
     return false;
   }
 
@@ -314,7 +339,12 @@ function ranksOf(queues: readonly Queue[]): Map<string, Queue[]> {
   return tenants;
 }
 
-const byPlan = (a: Queue, b: Queue): number => {
-  const [x, y] = [a, b].map(({ jobs, requirement }) => `${jobs[0]?.snapshot.job} ${requirement.key}`);
-  return (x ?? "") < (y ?? "") ? -1 : 1;
-};
+/** Whether of two that lack the same `a` comes first: it waits longer, or is the older campaign's. */
+function isOlder(a: Queue, b: Queue): boolean {
+  const [x, y] = [a.campaign, b.campaign];
+  const order = a.sinceMs - b.sinceMs || x.createdMs - y.createdMs;
+  if (order !== 0) return order < 0;
+  return x === y ? byPlan(a) < byPlan(b) : x.id < y.id;
+}
+
+const byPlan = ({ jobs, requirement }: Queue): string => `${jobs[0]?.snapshot.job} ${requirement.key}`;
