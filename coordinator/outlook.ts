@@ -11,6 +11,7 @@ import {
   DEFAULT_TENANT,
   type JobSnapshot,
   type LaneSnapshot,
+  USUAL_MS,
 } from "./scheduler/snapshot.js";
 import { Standing } from "./scheduler/standing.js";
 import type { Fleet, NodeEntry } from "./sessions/fleet.js";
@@ -109,13 +110,25 @@ export class Outlook {
     )
       return;
     const memory = this.memoryOf(node);
-    const lanes = capability.lanes.map(({ lane }) => ({
-      lane,
-      credits: peer ? this.fleet.credit(node, lane) : 0,
-      held: new Map(node.held.get(lane)),
-      ...memory.lanes.get(lane),
-    }));
+    const lanes = capability.lanes.map(({ lane }) => {
+      const held = new Map(node.held.get(lane));
+      return {
+        ...{ lane, credits: peer ? this.fleet.credit(node, lane) : 0 },
+        ...{ held, heldMs: this.timesOf(held) },
+        ...memory.lanes.get(lane),
+      };
+    });
     this.standing.putAgent({ id, state: state.kind, cordoned, capability, lanes, loadedModels });
+  }
+
+  /** How long attempts of campaigns are thought to take. */
+  private timesOf(held: ReadonlyMap<string, number>): Map<string, number> {
+    const times = new Map<string, number>();
+    for (const [campaign, attempts] of held) {
+      const { shards, us } = this.standing.campaigns.get(campaign)?.ran ?? { shards: 0, us: 0 };
+      times.set(campaign, attempts * (shards > 0 ? us / 1000 / shards : USUAL_MS));
+    }
+    return times;
   }
 
   private memoryOf({ id, incarnation }: NodeEntry): NodeMemory {

@@ -5,7 +5,7 @@
  */
 import { PendingShards } from "../../coordinator/scheduler/pending.js";
 import type { Capability } from "../../coordinator/scheduler/snapshot.js";
-import { modelKey } from "../../coordinator/scheduler/snapshot.js";
+import { modelKey, USUAL_MS } from "../../coordinator/scheduler/snapshot.js";
 import type { Policy } from "./policies.js";
 import type { WorkJob } from "./workload.js";
 
@@ -16,6 +16,14 @@ export interface Outcome {
   cycles: number;
   decideMs: number;
   assignments: number;
+}
+
+/** A shard that a slot works on; `fromMs` is when its model had been loaded. */
+export interface Ran {
+  campaign: string;
+  job: string;
+  fromMs: number;
+  toMs: number;
 }
 
 interface Agent {
@@ -49,6 +57,7 @@ export function simulate(
   agentCount: number,
   loadMs: number,
   policy: Policy,
+  watch: (ran: Ran) => void = () => {},
 ): Outcome {
   const agents = Array.from({ length: agentCount }, (_, i): Agent => {
     const id = `n${String(i).padStart(5, "0")}`;
@@ -89,6 +98,8 @@ export function simulate(
     agent.resident = next.job.model;
     agent.endMs = nowMs + load + (next.job.work.shardMs[next.index] ?? 0);
     ends.push(agent);
+    const { campaign, job } = next.job.work.spec;
+    watch({ campaign, job, fromMs: nowMs + load, toMs: agent.endMs });
   };
 
   let nowMs = 0;
@@ -151,9 +162,12 @@ export function simulate(
 
 function snapshotOf({ id, waiting, running, resident, lastModel, modelSinceMs }: Agent) {
   const held = new Map<string, number>();
-  for (const attempt of running ? [running, ...waiting] : waiting) {
-    const { campaign } = attempt.job.work.spec;
+  const heldMs = new Map<string, number>();
+  for (const { job } of running ? [running, ...waiting] : waiting) {
+    const { campaign } = job.work.spec;
     held.set(campaign, (held.get(campaign) ?? 0) + 1);
+    const ms = job.ran.shards > 0 ? job.ran.ms / job.ran.shards : USUAL_MS;
+    heldMs.set(campaign, (heldMs.get(campaign) ?? 0) + ms);
   }
   const credits = CREDITS - waiting.length - (running ? 1 : 0);
   const on = lastModel === undefined ? {} : { lastModel, modelSinceMs };
@@ -162,7 +176,7 @@ function snapshotOf({ id, waiting, running, resident, lastModel, modelSinceMs }:
     state: "READY" as const,
     cordoned: false,
     capability: CAPABILITY,
-    lanes: [{ lane: "gpu", credits, held, ...on }],
+    lanes: [{ lane: "gpu", credits, held, heldMs, ...on }],
     loadedModels: resident === undefined ? [] : [resident],
   };
 }

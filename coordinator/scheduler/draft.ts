@@ -7,10 +7,10 @@
  *    a plan the slots on a model only grow, and its work only shrinks: what does not pay to load once will not later.
  */
 import { mayRetryOn } from "./feasible.js";
-import { bump, type Lane, type Pool, SLOT, weightOf } from "./lanes.js";
+import { bump, type Lane, type Pool, partsOf, SLOT } from "./lanes.js";
 import type { Job, Queue, Requirement } from "./queues.js";
 import { Remaining } from "./remaining.js";
-import type { Assignment, AssignmentReason } from "./snapshot.js";
+import { type Assignment, type AssignmentReason, USUAL_MS } from "./snapshot.js";
 import type { Standing } from "./standing.js";
 
 /** A lane with what the plan gives it. */
@@ -18,9 +18,11 @@ interface Given {
   credits: number;
   held: number;
   readonly heldBy: Map<string, number>;
+  /** How long that is thought to take, ms. */
+  readonly heldMs: Map<string, number>;
   model: string | undefined;
   /** Models it was given work for. */
-  readonly models: Set<string>;
+  models: readonly string[];
   rescued: boolean;
 }
 
@@ -72,7 +74,7 @@ export class Draft {
 
   /** Whether it needs no load for a model; `""` is none. */
   isWarm(lane: Lane, model: string): boolean {
-    return model === "" || lane.warm.includes(model) || this.given.get(lane)?.models.has(model) === true;
+    return model === "" || lane.warm.includes(model) || this.given.get(lane)?.models.includes(model) === true;
   }
 
   /** Whether it serves no more work that starved for now. */
@@ -166,47 +168,50 @@ export class Draft {
   private count(lane: Lane, { campaign, requirement }: Queue, n: number, why: AssignmentReason): void {
     const { pool } = lane;
     const given = this.given.get(lane) ?? this.begin(lane);
-    const move = (sign: 1 | -1) => {
-      if (this.standing.campaigns.size > 1) this.countShares(lane, given, sign);
-    };
-    move(-1);
+    if (this.shared) this.countShares(lane, given, -1);
     given.credits -= n;
     given.held += n;
-    given.heldBy.set(campaign.id, (given.heldBy.get(campaign.id) ?? 0) + n);
+    const before = given.heldBy.get(campaign.id) ?? 0;
+    given.heldBy.set(campaign.id, before + n);
+    if (this.shared) {
+      const ms = given.heldMs.get(campaign.id) ?? before * USUAL_MS;
+      given.heldMs.set(campaign.id, ms + n * (requirement.shardMs ?? USUAL_MS));
+    }
     if (requirement.affinity !== "") {
       given.model = requirement.affinity;
-      given.models.add(requirement.affinity);
+      if (!given.models.includes(requirement.affinity))
+        given.models = [...given.models, requirement.affinity];
     }
-    move(1);
+    if (this.shared) this.countShares(lane, given, 1);
     if (why === "starved") given.rescued = true;
     const added = this.added.get(pool) ?? new Set<string>();
     this.added.set(pool, added);
     added.add(campaign.id);
   }
 
-  private countShares({ pool, slots }: Lane, { model = "", heldBy, held }: Given, sign: 1 | -1): void {
+  private countShares({ pool, slots }: Lane, { model = "", heldBy, heldMs }: Given, sign: 1 | -1): void {
     const shares = this.shares.get(pool.kind) ?? new Map<string, number>();
     this.shares.set(pool.kind, shares);
     const models = this.sharesOn.get(pool) ?? new Map<string, Map<string, number>>();
     this.sharesOn.set(pool, models);
     const on = models.get(model) ?? new Map<string, number>();
     models.set(model, on);
-    for (const [id, attempts] of heldBy) {
-      const part = sign * weightOf(slots, attempts, held);
-      bump(shares, id, part);
-      bump(on, id, part);
+    for (const [id, part] of partsOf(slots, heldBy, heldMs)) {
+      bump(shares, id, sign * part);
+      bump(on, id, sign * part);
     }
   }
 
+  /** Whether there is anybody to share with. */
+  private get shared(): boolean {
+    return this.standing.campaigns.size > 1;
+  }
+
   private begin(lane: Lane): Given {
-    const { credits, held, lastModel } = lane.now;
-    const given = {
-      credits,
-      held: lane.held,
-      heldBy: new Map(held),
-      model: lastModel,
-      models: new Set<string>(),
-      rescued: false,
+    const { credits, held, heldMs, lastModel: model } = lane.now;
+    const given: Given = {
+      ...{ credits, held: lane.held, heldBy: new Map(held), heldMs: new Map(this.shared ? heldMs : []) },
+      ...{ model, models: [], rescued: false },
     };
     this.given.set(lane, given);
     const lanes = this.lanes.get(lane.pool);

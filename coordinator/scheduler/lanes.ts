@@ -10,7 +10,7 @@
  */
 import { Layout } from "./layout.js";
 import { byName, type Queue } from "./queues.js";
-import type { AgentSnapshot, Capability, LaneSnapshot } from "./snapshot.js";
+import { type AgentSnapshot, type Capability, type LaneSnapshot, USUAL_MS } from "./snapshot.js";
 
 export interface AgentClass {
   readonly key: string;
@@ -37,6 +37,8 @@ export interface Lane {
   readonly now: LaneSnapshot;
   /** Attempts it holds, of all campaigns. */
   readonly held: number;
+  /** Millionths of its slots that campaigns hold. */
+  readonly parts: ReadonlyMap<string, number>;
   /** Models that need no load here, the one it is on first. */
   readonly warm: readonly string[];
 }
@@ -45,11 +47,31 @@ export interface Lane {
 export const SLOT = 1_000_000;
 
 /**
- * How many slots of a lane that holds `held` attempts belong to `attempts` of them. What waits in the agent shares the
- * slots with what runs, so that a thousand short shards on one slot count no more than one long one.
+ * How many slots of a lane each campaign holds, in millionths: what waits in the agent shares the slots with what runs, by
+ * how long it will take. So who has short shards has more of them there, and shares are of slot-time.
  */
-export const weightOf = (slots: number, attempts: number, held: number): number =>
-  Math.floor((SLOT * slots * attempts) / Math.max(slots, held));
+export function partsOf(
+  slots: number,
+  held: ReadonlyMap<string, number>,
+  heldMs: ReadonlyMap<string, number> | undefined,
+): Map<string, number> {
+  const parts = new Map<string, number>();
+  if (held.size <= 1) {
+    for (const [campaign, n] of held) parts.set(campaign, SLOT * Math.min(slots, n));
+    return parts;
+  }
+  let [attempts, ms] = [0, 0];
+  for (const [campaign, n] of held) {
+    attempts += n;
+    ms += heldMs?.get(campaign) ?? n * USUAL_MS;
+  }
+  const each = (SLOT * Math.min(slots, attempts)) / ms;
+  for (const [campaign, n] of held) {
+    const part = Math.floor(each * (heldMs?.get(campaign) ?? n * USUAL_MS));
+    if (part > 0) parts.set(campaign, part);
+  }
+  return parts;
+}
 
 /** Lanes by agent's id. */
 export class LaneList {
@@ -190,10 +212,9 @@ export class Pool {
     this.slots += sign * lane.slots;
     const on = this.sharesOn.get(lastModel ?? "") ?? new Map<string, number>();
     this.sharesOn.set(lastModel ?? "", on);
-    for (const [campaign, attempts] of held) {
-      const part = sign * weightOf(lane.slots, attempts, lane.held);
-      bump(this.shares, campaign, part);
-      bump(on, campaign, part);
+    for (const [campaign, part] of lane.parts) {
+      bump(this.shares, campaign, sign * part);
+      bump(on, campaign, sign * part);
     }
     if (on.size === 0) this.sharesOn.delete(lastModel ?? "");
     if (lastModel === undefined) return;

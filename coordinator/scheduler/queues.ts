@@ -58,6 +58,8 @@ export interface Campaign {
   /** Its jobs in the snapshot. */
   jobs: number;
   readonly queues: Set<Queue>;
+  /** Its shards that ran, and the sum of their times, µs. */
+  readonly ran: { shards: number; us: number };
 }
 
 export interface Job {

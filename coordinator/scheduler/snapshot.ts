@@ -67,6 +67,8 @@ export interface LaneSnapshot {
   credits: number;
   /** Attempts it was given that have not ended, by campaign. */
   held: ReadonlyMap<string, number>;
+  /** How long those are thought to take in all, ms; `USUAL_MS` each where it is not said. */
+  heldMs?: ReadonlyMap<string, number>;
   /** ENGINE:MODEL of the last attempt sent to it, for models that are loaded. */
   lastModel?: string;
   /** Monotonic ms since when `lastModel` is that. */
@@ -179,6 +181,9 @@ export type NodeCode =
   | "failed_there"
   | "other_model"
   | "busy";
+
+/** How long a shard is thought to take before anything is known, ms: shard size aims at this. */
+export const USUAL_MS = 30_000;
 
 /** ENGINE:MODEL, the name affinity goes by. */
 export const modelKey = (job: { engine: EngineKind; model: string }): string => `${job.engine}:${job.model}`;

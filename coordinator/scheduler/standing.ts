@@ -4,7 +4,7 @@
  * change it, and one that was kept up gives the same plan as one made from the same agents and jobs at once.
  */
 import { capable, type Needs } from "./feasible.js";
-import { type AgentClass, type AgentRecord, bump, type Lane, Pool, weightOf } from "./lanes.js";
+import { type AgentClass, type AgentRecord, bump, type Lane, Pool, partsOf } from "./lanes.js";
 import { blocked, type Campaign, type Job, Queue, Requirement, requirementKey } from "./queues.js";
 import type {
   AgentSnapshot,
@@ -186,6 +186,7 @@ export class Standing {
       createdMs,
       jobs: 0,
       queues: new Set(),
+      ran: { shards: 0, us: 0 },
     };
     this.campaigns.set(id, campaign);
     campaign.jobs++;
@@ -221,17 +222,17 @@ export class Standing {
 
   private time(job: Job, sign: 1 | -1): void {
     const { shards, ms } = job.snapshot.ran ?? { shards: 0, ms: 0 };
-    const { ran } = job.queue.requirement;
-    ran.shards += sign * shards;
-    ran.us += sign * Math.round(ms * 1000);
+    for (const { ran } of [job.queue.requirement, job.queue.campaign]) {
+      ran.shards += sign * shards;
+      ran.us += sign * Math.round(ms * 1000);
+    }
   }
 
   private share(lane: Lane, sign: 1 | -1): void {
     const { kind } = lane.pool;
     const shares = this.shares.get(kind) ?? new Map<string, number>();
     this.shares.set(kind, shares);
-    for (const [campaign, attempts] of lane.now.held)
-      bump(shares, campaign, sign * weightOf(lane.slots, attempts, lane.held));
+    for (const [campaign, part] of lane.parts) bump(shares, campaign, sign * part);
   }
 
   private look(pool: Pool): void {
@@ -248,7 +249,8 @@ function lanesOf(snapshot: AgentSnapshot, kind: AgentClass, able: boolean): Lane
     const current = now.lastModel === undefined ? [] : [now.lastModel];
     const warm = [...new Set([...current, ...snapshot.loadedModels])];
     const slots = kind.capability.lanes[i]?.slots ?? 1;
-    return { agent: snapshot.id, pool, slots, able, now, held, warm };
+    const parts = partsOf(slots, now.held, now.heldMs);
+    return { agent: snapshot.id, pool, slots, able, now, held, parts, warm };
   });
 }
 

@@ -13,10 +13,9 @@
 import { type Pool, SLOT } from "./lanes.js";
 import type { Layout } from "./layout.js";
 import type { Campaign, Queue, Requirement } from "./queues.js";
+import { USUAL_MS } from "./snapshot.js";
 import type { Standing } from "./standing.js";
 
-/** Shard size aims at this. */
-const USUAL_MS = 30_000;
 const LASTING = 16;
 /** Rounds of tilting at most, and which part of the difference does not matter. */
 const ROUNDS = 8;
