@@ -26,6 +26,8 @@ interface Given {
   rescued: boolean;
 }
 
+const NONE: readonly string[] = [];
+
 export class Draft {
   readonly assignments: Assignment[] = [];
   private readonly given = new Map<Lane, Given>();
@@ -210,8 +212,13 @@ export class Draft {
   private begin(lane: Lane): Given {
     const { credits, held, heldMs, lastModel: model } = lane.now;
     const given: Given = {
-      ...{ credits, held: lane.held, heldBy: new Map(held), heldMs: new Map(this.shared ? heldMs : []) },
-      ...{ model, models: [], rescued: false },
+      credits,
+      held: lane.held,
+      heldBy: new Map(held),
+      heldMs: this.shared ? new Map(heldMs) : new Map(),
+      model,
+      models: NONE,
+      rescued: false,
     };
     this.given.set(lane, given);
     const lanes = this.lanes.get(lane.pool);

@@ -216,7 +216,6 @@ export class Pool {
       bump(this.shares, campaign, sign * part);
       bump(on, campaign, sign * part);
     }
-    if (on.size === 0) this.sharesOn.delete(lastModel ?? "");
     if (lastModel === undefined) return;
     bump(this.slotsOn, lastModel, sign * lane.slots);
     if (credits <= 0) bump(this.fullOn, lastModel, sign * lane.slots);

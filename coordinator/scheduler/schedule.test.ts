@@ -116,13 +116,13 @@ test("models run out together: a lane goes over to the one of which much more is
     ...["n2", "n3"].map((id) => busy(id, "c-1", A, { credits: 0 })),
     busy("n4", "c-1", B, { credits: 0 }),
   ];
-  // 50 shards for each of the lanes that stay on a, b / 2 for each of those that would be on b.
-  expect(run([warm("n1"), ...others], jobs(101)).assignments).toMatchObject([{ job: "j0000", why: "stays" }]);
-  expect(run([warm("n1"), ...others], jobs(102)).assignments).toMatchObject([
+  // Two of four lanes are due to each; the one that is free is a third for a, unless a has more than half of the work.
+  expect(run([warm("n1"), ...others], jobs(99)).assignments).toMatchObject([{ job: "j0000", why: "stays" }]);
+  expect(run([warm("n1"), ...others], jobs(101)).assignments).toMatchObject([
     { job: "j0001", why: "takes_over" },
   ]);
-  // Not before the lane has come to rest: its next credit is left.
-  expect(given([busy("n1", "c-1"), ...others], jobs(102))).toEqual([]);
+  // A busy lane gets its first shard for the other model behind what it runs, so that no slot waits between them.
+  expect(given([busy("n1", "c-1"), ...others], jobs(101))).toEqual(["n1:c-1/j0001#0"]);
 });
 
 test("a lane changes hands once, when the other would still not have more", () => {
@@ -139,15 +139,35 @@ test("a lane changes hands once, when the other would still not have more", () =
 });
 
 test("a campaign that can get more on lanes with its models does not make others load", () => {
+  const half = { ...hours, pending: 60, model: "b" };
   const jobs = [
     job("c-1", "j0000", hours),
-    job("c-1", "j0001", { ...hours, model: "b" }),
-    job("c-2", "j0000", { ...hours, model: "b", createdMs: 1 }),
+    job("c-1", "j0001", half),
+    job("c-2", "j0000", { ...half, createdMs: 1 }),
   ];
   const others = [busy("n2", "c-1", A, { credits: 0 }), busy("n3", "c-1", B, { credits: 0 })];
   expect(run([warm("n1"), ...others], jobs).assignments).toMatchObject([{ campaign: "c-1", why: "stays" }]);
   expect(run([warm("n1", B), ...others], jobs).assignments).toMatchObject([
     { campaign: "c-2", why: "stays" },
+  ]);
+});
+
+test("a campaign that will be done before a load pays gets lanes of its models, and makes none load", () => {
+  const jobs = (pending: number) => [
+    job("c-1", "j0000", { ...hours, pending: 1200 }),
+    job("c-2", "j0000", { ...hours, pending, model: "b", createdMs: 1 }),
+  ];
+  const others = [
+    busy("n2", "c-1", A, { credits: 0 }),
+    busy("n3", "c-1", A, { credits: 0 }),
+    busy("n4", "c-2", B, { credits: 0 }),
+  ];
+  // Both are due two lanes; a load is 30 s, a shard 30 s, and 16 loads on each of two lanes are 32 shards.
+  expect(run([warm("n1"), ...others], jobs(20)).assignments).toMatchObject([
+    { campaign: "c-1", why: "stays" },
+  ]);
+  expect(run([warm("n1"), ...others], jobs(40)).assignments).toMatchObject([
+    { campaign: "c-2", why: "takes_over" },
   ]);
 });
 

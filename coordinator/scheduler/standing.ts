@@ -222,10 +222,12 @@ export class Standing {
 
   private time(job: Job, sign: 1 | -1): void {
     const { shards, ms } = job.snapshot.ran ?? { shards: 0, ms: 0 };
-    for (const { ran } of [job.queue.requirement, job.queue.campaign]) {
-      ran.shards += sign * shards;
-      ran.us += sign * Math.round(ms * 1000);
-    }
+    const us = sign * Math.round(ms * 1000);
+    const { requirement, campaign } = job.queue;
+    requirement.ran.shards += sign * shards;
+    requirement.ran.us += us;
+    campaign.ran.shards += sign * shards;
+    campaign.ran.us += us;
   }
 
   private share(lane: Lane, sign: 1 | -1): void {

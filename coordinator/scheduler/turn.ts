@@ -270,12 +270,12 @@ export class Turn {
     return this.targets.ofCampaign(campaign) - this.draft.share(this.pool.kind, campaign.id);
   }
 
-  /** The same, and those it has too few of on the queue's model. */
+  /** The same, and a little of those it has too few of on the queue's model, so that its models run out together. */
   private lacks(queue: Queue): number {
     const { campaign, requirement } = queue;
     if (this.models.length === 1) return this.due(campaign);
     const on = this.draft.shareOn(this.pool, requirement.affinity, campaign.id);
-    return this.due(campaign) + this.targets.ofCell(queue) - on;
+    return this.due(campaign) + (this.targets.ofCell(queue) - on) / 4;
   }
 
   /** How many shards of a queue may be added to what the lane holds. */
