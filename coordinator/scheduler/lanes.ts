@@ -60,18 +60,21 @@ export function partsOf(
     for (const [campaign, n] of held) parts.set(campaign, SLOT * Math.min(slots, n));
     return parts;
   }
+  // Shards may take no time that a clock shows.
+  const msOf = (campaign: string, n: number) => Math.max(heldMs?.get(campaign) ?? n * USUAL_MS, n * LEAST_MS);
   let [attempts, ms] = [0, 0];
   for (const [campaign, n] of held) {
     attempts += n;
-    ms += heldMs?.get(campaign) ?? n * USUAL_MS;
+    ms += msOf(campaign, n);
   }
   const each = (SLOT * Math.min(slots, attempts)) / ms;
   for (const [campaign, n] of held) {
-    const part = Math.floor(each * (heldMs?.get(campaign) ?? n * USUAL_MS));
+    const part = Math.floor(each * msOf(campaign, n));
     if (part > 0) parts.set(campaign, part);
   }
   return parts;
 }
+const LEAST_MS = 0.01;
 
 /** Lanes by agent's id. */
 export class LaneList {

@@ -1,0 +1,286 @@
+/** The outlook on a real board and fleet: what it brings in, what it remembers, and that touches are enough. */
+import fc from "fast-check";
+import { afterEach, expect, test } from "vitest";
+import type { JobSpec, Plan } from "../shared/benchmark/plan.js";
+import type { Fence } from "../shared/domain/fence.js";
+import { RETRY_LIMITS } from "../shared/domain/retry.js";
+import { Inventory } from "../shared/gen/sai/v1/node.js";
+import { silentLogger } from "../shared/runtime/logger.js";
+import { ManualClock } from "../test/conformance/manual-clock.js";
+import { SEED } from "../test/conformance/seeded.js";
+import { Board, type CampaignEntry, type JobEntry, type ShardKey } from "./campaigns/board.js";
+import { EventLog } from "./events.js";
+import { Outlook } from "./outlook.js";
+import { plan } from "./scheduler/schedule.js";
+import type { Assignment, JobSnapshot } from "./scheduler/snapshot.js";
+import { Fleet, type NodeEntry } from "./sessions/fleet.js";
+import { FleetRecords } from "./sessions/fleet-records.js";
+import type { Peer } from "./sessions/peer.js";
+import { FencedStore } from "./store/fenced-store.js";
+import { openMemoryStore } from "./store/memory-store.js";
+
+let close: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const each of close) await each();
+  close = [];
+});
+
+const inventory = Inventory.fromJSON({
+  devices: [{ uuid: "cpu", kind: "cpu", name: "cpu", slots: 2 }],
+  engines: [
+    { kind: "ocr", models: ["eng", "deu"] },
+    { kind: "simulated", models: [] },
+  ],
+});
+const spec = (id: string, more: Partial<JobSpec> & { engine?: string; name?: string } = {}): JobSpec => {
+  const { engine = "ocr", name = "eng", ...rest } = more;
+  return {
+    ...{ id, samples: 40, shardSize: 1, maxAttempts: 5, engineOptions: {}, metrics: [] },
+    ...{ model: { engine, model: name, options: {} } },
+    ...rest,
+  } as unknown as JobSpec;
+};
+
+interface Begun {
+  fence: Fence;
+  shard: ShardKey;
+  node: NodeEntry;
+}
+
+async function world() {
+  const clock = new ManualClock();
+  const log = silentLogger();
+  const state = openMemoryStore({ clock });
+  const acquired = await FencedStore.acquire(
+    state,
+    { replica: "r", nonce: "n", address: "" },
+    { ttlMs: 3_600_000, clock },
+  );
+  if (acquired.kind !== "acquired") throw new Error("nobody else can lead here");
+  const records = new FleetRecords(acquired.store, clock, log);
+  close.push(async () => {
+    await records.stop();
+    await state.close();
+  });
+  const nothing = () => {};
+  const fleet = new Fleet({
+    ...{ clock, events: new EventLog(clock), log, records },
+    timers: { suspectAfterMs: 1e9, lostAfterMs: 2e9 },
+    listener: { lost: nothing, retract: nothing, wake: nothing, roomier: nothing },
+  });
+  const board = new Board();
+  const outlook = new Outlook(board, fleet, 120_000);
+  let n = 0n;
+  return {
+    ...{ board, clock, fleet, outlook },
+    join(id: string, credits = 3n): NodeEntry {
+      const node = fleet.meet(id);
+      node.peer = { send: nothing, close: nothing } as unknown as Peer;
+      node.incarnation += 1n;
+      fleet.event(node, { kind: "hello", incarnation: node.incarnation });
+      fleet.event(node, { kind: "reconciled" });
+      fleet.setInventory(node, "h", inventory);
+      fleet.resetCredits(node);
+      fleet.offer(node, "cpu", credits);
+      return node;
+    },
+    add(id: string, jobs: JobSpec[], priority = 0): CampaignEntry {
+      const entry = board.add({
+        ...{ id, name: id, description: "", priority, createdMs: 0, suiteSha256: "", request: {} },
+        ...{ warnings: [], state: { kind: "RUNNING", sinceMs: 0, planSha256: "p" } },
+      });
+      board.setPlan(entry, { jobs } as unknown as Plan, clock.nowMs());
+      for (const job of entry.jobs) {
+        job.gate = 7n;
+        job.state = { kind: "RUNNING", samples: 40, shardSize: 1, gate: 7n, planned: 40 } as never;
+      }
+      return entry;
+    },
+    /** A shard goes to a node and begins there. */
+    begin(entry: CampaignEntry, job: JobEntry, index: number, node: NodeEntry): Begun | undefined {
+      n += 1n;
+      const fence = { epoch: 1n, n };
+      const shard = { campaign: entry.value.id, job: job.spec.id, index };
+      const nowMs = clock.nowMs();
+      if (!board.shardEvent(shard, { kind: "assign", fence, agent: node.id, acceptByMs: nowMs }, nowMs))
+        return undefined;
+      fleet.given(node, { fence, shard, lane: "cpu" });
+      job.waitingSinceMs = nowMs;
+      board.shardEvent(shard, { kind: "start", fence }, nowMs);
+      return { fence, shard, node };
+    },
+    end({ fence, shard, node }: Begun) {
+      board.shardEvent(shard, { kind: "commit", fence }, clock.nowMs());
+      fleet.ended(node.id, fence);
+    },
+  };
+}
+
+const given = (assignment: Partial<Assignment>): Assignment => ({
+  ...{ campaign: "c-1", job: "j0000", first: 0, count: 1, agent: "n1", lane: "cpu", why: "loads" },
+  ...assignment,
+});
+const jobOf = (outlook: Outlook, campaign: string, id = "j0000"): JobSnapshot | undefined =>
+  outlook.standing.job(campaign, id)?.snapshot;
+const laneOf = (outlook: Outlook, id: string) => outlook.standing.agents.get(id)?.snapshot.lanes[0];
+
+test("only what was touched is looked at; everything is on demand", async () => {
+  const { add, board, join, outlook } = await world();
+  join("n1");
+  add("c-1", [spec("j0000")]);
+  outlook.update(0, false);
+  expect(laneOf(outlook, "n1")).toMatchObject({ lane: "cpu", credits: 3 });
+  expect(jobOf(outlook, "c-1")).toBeUndefined();
+  expect([...outlook.update(0, true)].map(({ value }) => value.id)).toEqual(["c-1"]);
+  expect(jobOf(outlook, "c-1")).toMatchObject({ engine: "ocr", model: "eng", modelLoads: true, gate: 7n });
+  const entry = board.campaign("c-1");
+  if (!entry) throw new Error("it was added");
+  entry.value = { ...entry.value, state: { kind: "COMPLETED" } as never };
+  outlook.update(0, true);
+  expect(outlook.standing.campaigns.size).toBe(0);
+});
+
+test("what an agent holds is weighed by how long the campaign's shards take", async () => {
+  const { add, begin, clock, end, join, outlook } = await world();
+  const node = join("n1");
+  const entry = add("c-1", [spec("j0000")]);
+  const [job] = entry.jobs;
+  if (!job) throw new Error("it has one");
+  outlook.update(0, true);
+  const first = begin(entry, job, 0, node);
+  outlook.update(0, false);
+  expect(laneOf(outlook, "n1")?.heldMs).toEqual(new Map([["c-1", 30_000]]));
+  await clock.advance(4_000);
+  if (first) end(first);
+  begin(entry, job, 1, node);
+  begin(entry, job, 2, node);
+  outlook.update(clock.nowMs(), false); // brings in the shard that ran
+  node.credits.set("cpu", { offered: 9n, sent: 3n });
+  begin(entry, job, 3, node);
+  outlook.update(clock.nowMs(), false);
+  expect(laneOf(outlook, "n1")).toMatchObject({ credits: 5, held: new Map([["c-1", 3]]) });
+  expect(laneOf(outlook, "n1")?.heldMs).toEqual(new Map([["c-1", 12_000]]));
+});
+
+test("a lane remembers the last model that loads, until its agent starts anew", async () => {
+  const { add, clock, fleet, join, outlook } = await world();
+  const node = join("n1");
+  const [ocr, simulated] = add("c-1", [spec("j0000"), spec("j0001", { engine: "simulated" })]).jobs;
+  if (!ocr || !simulated) throw new Error("it has two");
+  outlook.update(0, true);
+  outlook.gave(given({}), node, ocr, "ocr:eng", 5);
+  outlook.gave(given({ why: "starved" }), node, ocr, "ocr:eng", 8);
+  outlook.gave(given({ job: "j0001" }), node, simulated, "simulated:eng", 9);
+  fleet.offer(node, "cpu", 4n);
+  outlook.update(9, false);
+  expect(laneOf(outlook, "n1")).toMatchObject({ lastModel: "ocr:eng", modelSinceMs: 5, rescuedMs: 8 });
+  join("n1");
+  outlook.update(clock.nowMs(), false);
+  expect(laneOf(outlook, "n1")).not.toHaveProperty("lastModel");
+});
+
+test("a job whose times are compared stays on the class of device that it was begun on", async () => {
+  const { add, join, outlook, fleet } = await world();
+  const node = join("n1");
+  const timed = { metrics: [{ id: "latency", target: 1 }] } as unknown as Partial<JobSpec>;
+  const [job] = add("c-1", [spec("j0000", timed)]).jobs;
+  if (!job) throw new Error("it has one");
+  outlook.update(0, true);
+  const small = jobOf(outlook, "c-1")?.deviceClass;
+  outlook.gave(given({}), node, job, "ocr:eng", 0);
+  const other = fleet.meet("n2");
+  join("n2");
+  fleet.setInventory(
+    other,
+    "h2",
+    Inventory.fromJSON({
+      devices: [{ uuid: "t", kind: "cpu", name: "another", slots: 64 }],
+      engines: [{ kind: "ocr", models: ["eng"] }],
+    }),
+  );
+  outlook.update(0, true);
+  expect(small).toBeDefined();
+  expect(jobOf(outlook, "c-1")?.deviceClass).toBe(small);
+});
+
+test("shards that failed come back when they are due, and it says when", async () => {
+  const { add, board, begin, clock, fleet, join, outlook } = await world();
+  const node = join("n1");
+  const entry = add("c-1", [spec("j0000", { samples: 1 })]);
+  const [job] = entry.jobs;
+  if (!job) throw new Error("it has one");
+  outlook.update(0, true);
+  const attempt = begin(entry, job, 0, node);
+  if (!attempt) throw new Error("it is pending");
+  const fail = {
+    kind: "fail",
+    fence: attempt.fence,
+    class: "infra",
+    message: "",
+    limits: RETRY_LIMITS,
+  } as const;
+  board.shardEvent(attempt.shard, fail, clock.nowMs());
+  fleet.ended("n1", attempt.fence);
+  outlook.update(clock.nowMs(), false);
+  const dueMs = outlook.nextDueMs();
+  expect(job.pending.ready).toBe(0);
+  expect(dueMs).toBeGreaterThan(clock.nowMs());
+  await clock.advance(dueMs - clock.nowMs());
+  outlook.update(clock.nowMs(), false);
+  expect(job.pending.ready).toBe(1);
+  expect(outlook.nextDueMs()).toBe(Number.POSITIVE_INFINITY);
+});
+
+test("what is kept up from touches plans as a look at everything would", async () => {
+  const anyStep = fc.record({
+    kind: fc.constantFrom("begin" as const, "end" as const, "offer" as const, "loaded" as const),
+    node: fc.nat(2),
+    job: fc.nat(3),
+    index: fc.nat(39),
+    ms: fc.nat(5000),
+  });
+  let given = 0;
+  const property = fc.asyncProperty(fc.array(anyStep, { maxLength: 30 }), async (steps) => {
+    const { add, begin, board, clock, end, fleet, join, outlook } = await world();
+    const nodes = ["n0", "n1", "n2"].map((id) => join(id));
+    const entries = ["c-0", "c-1"].map((id) => add(id, [spec("j0000"), spec("j0001", { name: "deu" })]));
+    const attempts: Begun[] = [];
+    outlook.update(0, true);
+    for (const step of steps) {
+      await clock.advance(step.ms);
+      const node = nodes[step.node];
+      const entry = entries[step.job >> 1];
+      const job = entry?.jobs[step.job & 1];
+      if (!node || !entry || !job) throw new Error("there are as many");
+      if (step.kind === "begin") {
+        const attempt = begin(entry, job, step.index, node);
+        if (attempt) attempts.push(attempt);
+      } else if (step.kind === "end") {
+        const [attempt] = attempts.splice(step.index % Math.max(1, attempts.length), 1);
+        if (attempt) end(attempt);
+      } else if (step.kind === "offer") fleet.offer(node, "cpu", BigInt(3 + step.index));
+      else heartbeat(fleet, node, step.index % 2 === 0 ? "ocr:eng" : "ocr:deu");
+      const nowMs = clock.nowMs();
+      outlook.update(nowMs, false);
+      const kept = plan(outlook.standing, nowMs).assignments;
+      const anew = new Outlook(board, fleet, 120_000);
+      anew.update(nowMs, true);
+      // How long what is held will take is said when it changes: what is thought of that since then is not.
+      for (const { snapshot } of outlook.standing.agents.values()) anew.standing.putAgent(snapshot);
+      given += kept.length;
+      expect(kept).toEqual(plan(anew.standing, nowMs).assignments);
+      for (const [id, { snapshot }] of outlook.standing.agents)
+        expect(snapshot.lanes[0]?.held).toEqual(fleet.node(id)?.held.get("cpu") ?? new Map());
+    }
+  });
+  console.info(`outlook: SEED=${SEED}`);
+  await fc.assert(property, { seed: SEED, numRuns: 40 });
+  expect(given).toBeGreaterThan(0);
+});
+
+function heartbeat(fleet: Fleet, node: NodeEntry, model: string): void {
+  fleet.heartbeat(node, {
+    ...{ seq: 1n, loopLagMs: 0, loadedModels: [model], running: 0, loads: [] },
+    ...{ unacknowledged: 0, unacknowledgedBytes: 0, notOffering: "" },
+  });
+}
