@@ -66,7 +66,7 @@ async function world() {
   const fleet = new Fleet({
     ...{ clock, events: new EventLog(clock), log, records },
     timers: { suspectAfterMs: 1e9, lostAfterMs: 2e9 },
-    listener: { lost: nothing, retract: nothing, wake: nothing, roomier: nothing },
+    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
   });
   const board = new Board();
   const outlook = new Outlook(board, fleet, 120_000);
