@@ -2,9 +2,10 @@
  * The scheduler: a snapshot goes in; assignments, and reasons for them and for waiting, come out.
  *
  * 1. Only feasible work (feasible.ts), never more than a lane's credits, no shard twice.
- * 2. Fair between tenants, higher priority first within a tenant, fair between its campaigns (fairness.ts).
- * 3. A lane stays on its model while there is work for it; a model is loaded where nothing else is to do, on the lanes
- *    that its work is worth, so that loads are few; a campaign that is due takes a lane over nonetheless.
+ * 2. Fair between tenants, higher priority first within a tenant, fair between its campaigns: slots are divided first
+ *    (targets.ts), and lanes follow (turn.ts).
+ * 3. A lane stays on its model while there is work for it and it is not a whole lane too many; a model is loaded on the
+ *    lanes that its work is worth, so that loads are few; a campaign that waited for its turn takes a lane over.
  * 4. A free slot stays free only when nothing pending may run there, or when the lanes that have the model would be
  *    done with it about as soon as it could be loaded.
  * 5. What waited longer than `starvedAfterMs`, and whose campaign holds nothing where it could run, gets the next
