@@ -183,6 +183,18 @@ test("more campaigns than lanes take turns: after the wait, and when the lane ha
   expect(first(9 * MINUTE + 1, 7 * MINUTE + 1)).toMatchObject({ campaign: "c-1" });
 });
 
+test("what is loaded for one that waited is there for one of higher priority, which then goes first", () => {
+  const jobs = [
+    job("c-1", "j0000", { pending: 2 }),
+    job("c-2", "j0000", {
+      ...{ priority: 1, pending: 0, retries: [{ index: 3, failedOn: ["n1"] }] },
+      ...{ ran: { shards: 1, ms: 1 }, waitingSinceMs: 1 },
+    }),
+  ];
+  const cold = ["n1", "n2"].map((id) => agent(id, { lanes: [{ lane: "cpu", credits: 1 }] }));
+  expect(given(cold, jobs, 2 * MINUTE + 1)).toEqual(["n1:c-1/j0000#0", "n2:c-2/j0000#3"]);
+});
+
 test("what starved gets one shard of a lane whatever its priority, and the lane is left alone for as long", () => {
   const jobs = [
     job("c-1", "j0000", { ...hours, priority: 5, waitingSinceMs: 12 * MINUTE }),
