@@ -65,6 +65,7 @@ export interface AgentCoreParts {
 
 export interface AgentCoreOptions {
   /** host:port of a coordinator's agent port. */
+  /** host:port, or several with commas between them. */
   coordinatorAddress: string;
   reconnect: BackoffLimits;
   journalSync: JournalSync;
@@ -150,7 +151,7 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
 
   supervisor = new Supervisor({
     dial: parts.dial,
-    address: options.coordinatorAddress,
+    addresses: options.coordinatorAddress.split(","),
     backoff: options.reconnect,
     session: {
       ...{ identity, attempts, clock, random, log, version: parts.version },

@@ -12,31 +12,54 @@ import type { LeaderValue } from "./store/values.js";
 const LEADER_TTL_MS = 6000;
 const RETRY_MS = 1000;
 
-/** Resolves when this coordinator leads; tries every second while another does. Rejects when `signal` aborts. */
+interface LeadParts {
+  clock: Clock;
+  random: Random;
+  log: Logger;
+  /** Hears who leads each time that was looked at; undefined: nobody, or the store does not say. */
+  seen?(leader: LeaderValue | undefined): Promise<void>;
+}
+
+/**
+ * Resolves when this coordinator leads; looks every second while another does, which costs the store one read. Rejects
+ * when `signal` aborts, or the store is one that cannot answer any more.
+ */
 export async function lead(
   state: StateStore,
   self: Omit<LeaderValue, "nonce">,
-  parts: { clock: Clock; random: Random; log: Logger },
+  { clock, random, log, seen }: LeadParts,
   signal: AbortSignal,
 ): Promise<FencedStore> {
-  const { clock, random, log } = parts;
   let said = "";
   for (;;) {
     signal.throwIfAborted();
-    const answer = await FencedStore.acquire(
-      state,
-      { ...self, nonce: random.id(20) },
-      { ttlMs: LEADER_TTL_MS, clock },
-    ).catch((err: unknown) => ({ kind: "failed" as const, err }));
+    const answer = await tryToLead(state, { ...self, nonce: random.id(20) }, clock).catch((err: unknown) => ({
+      kind: "failed" as const,
+      err,
+    }));
     if (answer.kind === "acquired") return answer.store;
+    const leader = answer.kind === "held" ? answer.leader : undefined;
+    await seen?.(leader).catch((err: unknown) => log.debug({ err }, "the cluster's name cannot be read yet"));
     const why =
       answer.kind === "failed"
         ? `the state store does not answer: ${answer.err}`
-        : `another coordinator leads at ${answer.leader?.address ?? "an unknown place"}`;
+        : `another coordinator leads at ${leader?.address ?? "an unknown place"}`;
     if (why !== said) log.warn({ why }, "waiting to lead");
     said = why;
     await clock.sleep(RETRY_MS, signal);
   }
+}
+
+async function tryToLead(state: StateStore, self: LeaderValue, clock: Clock) {
+  const { kv } = await state.get(keys.leader.key);
+  if (kv) return { kind: "held" as const, leader: decode(keys.leader.codec, kv) };
+  return FencedStore.acquire(state, self, { ttlMs: LEADER_TTL_MS, clock });
+}
+
+/** The cluster's id, if it has one yet. */
+export async function knownClusterId(state: StateStore): Promise<string | undefined> {
+  const { kv } = await state.get(keys.cluster.key);
+  return kv && decode(keys.cluster.codec, kv).id;
 }
 
 /** The cluster's id, made with the first write of the first leader; `newId` makes it. */
@@ -46,8 +69,8 @@ export async function clusterIdOf(
   clock: Clock,
   newId: () => string,
 ): Promise<string> {
-  const { kv } = await state.get(keys.cluster.key);
-  if (kv) return decode(keys.cluster.codec, kv).id;
+  const known = await knownClusterId(state);
+  if (known !== undefined) return known;
   const id = newId();
   await write(
     { store, clock },

@@ -61,10 +61,9 @@ async function begin(signal: AbortSignal) {
 
 /** Terms until they end; how they ended. */
 async function serve() {
-  const first = await begin(ending.signal);
   const log = lineLogger((line) => logs.push(JSON.parse(line).msg));
-  const parts = { ending: ending.signal, broken: store.broken, clock, log };
-  return serveTerms(first, begin, parts).then(
+  const parts = { ending: ending.signal, broken: store.broken, clock, log, mustBegin: () => false };
+  return serveTerms(begin, parts).then(
     () => "ended",
     (reason: unknown) => String(reason),
   );

@@ -1,6 +1,6 @@
 /**
  * One term of leadership after the other. Whoever loses the leadership without being stopped ends that term and tries to
- * begin another, however often that fails: a port may still be in use for a moment, the store may be away.
+ * begin another, however often that fails: the store may be away for a moment.
  *
  * 1. Nothing of a term is left when the next one begins.
  * 2. A store that is broken stays so as long as this process has it, so that no further term is tried: neither when it
@@ -20,6 +20,8 @@ export interface TermsParts {
   ending: AbortSignal;
   /** Aborts when the state store can do nothing any more. */
   broken: AbortSignal;
+  /** Whether a term that cannot begin ends it all, as for a coordinator that just starts. */
+  mustBegin(): boolean;
   clock: Clock;
   log: Logger;
 }
@@ -28,16 +30,16 @@ const RETRY_MS = 1000;
 
 /**
  * Resolves when `ending` aborts and the last term is stopped. Rejects with the reason when it aborts while leading is
- * sought, or when the store is broken. `begin` is to give up when its signal aborts.
+ * sought, when the store is broken, or when a term that must begin cannot. `begin` is to give up when its signal aborts.
  */
-export async function serveTerms<T extends Led>(
-  first: T,
-  begin: (signal: AbortSignal) => Promise<T>,
+export async function serveTerms(
+  begin: (signal: AbortSignal) => Promise<Led>,
   parts: TermsParts,
 ): Promise<void> {
   const { ending, broken, log } = parts;
   const over = AbortSignal.any([ending, broken]);
-  for (let term = first; ; term = await next(begin, over, parts)) {
+  for (;;) {
+    const term = await next(begin, over, parts);
     await aborted(AbortSignal.any([term.lost, over]));
     await term.stop(); // invariant 1
     if (ending.aborted) return;
@@ -46,16 +48,17 @@ export async function serveTerms<T extends Led>(
   }
 }
 
-async function next<T>(
-  begin: (signal: AbortSignal) => Promise<T>,
+async function next(
+  begin: (signal: AbortSignal) => Promise<Led>,
   over: AbortSignal,
-  { clock, log }: TermsParts,
-): Promise<T> {
+  { clock, log, mustBegin }: TermsParts,
+): Promise<Led> {
   for (;;) {
     try {
       return await begin(over);
     } catch (err) {
       over.throwIfAborted();
+      if (mustBegin()) throw err;
       log.error({ err }, "the next term cannot begin, trying again");
       await clock.sleep(RETRY_MS, over);
     }

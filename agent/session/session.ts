@@ -213,7 +213,8 @@ export class Session {
 
   private async receive({ clusterId, epoch, body }: CoordinatorMessage): Promise<void> {
     const { identity, attempts, log } = this.parts;
-    if (!identity.knows(clusterId, epoch)) await this.learn(clusterId, epoch); // invariant 2
+    // Whoever only says where the leader is speaks for nobody.
+    if (body?.$case !== "goodbye" && !identity.knows(clusterId, epoch)) await this.learn(clusterId, epoch); // invariant 2
     switch (body?.$case) {
       case "welcome":
         return this.welcomed(body.value);

@@ -45,7 +45,7 @@ test.each([
   const dials: number[] = [];
   const supervisor = new Supervisor({
     dial: async (_address, _signal, withinMs) => breaking(dials.push(withinMs / 1000) === 4),
-    address: "nowhere:1",
+    addresses: ["nowhere:1"],
     session: {
       ...{ identity, attempts, clock, random: systemRandom, log: silentLogger() },
       inventory: () => ({ hash: "", inventory: undefined }),

@@ -16,7 +16,8 @@ import { Session, type SessionParts } from "./session.js";
 
 export interface SupervisorParts {
   dial: Dial;
-  address: string;
+  /** Coordinators by host:port, at least one; any of them says which one leads. */
+  addresses: readonly string[];
   session: Omit<SessionParts, "link" | "onWelcome">;
   backoff: { baseMs: number; capMs: number };
   clock: Clock;
@@ -45,7 +46,9 @@ export class Supervisor {
   /** Resolves when `signal` aborts and the last session has ended. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, backoff, log } = this.parts;
-    let address = this.parts.address;
+    const { addresses } = this.parts;
+    let turn = 0;
+    let address = addresses[turn] as string;
     /** In a row; a session that was welcome for a while ends the row. */
     let failures = 0;
     let welcomeMs = Number.POSITIVE_INFINITY;
@@ -58,7 +61,10 @@ export class Supervisor {
           welcomeMs = clock.nowMs();
         });
         failures = 0;
-        address = end.kind === "goodbye" && end.address !== "" ? end.address : this.parts.address;
+        // Whoever cannot say who leads may be asked again; whoever was the leader may be gone: then the next one is.
+        const leads = end.kind === "goodbye" && end.address !== "";
+        if (!leads) turn = (turn + 1) % addresses.length;
+        address = leads ? end.address : (addresses[turn] as string);
         waitMs = end.kind === "goodbye" ? end.retryAfterMs : end.kind === "drained" ? DRAINED_MS : 0;
       } catch (error) {
         if (signal.aborted) return;
@@ -69,7 +75,8 @@ export class Supervisor {
         log[said ? "warn" : "debug"]({ address, reason: reasonOf(error), failures }, "no session");
         failures += 1;
         waitMs = 0;
-        address = this.parts.address;
+        turn = (turn + 1) % addresses.length;
+        address = addresses[turn] as string;
       }
       await clock.sleep(Math.max(waitMs, backoffMs(failures, backoff, random)), signal).catch(() => {});
     }

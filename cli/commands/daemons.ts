@@ -141,7 +141,8 @@ async function coordinator(context: Context, _: string[], flags: PortFlags): Pro
     const running = await startCoordinator(config, { logger, clock, random });
     say(
       context,
-      `coordinator: API ${running.apiAddress}, agents ${running.agentAddress}, http ${running.httpAddress}`,
+      `coordinator: API ${running.apiAddress}, agents ${running.agentAddress}, http ${running.httpAddress}` +
+        (running.leads() ? "" : "; another leads, calls are handed on to it"),
     );
     return { name: "coordinator", stop: () => running.stop(), failed: running.failed };
   });

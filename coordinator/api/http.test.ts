@@ -18,8 +18,8 @@ async function start(more: Partial<OpsServerOptions> = {}) {
     version: "1.2.3",
     clock: systemClock,
     logger: silentLogger(),
-    metrics,
-    checks: { store: () => {}, leadership: async () => {} },
+    metrics: () => metrics,
+    checks: () => ({ store: () => {}, leadership: async () => {} }),
     summary: () => ({ nodes: 2 }),
     ...more,
   });
@@ -57,7 +57,7 @@ describe("health", () => {
 
   test("a failing check is named; the process is alive all the same", async () => {
     const checks = { store: () => Promise.reject(new Error("store is closed")), leadership: () => {} };
-    const { get } = await start({ checks });
+    const { get } = await start({ checks: () => checks });
     const ready = await get("/readyz");
     expect(ready.status).toBe(503);
     expect(await ready.json()).toEqual({
@@ -77,7 +77,7 @@ describe("health", () => {
         return () => {};
       },
     };
-    const { get } = await start({ clock, checks: { store: () => new Promise<void>(() => {}) } });
+    const { get } = await start({ clock, checks: () => ({ store: () => new Promise<void>(() => {}) }) });
     const answer = get("/readyz");
     while (deadlines.length === 0) await systemClock.sleep(1);
     for (const passed of deadlines.splice(0)) passed();

@@ -19,10 +19,10 @@ export interface OpsServerOptions {
   version: string;
   clock: Clock;
   logger: Logger;
-  /** Undefined: metrics are switched off, and /metrics says so. */
-  metrics: Metrics | undefined;
-  /** By name; each throws or rejects when the coordinator should get no traffic. */
-  checks: { readonly [name: string]: ReadyCheck };
+  /** Of the role the coordinator has now. Undefined: metrics are switched off, and /metrics says so. */
+  metrics: (() => Metrics) | undefined;
+  /** By name, of the role it has now; each throws or rejects when the coordinator should get no traffic. */
+  checks: () => { readonly [name: string]: ReadyCheck };
   /** Further members of /health. */
   summary: () => { [name: string]: Json };
 }
@@ -76,19 +76,19 @@ function build(options: OpsServerOptions): FastifyInstance {
     app.addHook("onResponse", async (request, reply) => {
       const route = request.routeOptions.url ?? "(none)";
       const labels = { method: request.method, route, status: reply.statusCode };
-      metrics.observeHttp(labels, reply.elapsedTime / 1000);
+      metrics().observeHttp(labels, reply.elapsedTime / 1000);
     });
   }
 
   app.get("/livez", async () => ({ status: "alive" }));
   app.get("/readyz", async (_request, reply) => {
-    const ready = await runChecks(options.checks, options.clock);
+    const ready = await runChecks(options.checks(), options.clock);
     return reply
       .code(statusOf(ready))
       .send({ status: ready.ok ? "ready" : "not ready", checks: ready.checks });
   });
   app.get("/health", async (_request, reply) => {
-    const ready = await runChecks(options.checks, options.clock);
+    const ready = await runChecks(options.checks(), options.clock);
     const body = {
       status: ready.ok ? "healthy" : "unhealthy",
       version: options.version,
@@ -97,9 +97,10 @@ function build(options: OpsServerOptions): FastifyInstance {
     return reply.code(statusOf(ready)).send({ ...options.summary(), ...body });
   });
   if (metrics !== undefined) {
-    app.get("/metrics", async (_request, reply) =>
-      reply.type(metrics.registry.contentType).send(await metrics.registry.metrics()),
-    );
+    app.get("/metrics", async (_request, reply) => {
+      const { registry } = metrics();
+      return reply.type(registry.contentType).send(await registry.metrics());
+    });
   }
   return app;
 }

@@ -1,5 +1,4 @@
 /** All services of sai.v1 on one server, with reflection and health. */
-import type { Server } from "@grpc/grpc-js";
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { AdminServiceService } from "../../shared/gen/sai/v1/admin.js";
 import { ArtifactServiceService } from "../../shared/gen/sai/v1/artifact.js";
@@ -12,6 +11,7 @@ import { ResultServiceService } from "../../shared/gen/sai/v1/result.js";
 import { addHealth } from "../../shared/rpc/health.js";
 import { addReflection } from "../../shared/rpc/reflection.js";
 import type { CallObserver } from "../../shared/rpc/serve.js";
+import type { ServiceTable } from "../../shared/rpc/services.js";
 import type { CampaignEntry } from "../campaigns/board.js";
 import { whyRefused } from "../campaigns/new-campaign.js";
 import type { CampaignParts } from "../campaigns/parts.js";
@@ -66,7 +66,25 @@ export interface ApiParts {
   calls: CallObserver;
 }
 
-export function addApi(server: Server, parts: ApiParts): void {
+/** What is served as sai.v1, by a leader itself and by a follower at the leader's. */
+export const API_SERVICES = [
+  AdminServiceService,
+  ArtifactServiceService,
+  CampaignServiceService,
+  EventServiceService,
+  GpuServiceService,
+  JobServiceService,
+  NodeServiceService,
+  ResultServiceService,
+];
+
+/** Reflection over the API, and health that says whether it is served now. */
+export function addReflectionAndHealth(table: ServiceTable, serving: () => boolean): void {
+  addReflection(table, [...SERVICES, "grpc.health.v1.Health"]);
+  addHealth(table, SERVICES, serving);
+}
+
+export function addApi(server: ServiceTable, parts: ApiParts): void {
   const { artifacts, calls, term } = parts;
   const { admin, brake, campaigns, fleet } = term;
   const { board, clock, events, results } = campaigns;
@@ -99,6 +117,5 @@ export function addApi(server: Server, parts: ApiParts): void {
   server.addService(JobServiceService, jobService(board, calls));
   server.addService(NodeServiceService, nodeService(fleet, admin, calls));
   server.addService(ResultServiceService, resultService(results, about.version, calls));
-  addReflection(server, [...SERVICES, "grpc.health.v1.Health"]);
-  addHealth(server, SERVICES, parts.serving);
+  addReflectionAndHealth(server, parts.serving);
 }

@@ -1,11 +1,12 @@
 /** sai.agent.v1 on a gRPC server: every stream is a peer for the core, and what arrives on it goes to its session. */
-import type { Server, ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
+import type { ServerDuplexStream, ServiceError } from "@grpc/grpc-js";
 import {
   type AgentMessage,
   type AgentServiceServer,
   AgentServiceService,
   type CoordinatorMessage,
 } from "../../shared/gen/sai/agent/v1/session.js";
+import type { ServiceTable } from "../../shared/rpc/services.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { GrpcPeer, type Peer, type PeerLimits } from "./peer.js";
 import type { AgentSession } from "./session.js";
@@ -22,7 +23,7 @@ export interface SessionHost {
 
 /** Adds the service; every open session is in `open`, so that a stop can say goodbye. */
 export function addAgentService(
-  server: Server,
+  server: ServiceTable,
   host: SessionHost,
   limits: PeerLimits,
   clock: Clock,

@@ -20,7 +20,10 @@ export interface LeaderValue {
   replica: string;
   /** Tells our own acquisition from another's after an unknown outcome. */
   nonce: string;
+  /** host:port of its sai.v1, as others reach it. */
   address: string;
+  /** host:port that agents dial, as they reach it. */
+  agentAddress?: string;
 }
 
 export interface CampaignValue {

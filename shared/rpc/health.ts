@@ -1,11 +1,6 @@
 /** grpc.health.v1: SERVING for the whole server and each named service while `serving()` says so. */
-import {
-  type Server,
-  type ServerUnaryCall,
-  type ServerWritableStream,
-  type sendUnaryData,
-  status,
-} from "@grpc/grpc-js";
+import { type ServerUnaryCall, type ServerWritableStream, type sendUnaryData, status } from "@grpc/grpc-js";
+import type { ServiceTable } from "./services.js";
 import { loadThirdParty } from "./third-party.js";
 
 interface HealthRequest {
@@ -15,7 +10,7 @@ interface HealthRequest {
 const WATCH_MS = 1000;
 
 /** Adds the health service. `Watch` sends changes, looked at once a second, until the client or the server ends. */
-export function addHealth(server: Server, services: readonly string[], serving: () => boolean): void {
+export function addHealth(server: ServiceTable, services: readonly string[], serving: () => boolean): void {
   const known = new Set(["", ...services]);
   const now = () => ({ status: serving() ? "SERVING" : "NOT_SERVING" });
   server.addService(loadThirdParty("grpc/health/v1/health.proto", "grpc.health.v1.Health"), {

@@ -6,7 +6,8 @@ import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { createFileRegistry, type FileRegistry, fromBinary, toBinary } from "@bufbuild/protobuf";
 import { FileDescriptorProtoSchema, FileDescriptorSetSchema } from "@bufbuild/protobuf/wkt";
-import { type Server, type ServerDuplexStream, status } from "@grpc/grpc-js";
+import { type ServerDuplexStream, status } from "@grpc/grpc-js";
+import type { ServiceTable } from "./services.js";
 import { loadThirdParty } from "./third-party.js";
 
 interface ReflectionRequest {
@@ -17,7 +18,7 @@ interface ReflectionRequest {
 }
 
 /** Adds both reflection services for exactly the named services (full names, such as `sai.v1.NodeService`). */
-export function addReflection(server: Server, services: readonly string[]): void {
+export function addReflection(server: ServiceTable, services: readonly string[]): void {
   const file = fileURLToPath(new URL("../gen/sai.binpb", import.meta.url));
   const registry = createFileRegistry(fromBinary(FileDescriptorSetSchema, readFileSync(file)));
   const list = [...services].sort().map((name) => ({ name }));

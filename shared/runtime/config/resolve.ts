@@ -62,6 +62,7 @@ export function resolveConfig(file: FileConfig): Config {
     },
     coordinator: {
       host: c.host,
+      advertiseHost: c.advertise_host ?? (isAnyAddress(c.host) ? hostname() : c.host),
       grpcPort: portOf(c.grpc_port, PORTS.grpc),
       agentPort: portOf(c.agent_port, PORTS.agent),
       httpPort: portOf(c.http_port, PORTS.http),
@@ -118,6 +119,9 @@ export function resolveConfig(file: FileConfig): Config {
           },
   };
 }
+
+/** Whether a server bound to it listens on all of the machine's addresses. */
+const isAnyAddress = (host: string): boolean => ["0.0.0.0", "::", "[::]"].includes(host);
 
 function engines(file: FileConfig["engines"]): Config["engines"] {
   return {

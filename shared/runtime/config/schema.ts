@@ -29,6 +29,13 @@ const folder = () => z.string().min(1).max(4096).optional();
 const name = () =>
   z.string().regex(NAME, { error: "is not a name (letters, digits and . _ : / @ -, up to 128)" });
 const address = () => z.string().regex(ADDRESS, { error: "is not HOST:PORT" });
+const addresses = () =>
+  z
+    .string()
+    .transform((text) => text.replace(/\s/g, ""))
+    .refine((text) => text.split(",").every((one) => ADDRESS.test(one)), {
+      error: "is not HOST:PORT, or several with commas between them",
+    });
 const url = (byDefault: string) =>
   z.url({ protocol: /^https?$/, error: "is not an http or https URL" }).default(byDefault);
 const size = () =>
@@ -166,6 +173,8 @@ export const fileSchema = z.strictObject({
   }),
   coordinator: section({
     host: z.string().min(1).max(253).default("127.0.0.1"),
+    // Where other coordinators and agents reach this one; default: host, or this machine's name when that is 0.0.0.0.
+    advertise_host: z.string().min(1).max(253).optional(),
     grpc_port: port(),
     agent_port: port(),
     http_port: port(),
@@ -184,7 +193,8 @@ export const fileSchema = z.strictObject({
   }),
   agent: section({
     id: name().optional(),
-    coordinator: address().optional(),
+    // Any coordinator of the fleet says which one leads; with several named, the others are asked when one is gone.
+    coordinator: addresses().optional(),
     data_dir: folder(),
     cpu_slots: z.int().min(0).max(65_536).optional(),
     test_devices: z.array(testDevice).max(1024).default([]),

@@ -120,6 +120,8 @@ export interface Port {
 
 export interface CoordinatorConfig {
   host: string;
+  /** The host under which other coordinators and agents reach this one. */
+  advertiseHost: string;
   grpcPort: Port;
   agentPort: Port;
   httpPort: Port;
@@ -166,7 +168,7 @@ export interface StoreConfig {
 export interface AgentConfig {
   /** Unique in the fleet. */
   id: string;
-  /** host:port of the coordinator's agent port. */
+  /** host:port of a coordinator's agent port; several with commas between them where there are several coordinators. */
   coordinatorAddress: string;
   dataDir: string;
   cpuSlots: number;

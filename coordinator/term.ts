@@ -1,0 +1,144 @@
+/** A term: what a coordinator does while it leads, behind the doors it has. */
+import { randomUUID } from "node:crypto";
+import { readFile } from "node:fs/promises";
+import type { ArtifactStore } from "../shared/artifacts/store.js";
+import type { CallObserver } from "../shared/rpc/serve.js";
+import { ServiceSet } from "../shared/rpc/services.js";
+import type { Clock } from "../shared/runtime/clock.js";
+import type { Config } from "../shared/runtime/config.js";
+import type { Logger } from "../shared/runtime/logger.js";
+import type { Random } from "../shared/runtime/random.js";
+import { version } from "../shared/runtime/version.js";
+import { addApi } from "./api/services.js";
+import { isEnded } from "./campaigns/board.js";
+import { type Core, type CoreOptions, startCore } from "./core.js";
+import type { Role } from "./doors.js";
+import { clusterIdOf } from "./leading.js";
+import { Metrics } from "./metrics.js";
+import { StreamedResults } from "./results/streamed-results.js";
+import { addAgentService } from "./sessions/agent-service.js";
+import { BRAKE_LIMITS } from "./sessions/brake-state.js";
+import type { GrpcPeer } from "./sessions/peer.js";
+import type { FencedStore } from "./store/fenced-store.js";
+import { keys } from "./store/keys.js";
+import type { StateStore, StoreAdmin } from "./store/store.js";
+
+export interface TermParts {
+  /** Under our leadership, which the term gives back at its end. */
+  store: FencedStore;
+  state: StateStore & Pick<StoreAdmin, "usage">;
+  artifacts: ArtifactStore;
+  /** host:port of sai.v1, for people. */
+  apiAddress: string;
+  clock: Clock;
+  random: Random;
+  logger: Logger;
+}
+
+export interface Term extends Role {
+  readonly core: Core;
+  readonly clusterId: string;
+  /** Says goodbye to the agents, ends open streams and the core, and lets another lead. */
+  stop(): Promise<void>;
+}
+
+/** Time open streams get to end by themselves. */
+const GRACE_MS = 1_000;
+
+/** Recovers what the stores hold. Throws when that cannot be; leadership is given back then. */
+export async function startTerm(config: Config, parts: TermParts): Promise<Term> {
+  const { store, state, artifacts, clock, random, logger: log } = parts;
+  const options = config.coordinator;
+  const metrics = new Metrics({ clock });
+  let results: StreamedResults | undefined;
+  let clusterId: string;
+  let core: Core;
+  try {
+    clusterId = await clusterIdOf(state, store, clock, randomUUID);
+    core = await startCore({
+      ...{ store, state, clusterId, artifacts, metrics, clock, random, log },
+      results: (board) => {
+        results = new StreamedResults(board, artifacts);
+        return results;
+      },
+      readFile: (path) => readFile(path),
+      usage: () => state.usage(),
+      options: coreOptions(config),
+    });
+  } catch (error) {
+    metrics.close();
+    await store.resign().catch((err: unknown) => log.debug({ err }, "leadership could not be given back"));
+    throw error;
+  }
+
+  const stopping = new AbortController();
+  const calls: CallObserver = {
+    failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
+    ended: (method, status, seconds) => metrics.observeRpc({ method, status }, seconds),
+    drainMs: options.slowPeerTimeoutMs,
+    stopping: stopping.signal,
+  };
+  const { fleet, board } = core;
+  const api = new ServiceSet();
+  addApi(api, {
+    ...{ term: core, artifacts, calls, about: { version, store: config.store.kind } },
+    address: () => parts.apiAddress,
+    storeUsage: () => state.usage(),
+    serving: () => !core.lost.aborted,
+  });
+  const agents = new ServiceSet();
+  const limits = {
+    maxMessages: options.outboxMaxMessages,
+    maxBytes: options.outboxMaxBytes,
+    drainMs: options.slowPeerTimeoutMs,
+  };
+  const open = new Set<GrpcPeer>();
+  addAgentService(agents, core, limits, clock, open);
+  return {
+    ...{ api, agents, metrics, core, clusterId },
+    checks: {
+      store: async () => void (await state.get(keys.cluster.key)),
+      leadership: () => {
+        if (store.remainingMs(clock.nowMs()) <= 0) throw new Error("another coordinator leads");
+      },
+    },
+    summary: () => ({
+      leads: true,
+      nodes: fleet.list().length,
+      nodesReady: fleet.list().filter((node) => node.state.kind === "READY").length,
+      campaignsActive: board.list().filter((entry) => !isEnded(entry.value.state)).length,
+    }),
+    async stop() {
+      stopping.abort();
+      await farewell(open, clock);
+      await core.stop();
+      await results?.close();
+      await store.resign().catch((err: unknown) => log.debug({ err }, "leadership could not be given back"));
+      metrics.close();
+    },
+  };
+}
+
+/** Says goodbye to every agent, and hangs up on those that stay. */
+async function farewell(open: ReadonlySet<GrpcPeer>, clock: Clock): Promise<void> {
+  const goodbye = { address: "", retryAfterMs: GRACE_MS, reason: "the coordinator stops" };
+  for (const peer of open) peer.send({ $case: "goodbye", value: goodbye });
+  const endMs = clock.nowMs() + GRACE_MS;
+  while (open.size > 0 && clock.nowMs() < endMs) await clock.sleep(10);
+  for (const peer of [...open]) peer.close();
+}
+
+const coreOptions = (config: Config): CoreOptions => {
+  const { heartbeatIntervalMs, suspectAfterIntervals, lostAfterIntervals, ...c } = config.coordinator;
+  return {
+    heartbeatIntervalMs,
+    suspectAfterMs: heartbeatIntervalMs * suspectAfterIntervals,
+    lostAfterMs: heartbeatIntervalMs * lostAfterIntervals,
+    acceptDeadlineMs: c.acceptDeadlineMs,
+    commitIntervalMs: c.commitIntervalMs,
+    idempotencyTtlMs: c.idempotencyTtlMs,
+    recoveryHoldMs: c.recoveryHoldMs,
+    brake: { ...BRAKE_LIMITS, holdMs: c.brakeHoldMs },
+    datasetsDir: config.storage.datasetsDir,
+  };
+};

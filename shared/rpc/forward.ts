@@ -1,0 +1,130 @@
+/**
+ * Hands calls on to another server as they are: bytes, metadata, deadline and status, at the pace of whoever reads. On
+ * the wire all four kinds of call are alike, so each is handed on as a stream in both directions.
+ *
+ * 1. A call is handed on once: one that was handed on before is refused, so that two servers that each take the other
+ *    for the leader do not pass it to and fro.
+ * 2. A caller that leaves ends the call at the other server, and a stop ends it for the caller.
+ */
+import {
+  type ClientDuplexStream,
+  credentials,
+  Client as GrpcClient,
+  Metadata,
+  type ServerDuplexStream,
+  type ServiceDefinition,
+  type StatusObject,
+  status,
+} from "@grpc/grpc-js";
+import { SaiError } from "../runtime/errors.js";
+import type { ServiceTable } from "./services.js";
+import { toServiceError } from "./status.js";
+
+export interface ForwardTarget {
+  /** host:port to hand calls on to; undefined while nobody is known. */
+  address(): string | undefined;
+  /** Why calls cannot be handed on, for people. */
+  unknown(): SaiError;
+  /** Aborts when this server stops handing on. */
+  stopping: AbortSignal;
+}
+
+const HANDED_ON = "sai-handed-on";
+const MAX_BYTES = 64 * 1024 * 1024;
+
+type Raw = ServerDuplexStream<Buffer, Buffer>;
+
+/** Registers each method of the services as handed on. The answer closes the connections. */
+export function addForwarding(
+  table: ServiceTable,
+  services: readonly ServiceDefinition[],
+  target: ForwardTarget,
+): () => void {
+  const clients = new Map<string, GrpcClient>();
+  const clientAt = (address: string): GrpcClient => {
+    const known = clients.get(address);
+    if (known) return known;
+    const client = new GrpcClient(address, credentials.createInsecure(), {
+      "grpc.max_receive_message_length": MAX_BYTES,
+      "grpc.keepalive_time_ms": 10_000,
+      "grpc.keepalive_timeout_ms": 5_000,
+    });
+    clients.set(address, client);
+    return client;
+  };
+  const handOn = (call: Raw) => {
+    const address = target.address();
+    if (address === undefined) return refuse(call, target.unknown());
+    if (call.metadata.get(HANDED_ON).length > 0) return refuse(call, goneRound());
+    const metadata = call.metadata.clone();
+    metadata.remove("user-agent");
+    metadata.set(HANDED_ON, "1");
+    const deadline = call.getDeadline();
+    const out = clientAt(address).makeBidiStreamRequest(call.getPath(), same, same, metadata, {
+      ...(deadline === Number.POSITIVE_INFINITY ? {} : { deadline }),
+    });
+    joined(call, out, target.stopping);
+  };
+  for (const service of services) {
+    const raw = Object.fromEntries(
+      Object.entries(service).map(([name, { path }]) => [name, { ...RAW, path, originalName: name }]),
+    );
+    table.addService(raw, Object.fromEntries(Object.keys(service).map((name) => [name, handOn])));
+  }
+  return () => {
+    for (const client of clients.values()) client.close();
+  };
+}
+
+const same = (bytes: Buffer): Buffer => bytes;
+const RAW = {
+  requestStream: true,
+  responseStream: true,
+  requestSerialize: same,
+  requestDeserialize: same,
+  responseSerialize: same,
+  responseDeserialize: same,
+};
+
+/** Runs both directions until the other server's status, which becomes the caller's. */
+function joined(call: Raw, out: ClientDuplexStream<Buffer, Buffer>, stopping: AbortSignal): void {
+  let ended: StatusObject | undefined;
+  let read = false;
+  const stop = () => {
+    out.cancel();
+    finish({ code: status.UNAVAILABLE, details: "this coordinator stops", metadata: new Metadata() });
+  };
+  const finish = (answer: StatusObject) => {
+    stopping.removeEventListener("abort", stop);
+    if (call.destroyed || call.cancelled) return;
+    if (answer.code === status.OK) call.end(answer.metadata);
+    else call.emit("error", answer);
+  };
+  stopping.addEventListener("abort", stop, { once: true });
+  out.on("metadata", (metadata) => call.sendMetadata(metadata));
+  out.on("error", () => undefined); // the status says it
+  out.on("status", (answer) => {
+    ended = answer;
+    if (read || answer.code !== status.OK) finish(answer);
+  });
+  out.on("end", () => {
+    read = true;
+    if (ended) finish(ended);
+  });
+  call.on("cancelled", () => {
+    stopping.removeEventListener("abort", stop);
+    out.cancel();
+  });
+  call.on("error", () => undefined);
+  call.pipe(out as unknown as NodeJS.WritableStream);
+  out.pipe(call as unknown as NodeJS.WritableStream, { end: false });
+}
+
+function refuse(call: Raw, error: SaiError): void {
+  call.emit("error", toServiceError(error));
+}
+
+const goneRound = () =>
+  new SaiError("unavailable", "this coordinator does not lead, and neither does the one that asked it", {
+    hint: "a new leader is being found; ask again in a moment",
+  });

@@ -1,0 +1,142 @@
+/** Several coordinators on one etcd and some agents, each a process of its own, as their users run them. */
+import { type ChildProcess, spawn } from "node:child_process";
+import { once } from "node:events";
+import { closeSync, mkdtempSync, openSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Api, connectApi } from "../../support/api.js";
+import { freePort, stopProcess } from "../../support/child.js";
+import { until } from "../../support/until.js";
+
+const root = fileURLToPath(new URL("../../..", import.meta.url));
+
+export interface Coordinator {
+  readonly name: string;
+  readonly api: Api;
+  readonly apiAddress: string;
+  readonly httpAddress: string;
+  /** kill −9. */
+  kill(): Promise<void>;
+  /** SIGSTOP, SIGCONT. */
+  pause(): void;
+  goOn(): void;
+  /** Starts it again where it was. */
+  start(): void;
+}
+
+export interface Coordinators {
+  readonly all: readonly Coordinator[];
+  /** The one that says that it leads. */
+  leader(): Promise<Coordinator>;
+  logs(): string;
+  stop(): Promise<void>;
+}
+
+/** Starts them; resolves when one leads and all agents are ready. Each agent has another coordinator first in its list. */
+export async function startCoordinators(
+  etcd: readonly string[],
+  count: number,
+  agents: readonly string[],
+): Promise<Coordinators> {
+  const folder = mkdtempSync(join(tmpdir(), "sai-coordinators-"));
+  const places = await Promise.all(
+    Array.from({ length: count }, async (_, i) => ({
+      ...{ name: `c${i}`, api: await freePort(), agents: await freePort(), http: await freePort() },
+    })),
+  );
+  const running = new Map<string, ChildProcess>();
+  const start = (name: string, args: string[], env: { [name: string]: string }) => {
+    const output = openSync(join(folder, `${name}.log`), "a");
+    const child = spawn(process.execPath, ["--import", "tsx", join(root, "cli/main.ts"), ...args], {
+      cwd: root,
+      env: {
+        ...process.env,
+        ...{ NO_COLOR: "1", SAI_ARTIFACTS_DIR: join(folder, "artifacts"), SAI_DATA_DIR: join(folder, name) },
+        ...{ SAI_COORDINATOR_HEARTBEAT_INTERVAL_MS: "1000", SAI_COORDINATOR_RECOVERY_HOLD_MS: "3000" },
+        ...{ SAI_AGENT_RECONNECT_CAP_MS: "500", ...env },
+      },
+      stdio: ["ignore", output, output],
+    });
+    closeSync(output);
+    running.set(name, child);
+  };
+  const all = places.map(({ name, api, agents: agentPort, http }): Coordinator => {
+    const ports = ["--grpc-port", `${api}`, "--agent-port", `${agentPort}`, "--http-port", `${http}`];
+    const coordinator: Coordinator = {
+      ...{ name, apiAddress: `127.0.0.1:${api}`, httpAddress: `127.0.0.1:${http}` },
+      api: connectApi(`127.0.0.1:${api}`),
+      async kill() {
+        const child = running.get(name) as ChildProcess;
+        const gone = once(child, "exit");
+        child.kill("SIGKILL");
+        await gone;
+        running.delete(name);
+      },
+      pause: () => void running.get(name)?.kill("SIGSTOP"),
+      goOn: () => void running.get(name)?.kill("SIGCONT"),
+      start: () =>
+        start(name, ["coordinator", ...ports], {
+          SAI_STORE_KIND: "etcd",
+          SAI_STORE_ENDPOINTS: etcd.join(","),
+        }),
+    };
+    return coordinator;
+  });
+  const logs = () =>
+    [...places.map(({ name }) => name), ...agents]
+      .map(
+        (name) =>
+          `--- ${name}\n${readFileSync(join(folder, `${name}.log`), "utf8")
+            .split("\n")
+            .slice(-12)
+            .join("\n")}`,
+      )
+      .join("\n");
+  const leads = async ({ httpAddress }: Coordinator): Promise<boolean> => {
+    try {
+      const answer = await fetch(`http://${httpAddress}/health`, { signal: AbortSignal.timeout(1_000) });
+      return answer.ok && ((await answer.json()) as { leads?: boolean }).leads === true;
+    } catch {
+      return false;
+    }
+  };
+  const fleet: Coordinators = {
+    all,
+    logs,
+    leader: () =>
+      until(
+        "a coordinator leads",
+        async () => {
+          for (const coordinator of all) if (await leads(coordinator)) return coordinator;
+          return undefined;
+        },
+        30_000,
+      ),
+    async stop() {
+      for (const { api } of all) api.close();
+      for (const child of running.values()) child.kill("SIGCONT");
+      await Promise.all([...running.values()].map((child) => stopProcess(child, 35_000)));
+      rmSync(folder, { recursive: true, force: true });
+    },
+  };
+  try {
+    for (const coordinator of all) coordinator.start();
+    agents.forEach((id, i) => {
+      const turned = [...places.slice(i % count), ...places.slice(0, i % count)];
+      const addresses = turned.map((place) => `127.0.0.1:${place.agents}`).join(",");
+      start(id, ["agent", "--id", id, "--cpu-slots", "2"], { SAI_AGENT_COORDINATOR: addresses });
+    });
+    const { api } = await fleet.leader();
+    await until(
+      "all agents are ready",
+      async () => (await api.listNodes()).filter(({ state }) => state === "ready").length === agents.length,
+      60_000,
+    );
+    return fleet;
+  } catch (error) {
+    const said = logs();
+    await fleet.stop();
+    throw new Error(`${error instanceof Error ? error.message : error}\n${said}`, { cause: error });
+  }
+}
