@@ -27,7 +27,7 @@ export function uncovered(
 /**
  * Taken often. Left out are coincidences of two rare things that a run meets a few times only: a result, a failure or a
  * deadline that overtakes the news before it (ASSIGNED or ACCEPTED to DONE, FAILED, and PENDING by withdrawal), a last
- * loss of many (ORPHANED to FAILED), a drain within the ms of a reconciliation, and the loss of a node that drains.
+ * loss of many (ORPHANED to FAILED), a cancellation in the ms before RUNNING (PLANNED to SEALING), a drain within the ms of a reconciliation, and the loss of a node that drains.
  */
 export const STEPS: readonly string[] = [
   "agent: CONNECTING hello → RECONCILING",
@@ -52,7 +52,6 @@ export const STEPS: readonly string[] = [
   "campaign: PAUSED cancel → SEALING",
   "campaign: PAUSED finish → SEALING",
   "campaign: PAUSED resume → RUNNING",
-  "campaign: PLANNED cancel → SEALING",
   "campaign: PLANNED start → RUNNING",
   "campaign: RUNNING cancel → SEALING",
   "campaign: RUNNING finish → SEALING",

@@ -17,7 +17,7 @@ export class MessageWatch {
   readonly shardOf = new Map<string, string>();
   /** `agent/fence` of what the agent was told the end of. */
   private readonly answered = new Set<string>();
-  /** Highest epoch that a process of an agent has been sent. */
+  /** Highest epoch that a process of an agent goes by: one that it could not write down (a full disk) is none. */
   private readonly epochs = new Map<string, bigint>();
   /** `agent/fence` that only a coordinator of a lower epoch has given. */
   private readonly stale = new Set<string>();
@@ -47,7 +47,6 @@ export class MessageWatch {
   /** An agent's process reads a message. */
   read(agent: string, { body, epoch }: CoordinatorMessage): void {
     const highest = this.epochs.get(agent) ?? 0n;
-    if (epoch > highest) this.epochs.set(agent, epoch);
     if (body?.$case === "assign") {
       for (const { fence } of body.value.assignments) {
         const name = `${agent}/${textOf(fence)}`;
@@ -64,7 +63,8 @@ export class MessageWatch {
   }
 
   /** An agent says something. */
-  heard(agent: string, { body }: AgentMessage): void {
+  heard(agent: string, { body, epoch }: AgentMessage): void {
+    if (epoch > (this.epochs.get(agent) ?? 0n)) this.epochs.set(agent, epoch);
     if (body?.$case !== "accepted" && body?.$case !== "started") return;
     for (const fence of body.value.fences) {
       const name = `${agent}/${textOf(fence)}`;

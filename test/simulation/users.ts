@@ -48,7 +48,10 @@ export class Users {
   }
 
   begin(actions: readonly Action[]): void {
+    const submitted = new Set(actions.flatMap((action) => (action.kind === "submit" ? [action.key] : [])));
     for (const action of actions) {
+      // A schedule that was cut down may have lost what this was about.
+      if ("key" in action && !submitted.has(action.key)) continue;
       this.open += 1;
       this.fleet.world.time.in(action.atMs, () => {
         this.fleet.world.trace.note(`user.${action.kind}`, () => JSON.stringify(action));
