@@ -38,7 +38,8 @@ async function remains(term: Term, { value }: CampaignEntry) {
       ...{ kind, gate, done: [...done.keys()].sort() },
       manifest: world.blobs
         .get(`cas/sha256/${manifestSha256?.slice(0, 2)}/${manifestSha256}`)
-        ?.toString("utf8"),
+        ?.toString("utf8")
+        .replaceAll(value.id, "ID"), // which holds the time of the submit
     })),
     summary: world.blobs.has(`run/${value.id}/summary.json`),
     records: (await term.allRecords(value.id)).map(({ ordinal, status }) => `${ordinal} ${status}`),
@@ -69,7 +70,7 @@ test("a job is sealed into a manifest with its inline results, and its records g
       ?.trimEnd()
       .split("\n")
       .map((line) => JSON.parse(line)) ?? [];
-  expect(lines[0]).toEqual({ v: 1, campaign: entry.value.id, job: "j0000" });
+  expect(lines[0]).toEqual({ v: 1, campaign: "ID", job: "j0000" });
   expect(lines.slice(1).map(({ index, kind }) => [index, kind])).toEqual(
     [0, 1, 2, 3].map((i) => [i, "result"]),
   );
