@@ -17,6 +17,7 @@ import {
   AdminServiceClient,
   type GetStatusResponse,
   type ReleaseBrakeResponse,
+  type TransferLeadershipResponse,
 } from "../shared/gen/sai/v1/admin.js";
 import {
   ArtifactServiceClient,
@@ -45,7 +46,12 @@ const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
 const STAT_LIMIT = 1000;
 
-export { type Brake, GetStatusResponse, ReleaseBrakeResponse } from "../shared/gen/sai/v1/admin.js";
+export {
+  type Brake,
+  GetStatusResponse,
+  ReleaseBrakeResponse,
+  TransferLeadershipResponse,
+} from "../shared/gen/sai/v1/admin.js";
 export {
   Campaign,
   CampaignSpec,
@@ -100,6 +106,7 @@ export interface Client {
   /** The node as it was known last. */
   removeNode(id: string): Promise<Node>;
   releaseBrake(reason: string): Promise<ReleaseBrakeResponse>;
+  transferLeadership(reason: string): Promise<TransferLeadershipResponse>;
   summary(campaignId: string): Promise<Summary>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
   /** html, json, csv or jsonl, in chunks; the server is slowed down to the reader's pace. */
@@ -197,6 +204,7 @@ export function connect(options: ClientOptions): Client {
     labelNode: (id, change) => oneNode(nodes.labelNode.bind(nodes), { id, ...change }, "LabelNode"),
     removeNode: (id) => oneNode(nodes.removeNode.bind(nodes), { id }, "RemoveNode"),
     releaseBrake: (reason) => unary(admin.releaseBrake.bind(admin), { reason }),
+    transferLeadership: (reason) => unary(admin.transferLeadership.bind(admin), { reason }),
     async summary(campaignId) {
       return present((await unary(results.getSummary.bind(results), { campaignId })).summary, "GetSummary");
     },

@@ -99,9 +99,13 @@ interface RolesParts extends CoordinatorParts {
   follower: Follower;
 }
 
+/** Who gave the leadership away asks for it again after so long, ms. */
+const TRANSFER_MS = 10_000;
+
 /** What is behind the doors: the follower, or a term. */
 class Roles {
   leads = false;
+  private notBeforeMs = 0;
   /** Once it has led, or known who does. */
   clusterId: string | undefined;
   private onKnown: (clusterId: string) => void = () => {};
@@ -133,7 +137,8 @@ class Roles {
     const at = (address: string) => `${advertiseHost}${address.slice(address.lastIndexOf(":"))}`;
     const self = { replica: advertiseHost, address: at(apiAddress), agentAddress: at(agentAddress) };
     const seen = (leader: Follower["leader"]) => this.follow(leader);
-    const store = await lead(state, self, { clock, random, log, seen }, signal);
+    const { notBeforeMs } = this;
+    const store = await lead(state, self, { clock, random, log, seen, notBeforeMs }, signal);
     const term = await startTerm(this.config, { ...this.parts, store, apiAddress });
     const { core, clusterId } = term;
     follower.leader = undefined;
@@ -143,9 +148,10 @@ class Roles {
     const addresses = { apiAddress, agentAddress, httpAddress };
     log.info({ ...addresses, clusterId, epoch: String(core.epoch) }, "coordinator leads");
     return {
-      lost: core.lost,
+      lost: AbortSignal.any([core.lost, term.transferred]),
       stop: async () => {
         this.leads = false;
+        if (term.transferred.aborted) this.notBeforeMs = clock.nowMs() + TRANSFER_MS;
         doors.open(follower);
         await term.stop();
       },

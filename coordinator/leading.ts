@@ -16,6 +16,8 @@ interface LeadParts {
   clock: Clock;
   random: Random;
   log: Logger;
+  /** Until then (monotonic ms) others may have it. */
+  notBeforeMs?: number;
   /** Hears who leads each time that was looked at; undefined: nobody, or the store does not say. */
   seen?(leader: LeaderValue | undefined): Promise<void>;
 }
@@ -27,32 +29,35 @@ interface LeadParts {
 export async function lead(
   state: StateStore,
   self: Omit<LeaderValue, "nonce">,
-  { clock, random, log, seen }: LeadParts,
+  { clock, random, log, seen, notBeforeMs = 0 }: LeadParts,
   signal: AbortSignal,
 ): Promise<FencedStore> {
   let said = "";
   for (;;) {
     signal.throwIfAborted();
-    const answer = await tryToLead(state, { ...self, nonce: random.id(20) }, clock).catch((err: unknown) => ({
-      kind: "failed" as const,
-      err,
-    }));
+    const mayLead = clock.nowMs() >= notBeforeMs;
+    const answer = await tryToLead(state, { ...self, nonce: random.id(20) }, clock, mayLead).catch(
+      (err: unknown) => ({ kind: "failed" as const, err }),
+    );
     if (answer.kind === "acquired") return answer.store;
-    const leader = answer.kind === "held" ? answer.leader : undefined;
+    const leader = "leader" in answer ? answer.leader : undefined;
     await seen?.(leader).catch((err: unknown) => log.debug({ err }, "the cluster's name cannot be read yet"));
     const why =
       answer.kind === "failed"
         ? `the state store does not answer: ${answer.err}`
-        : `another coordinator leads at ${leader?.address ?? "an unknown place"}`;
+        : leader === undefined
+          ? "no coordinator leads, and another may have it first"
+          : `another coordinator leads at ${leader.address}`;
     if (why !== said) log.warn({ why }, "waiting to lead");
     said = why;
     await clock.sleep(RETRY_MS, signal);
   }
 }
 
-async function tryToLead(state: StateStore, self: LeaderValue, clock: Clock) {
+async function tryToLead(state: StateStore, self: LeaderValue, clock: Clock, mayLead: boolean) {
   const { kv } = await state.get(keys.leader.key);
   if (kv) return { kind: "held" as const, leader: decode(keys.leader.codec, kv) };
+  if (!mayLead) return { kind: "held" as const };
   return FencedStore.acquire(state, self, { ttlMs: LEADER_TTL_MS, clock });
 }
 

@@ -38,10 +38,14 @@ export interface TermParts {
 export interface Term extends Role {
   readonly core: Core;
   readonly clusterId: string;
+  /** Aborts when the leadership is to go to another. */
+  readonly transferred: AbortSignal;
   /** Says goodbye to the agents, ends open streams and the core, and lets another lead. */
   stop(): Promise<void>;
 }
 
+/** So that the answer to whoever asked for a transfer is out before the term ends, ms. */
+const ANSWER_MS = 100;
 /** Time open streams get to end by themselves. */
 const GRACE_MS = 1_000;
 
@@ -79,12 +83,17 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
     stopping: stopping.signal,
   };
   const { fleet, board } = core;
+  const transfer = new AbortController();
   const api = new ServiceSet();
   addApi(api, {
     ...{ term: core, artifacts, calls, about: { version, store: config.store.kind } },
     address: () => parts.apiAddress,
     storeUsage: () => state.usage(),
     serving: () => !core.lost.aborted,
+    transfer(reason) {
+      log.warn({ reason }, "the leadership goes to another, as it was asked to");
+      clock.after(ANSWER_MS, () => transfer.abort());
+    },
   });
   const agents = new ServiceSet();
   const limits = {
@@ -95,7 +104,7 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
   const open = new Set<GrpcPeer>();
   addAgentService(agents, core, limits, clock, open);
   return {
-    ...{ api, agents, metrics, core, clusterId },
+    ...{ api, agents, metrics, core, clusterId, transferred: transfer.signal },
     checks: {
       store: async () => void (await state.get(keys.cluster.key)),
       leadership: () => {

@@ -1,16 +1,25 @@
-/** `sai admin status|brake release`: the coordinator itself. */
+/** `sai admin status|brake release|leader transfer`: the coordinator itself. */
 import type { Command } from "commander";
-import { GetStatusResponse, ReleaseBrakeResponse } from "../client.js";
+import {
+  type Client,
+  GetStatusResponse,
+  ReleaseBrakeResponse,
+  TransferLeadershipResponse,
+} from "../client.js";
 import { withClient } from "../connection.js";
 import { type Context, say } from "../context.js";
+import { CliExit, EXIT } from "../exit.js";
 import { withExamples } from "../help.js";
 import { painter } from "../output/color.js";
 import { printOne } from "../output/print.js";
 import { brakeText, statusLines } from "../output/status-text.js";
 import type { Bind } from "../program.js";
+import { persist } from "../reconnect.js";
+
+const LOOK_MS = 500;
 
 export function registerAdmin(program: Command, bind: Bind): void {
-  const noun = program.command("admin").description("the coordinator: its state and its brake");
+  const noun = program.command("admin").description("the coordinator: its state, its brake, who leads");
   withExamples(
     noun
       .command("status")
@@ -40,6 +49,51 @@ export function registerAdmin(program: Command, bind: Bind): void {
       }),
     ),
   );
+  const leader = noun.command("leader").description("which of several coordinators leads");
+  withExamples(
+    leader
+      .command("transfer")
+      .description("the leader lets another coordinator lead; what runs goes on. With --wait: until one does")
+      .option("--reason <text>", "for the log"),
+    'sai admin leader transfer --wait --reason "this machine is updated"',
+  ).action(
+    bind<{ reason?: string }>((context, _, { reason = "" }) =>
+      withClient(context, async (client) => {
+        const answer = await client.transferLeadership(reason);
+        const next = context.flags.wait ? await nextLeader(context, client, answer.epoch) : undefined;
+        await printOne(context, {
+          json: next ? GetStatusResponse.toJSON(next) : TransferLeadershipResponse.toJSON(answer),
+          name: next?.leader ?? answer.leader,
+          text: () => [
+            next
+              ? `${next.leader} leads, epoch ${next.epoch}; before, ${answer.leader} did`
+              : `${answer.leader} gives the leadership back, epoch ${answer.epoch} ends`,
+          ],
+        });
+      }),
+    ),
+  );
+}
+
+/** The status under a later epoch. Exit 3 when --timeout passes before. */
+async function nextLeader(context: Context, client: Client, epoch: string): Promise<GetStatusResponse> {
+  const { clock, interrupt } = context.io;
+  const { timeoutMs = Number.POSITIVE_INFINITY } = context.flags;
+  const endMs = clock.nowMs() + timeoutMs;
+  for (;;) {
+    const now = await persist(
+      context,
+      "waiting for the next leader",
+      () => client.status(),
+      endMs - clock.nowMs(),
+    );
+    if (BigInt(now.epoch) > BigInt(epoch)) return now;
+    if (clock.nowMs() >= endMs) {
+      const hint = "`sai admin status` shows who does; without another coordinator the same one leads again";
+      throw new CliExit(EXIT.waitTimedOut, "no other coordinator leads yet", { hint });
+    }
+    await clock.sleep(LOOK_MS, interrupt);
+  }
 }
 
 async function status(context: Context, answer: GetStatusResponse): Promise<void> {

@@ -31,6 +31,8 @@ export interface AdminParts {
   storeUsage(): Promise<StoreUsage>;
   /** Results that wait to be committed. */
   commitQueue(): number;
+  /** Ends this term once the caller has its answer. */
+  transfer(reason: string): void;
 }
 
 /** sai.v1.AdminService. */
@@ -69,6 +71,11 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
     refuseAll([reasonField(reason)]);
     const released = parts.brake.release(reason === "" ? "asked to" : reason);
     return { released, brake: brakeMessage(parts.brake) };
+  }),
+  transferLeadership: unary(calls, ({ reason }) => {
+    refuseAll([reasonField(reason)]);
+    parts.transfer(reason);
+    return { epoch: String(parts.about.epoch), leader: parts.leader() };
   }),
 });
 

@@ -63,6 +63,8 @@ export interface ApiParts {
   address(): string;
   storeUsage(): Promise<StoreUsage>;
   serving(): boolean;
+  /** Gives the leadership to another. */
+  transfer(reason: string): void;
   calls: CallObserver;
 }
 
@@ -96,7 +98,7 @@ export function addApi(server: ServiceTable, parts: ApiParts): void {
   const status = {
     ...{ about, board, fleet, brake, storeUsage: parts.storeUsage },
     uptimeS: () => (clock.nowMs() - startMs) / 1000,
-    leader: parts.address,
+    ...{ leader: parts.address, transfer: parts.transfer },
     commitQueue: () => campaigns.commits.waiting,
   };
   const uses = {

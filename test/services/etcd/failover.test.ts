@@ -106,6 +106,26 @@ test("the leader killed with −9, three times: another leads within 15 s, runni
   expect(new Set(epochs).size).toBe(3);
 });
 
+test("the leadership is transferred while a campaign runs: another leads, and nothing is stopped", async () => {
+  const { leader } = await started(2);
+  const before = await leader();
+  const { id } = await before.api.create({ suite: suite() });
+  await until("it runs", async () => ((await before.api.get(id)).progress?.samplesDone ?? 0) > 20, 30_000);
+  const { admin } = before.api;
+  const { epoch } = await ask(admin.transferLeadership.bind(admin), { reason: "an update" });
+  const next = await until(
+    "another leads",
+    async () => {
+      const now = await leader();
+      return now.name !== before.name && now;
+    },
+    15_000,
+  );
+  expect(BigInt(await epochOf(next))).toBeGreaterThan(BigInt(epoch));
+  await isWhole(next, id);
+  expect((await before.api.get(id)).state).toBe(CampaignState.SUCCEEDED); // handed on
+});
+
 test("the leader stopped and resumed: it comes back as a follower, and nothing it says counts", async () => {
   const { leader } = await started(2);
   const before = await leader();
