@@ -137,8 +137,8 @@ class Roles {
     const at = (address: string) => `${advertiseHost}${address.slice(address.lastIndexOf(":"))}`;
     const self = { replica: advertiseHost, address: at(apiAddress), agentAddress: at(agentAddress) };
     const seen = (leader: Follower["leader"]) => this.follow(leader);
-    const { notBeforeMs } = this;
-    const store = await lead(state, self, { clock, random, log, seen, notBeforeMs }, signal);
+    const parts = { clock, random, log, seen, notBeforeMs: this.notBeforeMs };
+    const store = await lead(state, self, parts, signal);
     const term = await startTerm(this.config, { ...this.parts, store, apiAddress });
     const { core, clusterId } = term;
     follower.leader = undefined;
