@@ -1,10 +1,10 @@
 /** The conformance list against real etcd servers: Debian's and a current one, one node and a cluster of three. */
-import { inject } from "vitest";
+import { afterAll, inject } from "vitest";
 import { EtcdStore } from "../../../coordinator/store/etcd/etcd-store.js";
 import type { Rev } from "../../../coordinator/store/store.js";
 import { StallableClock } from "../../conformance/stallable-clock.js";
 import { storeConformance } from "../../conformance/store-conformance.js";
-import { startEtcd } from "../../support/etcd.js";
+import { type EtcdCluster, startEtcd } from "../../support/etcd.js";
 import { startRelay } from "../../support/relay.js";
 import { cutAnywhere, killedAfterTheAck, leaderKilled, restored } from "./own-items.js";
 
@@ -15,8 +15,12 @@ for (const [name, program, members] of [
   ["etcd", current, 1],
   ["etcd, three nodes", current, 3],
 ] as const) {
+  // One cluster for all items of a list that need none of their own: each begins with no key in it.
+  let started: Promise<EtcdCluster> | undefined;
+  afterAll(async () => (await started)?.close());
   const world = async () => {
-    const etcd = await startEtcd({ program, members });
+    started ??= startEtcd({ program, members });
+    const etcd = await started;
     const relays = await Promise.all(etcd.members.map(({ address }) => startRelay(address)));
     const clock = new StallableClock();
     const a = new EtcdStore({
@@ -25,6 +29,7 @@ for (const [name, program, members] of [
       watchBound: 100,
     });
     const b = new EtcdStore({ endpoints: etcd.members.map((m) => `http://${m.address}`), clock });
+    await b.txn({ compare: [], success: [{ del: { from: "\0", to: "\u{10ffff}" } }] });
     const { rev: begun } = await a.get("/t/a"); // so that there is a connection to lose
     let losing: Promise<void> | undefined;
     return {
@@ -41,7 +46,6 @@ for (const [name, program, members] of [
         await a.close();
         await b.close();
         for (const relay of relays) await relay.close();
-        await etcd.close();
       },
     };
   };
