@@ -8,6 +8,9 @@ import { type AgentSnapshot, type JobSnapshot, modelKey, type Schedule, type Sna
 import { agent, job } from "./snapshot.test-support.js";
 import { anyNow, anySnapshot } from "./snapshots.test-support.js";
 
+/** A load must be worth so many times its own time. */
+const PAYS = 4;
+
 /** What is wrong with a schedule by the numbered invariants 1, 2, 4 and 6 of schedule.ts. */
 function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
   const out: string[] = [];
@@ -70,7 +73,7 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       const fit = feasible(lane.a, j);
       if (fit.ok && fit.lanes.includes(lane.now.lane) && lane.on === modelKey(j)) on += lane.slots;
     }
-    return on > 0 && (pending * shardMs) / (on + slots) < 2 * loadMs;
+    return on > 0 && (pending * shardMs) / (on + slots) < PAYS * loadMs;
   };
   for (const [name, lane] of lanes) {
     const mine = made.assignments.filter((x) => `${x.agent}/${x.lane}` === name && x.why !== "starved");

@@ -97,12 +97,12 @@ test("cold lanes spread over models as there is work for them", () => {
   expect(made.filter((text) => text.includes("j0001"))).toHaveLength(2);
 });
 
-test("a model is loaded once more only if the lane will work on it twice as long as loading takes", () => {
+test("a model is loaded once more only if the lane will work on it four times as long as loading takes", () => {
   const left = (pending: number) => [job("c-1", "j0000", { pending, ran: { shards: 10, ms: 300_000 } })];
   const lanes = [busy("n1", "c-1"), agent("n2")];
-  // 30 s to load, 30 s a shard, two lanes: from four shards on each has two.
-  expect(given(lanes, left(3))).toEqual(["n1:c-1/j0000#0"]);
-  expect(given(lanes, left(4))).toEqual(["n2:c-1/j0000#0", "n2:c-1/j0000#1", "n1:c-1/j0000#2"]);
+  // 30 s to load, 30 s a shard, two lanes: from eight shards on each has four.
+  expect(given(lanes, left(7))).toEqual(["n1:c-1/j0000#0"]);
+  expect(given(lanes, left(8))).toEqual(["n2:c-1/j0000#0", "n2:c-1/j0000#1", "n1:c-1/j0000#2"]);
   expect(run([agent("n2")], left(1)).assignments).toMatchObject([{ agent: "n2", why: "loads" }]);
   expect(given(lanes, left(3), 3 * MINUTE)[0]).toBe("n2:c-1/j0000#0");
 });

@@ -19,7 +19,7 @@ const LONG_MS = 5000;
 const AHEAD_MS = 2000;
 const MOST_AHEAD = 1000;
 /** A load is worth it on a lane that will work on the model for so many times as long. */
-const PAYS = 2;
+const PAYS = 4;
 
 export class Turn {
   private readonly models: readonly string[];
