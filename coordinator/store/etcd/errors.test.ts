@@ -35,6 +35,17 @@ test.each([
   expect(fateOf(error)).toMatchObject({ kind: "refused", error: { detail: { kind } } });
 });
 
+test("what gRPC says of a refused connection is told without its empty note", () => {
+  const error = status(
+    14,
+    "No connection established. Last error: connect ECONNREFUSED 1.2.3.4:5. Resolution note: ",
+  );
+  expect(fateOf(error)).toEqual({
+    kind: "not_sent",
+    what: "No connection established. Last error: connect ECONNREFUSED 1.2.3.4:5",
+  });
+});
+
 test("an error of the store itself stays what it is", () => {
   const error = new StoreError({ kind: "LeaseNotFound", lease: 7n });
   expect(fateOf(error)).toEqual({ kind: "refused", error });

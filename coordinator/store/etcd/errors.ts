@@ -90,5 +90,6 @@ function statusOf(error: unknown): { code: number | undefined; what: string } {
   }>;
   // Some of etcd3's errors put words around gRPC's text.
   const [, number, text] = /(?:^|\s)(\d{1,2}) [A-Z_]+: ?(.*)$/s.exec(message) ?? [];
-  return { code: number === undefined ? code : Number(number), what: details || text || message };
+  const what = (details || text || message).replace(/\.? Resolution note: *$/, "");
+  return { code: number === undefined ? code : Number(number), what };
 }
