@@ -7,7 +7,7 @@
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { Clock } from "../shared/runtime/clock.js";
-import type { Config } from "../shared/runtime/config.js";
+import { type Config, isLoopback } from "../shared/runtime/config.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { type Addresses, type Doors, openDoors } from "./doors.js";
@@ -33,6 +33,8 @@ export interface CoordinatorParts {
   logger: Logger;
   clock: Clock;
   random: Random;
+  /** Ends the wait for a leader at the start; it rejects with the reason then. */
+  interrupt?: AbortSignal;
 }
 
 /** Time calls get to end by themselves, ms. */
@@ -75,7 +77,8 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   };
   let clusterId: string;
   try {
-    clusterId = await roles.known(failed.signal);
+    const { interrupt } = parts;
+    clusterId = await roles.known(interrupt ? AbortSignal.any([failed.signal, interrupt]) : failed.signal);
   } catch (error) {
     await close();
     throw error;
@@ -135,8 +138,15 @@ class Roles {
     const { apiAddress, agentAddress, httpAddress } = doors;
     const { advertiseHost } = this.config.coordinator;
     const at = (address: string) => `${advertiseHost}${address.slice(address.lastIndexOf(":"))}`;
+    if (this.config.store.kind === "etcd" && isLoopback(advertiseHost))
+      log.warn(
+        { advertiseHost },
+        "other machines cannot reach this coordinator there; set coordinator.advertise_host if there are others",
+      );
     const self = { replica: advertiseHost, address: at(apiAddress), agentAddress: at(agentAddress) };
-    const seen = (leader: Follower["leader"]) => this.follow(leader);
+    // Our own key of an earlier life: nobody leads until it runs out.
+    const seen = (leader: Follower["leader"]) =>
+      this.follow(leader?.address === self.address ? undefined : leader);
     const parts = { clock, random, log, seen, notBeforeMs: this.notBeforeMs };
     const store = await lead(state, self, parts, signal);
     const term = await startTerm(this.config, { ...this.parts, store, apiAddress });
@@ -151,9 +161,12 @@ class Roles {
       lost: AbortSignal.any([core.lost, term.transferred]),
       stop: async () => {
         this.leads = false;
-        if (term.transferred.aborted) this.notBeforeMs = clock.nowMs() + TRANSFER_MS;
         doors.open(follower);
-        await term.stop();
+        try {
+          await term.stop();
+        } finally {
+          if (term.transferred.aborted) this.notBeforeMs = clock.nowMs() + TRANSFER_MS;
+        }
       },
     };
   }

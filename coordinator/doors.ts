@@ -11,6 +11,7 @@ import type { Logger } from "../shared/runtime/logger.js";
 import { version } from "../shared/runtime/version.js";
 import { startOpsServer } from "./api/http.js";
 import type { ReadyCheck } from "./api/ready.js";
+import { addReflectionAndHealth } from "./api/services.js";
 import type { Metrics } from "./metrics.js";
 import { MAX_AGENT_MESSAGE_BYTES } from "./sessions/agent-service.js";
 
@@ -20,6 +21,8 @@ export interface Role {
   readonly agents: ServiceSet;
   readonly metrics: Metrics;
   readonly checks: { readonly [name: string]: ReadyCheck };
+  /** Whether calls of sai.v1 are answered now, here or at the leader's. */
+  serving(): boolean;
   summary(): { [name: string]: Json };
 }
 
@@ -49,6 +52,7 @@ export async function openDoors(
   let role = first;
   const api = newServer();
   const agents = newServer(MAX_AGENT_MESSAGE_BYTES);
+  addReflectionAndHealth(api, () => role.serving());
   replaceServices(api, undefined, first.api);
   replaceServices(agents, undefined, first.agents);
   const opened: Listening[] = [];

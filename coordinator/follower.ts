@@ -6,7 +6,7 @@ import { addForwarding } from "../shared/rpc/forward.js";
 import { ServiceSet } from "../shared/rpc/services.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import { SaiError } from "../shared/runtime/errors.js";
-import { API_SERVICES, addReflectionAndHealth } from "./api/services.js";
+import { API_SERVICES } from "./api/services.js";
 import type { Role } from "./doors.js";
 import { Metrics } from "./metrics.js";
 import { addRedirect } from "./sessions/redirect.js";
@@ -34,6 +34,7 @@ export function startFollower({ state, clock }: { state: StateStore; clock: Cloc
         if (follower.leader === undefined) throw new Error("no coordinator leads");
       },
     },
+    serving: () => follower.leader !== undefined,
     summary: () => ({ leads: false, leader: follower.leader?.address ?? "" }),
     stop() {
       stopping.abort();
@@ -46,7 +47,6 @@ export function startFollower({ state, clock }: { state: StateStore; clock: Cloc
     unknown: nobodyLeads,
     stopping: stopping.signal,
   });
-  addReflectionAndHealth(api, () => follower.leader !== undefined);
   addRedirect(agents, () => follower.leader?.agentAddress);
   return follower;
 }

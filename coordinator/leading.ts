@@ -18,7 +18,7 @@ interface LeadParts {
   log: Logger;
   /** Until then (monotonic ms) others may have it. */
   notBeforeMs?: number;
-  /** Hears who leads each time that was looked at; undefined: nobody, or the store does not say. */
+  /** Hears who leads each time the store says it; undefined: nobody. */
   seen?(leader: LeaderValue | undefined): Promise<void>;
 }
 
@@ -36,12 +36,18 @@ export async function lead(
   for (;;) {
     signal.throwIfAborted();
     const mayLead = clock.nowMs() >= notBeforeMs;
-    const answer = await tryToLead(state, { ...self, nonce: random.id(20) }, clock, mayLead).catch(
-      (err: unknown) => ({ kind: "failed" as const, err }),
-    );
+    const answer = await tryToLead(
+      state,
+      { ...self, nonce: random.id(20) },
+      { clock, mayLead, signal },
+    ).catch((err: unknown) => ({ kind: "failed" as const, err }));
     if (answer.kind === "acquired") return answer.store;
     const leader = "leader" in answer ? answer.leader : undefined;
-    await seen?.(leader).catch((err: unknown) => log.debug({ err }, "the cluster's name cannot be read yet"));
+    // A store that does not answer us says nothing of who leads.
+    if (answer.kind !== "failed")
+      await seen?.(leader).catch((err: unknown) =>
+        log.debug({ err }, "the cluster's name cannot be read yet"),
+      );
     const why =
       answer.kind === "failed"
         ? `the state store does not answer: ${answer.err}`
@@ -54,8 +60,12 @@ export async function lead(
   }
 }
 
-async function tryToLead(state: StateStore, self: LeaderValue, clock: Clock, mayLead: boolean) {
-  const { kv } = await state.get(keys.leader.key);
+async function tryToLead(
+  state: StateStore,
+  self: LeaderValue,
+  { clock, mayLead, signal }: { clock: Clock; mayLead: boolean; signal: AbortSignal },
+) {
+  const { kv } = await state.get(keys.leader.key, { signal });
   if (kv) return { kind: "held" as const, leader: decode(keys.leader.codec, kv) };
   if (!mayLead) return { kind: "held" as const };
   return FencedStore.acquire(state, self, { ttlMs: LEADER_TTL_MS, clock });

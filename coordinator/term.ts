@@ -89,7 +89,6 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
     ...{ term: core, artifacts, calls, about: { version, store: config.store.kind } },
     address: () => parts.apiAddress,
     storeUsage: () => state.usage(),
-    serving: () => !core.lost.aborted,
     transfer(reason) {
       log.warn({ reason }, "the leadership goes to another, as it was asked to");
       clock.after(ANSWER_MS, () => transfer.abort());
@@ -111,6 +110,7 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
         if (store.remainingMs(clock.nowMs()) <= 0) throw new Error("another coordinator leads");
       },
     },
+    serving: () => !core.lost.aborted,
     summary: () => ({
       leads: true,
       nodes: fleet.list().length,
@@ -119,7 +119,8 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
     }),
     async stop() {
       stopping.abort();
-      await farewell(open, clock);
+      const why = transfer.signal.aborted ? "gives the leadership to another" : "stops, or leads no more";
+      await farewell(open, `the coordinator ${why}`, clock);
       await core.stop();
       await results?.close();
       await store.resign().catch((err: unknown) => log.debug({ err }, "leadership could not be given back"));
@@ -129,8 +130,8 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
 }
 
 /** Says goodbye to every agent, and hangs up on those that stay. */
-async function farewell(open: ReadonlySet<GrpcPeer>, clock: Clock): Promise<void> {
-  const goodbye = { address: "", retryAfterMs: GRACE_MS, reason: "the coordinator stops" };
+async function farewell(open: ReadonlySet<GrpcPeer>, reason: string, clock: Clock): Promise<void> {
+  const goodbye = { address: "", retryAfterMs: GRACE_MS, reason };
   for (const peer of open) peer.send({ $case: "goodbye", value: goodbye });
   const endMs = clock.nowMs() + GRACE_MS;
   while (open.size > 0 && clock.nowMs() < endMs) await clock.sleep(10);

@@ -44,7 +44,7 @@ export async function serveTerms(
     await term.stop(); // invariant 1
     if (ending.aborted) return;
     broken.throwIfAborted(); // invariant 2
-    log.error("leadership is lost; this term ends");
+    log.warn("this term has ended");
   }
 }
 

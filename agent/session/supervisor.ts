@@ -60,7 +60,8 @@ export class Supervisor {
         const end = await this.serve(address, dialMs, signal, () => {
           welcomeMs = clock.nowMs();
         });
-        failures = 0;
+        // Who is only sent on, from one that does not lead to one that does not answer, must not dial in a tight loop.
+        if (welcomeMs !== Number.POSITIVE_INFINITY) failures = 0;
         // Whoever cannot say who leads may be asked again; whoever was the leader may be gone: then the next one is.
         const leads = end.kind === "goodbye" && end.address !== "";
         if (!leads) turn = (turn + 1) % addresses.length;

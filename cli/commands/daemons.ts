@@ -138,7 +138,8 @@ async function coordinator(context: Context, _: string[], flags: PortFlags): Pro
   const { startCoordinator } = await import("../../coordinator/coordinator.js");
   const { clock, random } = context.io;
   await foreground(context, createLogger(config), config.coordinator.shutdownTimeoutMs, async (logger) => {
-    const running = await startCoordinator(config, { logger, clock, random });
+    const { interrupt } = context.io;
+    const running = await startCoordinator(config, { logger, clock, random, interrupt });
     say(
       context,
       `coordinator: API ${running.apiAddress}, agents ${running.agentAddress}, http ${running.httpAddress}` +
@@ -174,7 +175,11 @@ async function foreground(
 ): Promise<void> {
   try {
     const shutdown = createShutdown({ clock: context.io.clock, logger: log.logger });
-    const part = await start(log.logger);
+    const part = await start(log.logger).catch((error: unknown) => {
+      if (context.io.interrupt.aborted) return undefined; // asked to stop before it had begun
+      throw error;
+    });
+    if (part === undefined) return;
     shutdown.add(part.name, part.stop, deadlineMs);
     await stopRequested(context, part.failed);
     await shutdown.run(part.failed?.aborted ? `the ${part.name} cannot go on` : "signal");

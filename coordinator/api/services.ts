@@ -62,7 +62,6 @@ export interface ApiParts {
   /** host:port of this API; empty until it is bound. */
   address(): string;
   storeUsage(): Promise<StoreUsage>;
-  serving(): boolean;
   /** Gives the leadership to another. */
   transfer(reason: string): void;
   calls: CallObserver;
@@ -119,5 +118,4 @@ export function addApi(server: ServiceTable, parts: ApiParts): void {
   server.addService(JobServiceService, jobService(board, calls));
   server.addService(NodeServiceService, nodeService(fleet, admin, calls));
   server.addService(ResultServiceService, resultService(results, about.version, calls));
-  addReflectionAndHealth(server, parts.serving);
 }

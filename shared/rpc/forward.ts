@@ -48,6 +48,9 @@ export function addForwarding(
       "grpc.max_receive_message_length": MAX_BYTES,
       "grpc.keepalive_time_ms": 10_000,
       "grpc.keepalive_timeout_ms": 5_000,
+      // A leader that was away for minutes is asked again at once when it is back.
+      "grpc.initial_reconnect_backoff_ms": 100,
+      "grpc.max_reconnect_backoff_ms": 1_000,
     });
     clients.set(address, client);
     return client;
@@ -94,7 +97,10 @@ function joined(call: Raw, out: ClientDuplexStream<Buffer, Buffer>, stopping: Ab
     out.cancel();
     finish({ code: status.UNAVAILABLE, details: "this coordinator stops", metadata: new Metadata() });
   };
+  let finished = false;
   const finish = (answer: StatusObject) => {
+    if (finished) return;
+    finished = true;
     stopping.removeEventListener("abort", stop);
     if (call.destroyed || call.cancelled) return;
     if (answer.code === status.OK) call.end(answer.metadata);

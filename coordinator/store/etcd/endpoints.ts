@@ -3,7 +3,8 @@
  * sends again what may have been done, and blocks a healthy server for an error of ours. What is done instead:
  *
  * 1. A call goes to the current endpoint. What certainly was not done is sent to the next one, until each was tried.
- * 2. A mutation whose reply was lost is never sent again: OutcomeUnknown. Reads and renewals are, they change nothing.
+ * 2. A write whose reply was lost is never sent again: OutcomeUnknown. Reads are, and what may be done twice: a lease
+ *    that is granted, renewed or revoked, a compaction.
  * 3. An endpoint that does not answer is left for the next one, by later calls too.
  * 4. Unary calls have a deadline, streams have none; a connection that is dead is noticed by its keepalive.
  */
@@ -83,6 +84,7 @@ export class Endpoints {
     for (let tried = 0; tried < this.#all.length; tried++) {
       o.signal?.throwIfAborted();
       const at = this.#current;
+      const wasFull = this.#full;
       try {
         const deadline = Date.now() + (o.withinMs ?? this.#callMs);
         const answer = await unlessAborted(run(this.#at(at).clients, deadline), o.signal);
@@ -92,7 +94,7 @@ export class Endpoints {
         o.signal?.throwIfAborted();
         fate = fateOf(error);
         if (fate.kind !== "not_sent" && fate.kind !== "lost" && fate.kind !== "refused_here")
-          throw await this.#refusal(fate, o);
+          throw await this.#refusal(fate, o, wasFull);
         this.leave(at); // invariant 3
         if (fate.kind === "lost" && !o.repeatable)
           throw new StoreError({ kind: "OutcomeUnknown", what: `${o.what}: ${fate.what}` }, error);
@@ -116,7 +118,8 @@ export class Endpoints {
     for (const { pool } of this.#all) pool.close();
   }
 
-  async #refusal(fate: Fate, o: CallOptions): Promise<StoreError> {
+  /** `wasFull`: a write had been refused for want of space before this one was sent. */
+  async #refusal(fate: Fate, o: CallOptions, wasFull: boolean): Promise<StoreError> {
     switch (fate.kind) {
       case "refused":
         return fate.error;
@@ -125,10 +128,9 @@ export class Endpoints {
       case "compacted":
         return new StoreError({ kind: "Compacted", compactRev: (await o.compactRev?.()) ?? (0n as Rev) });
       case "no_space": {
-        const certain = this.#full;
         this.#full = true;
         const what = "etcd's database has reached its quota (--quota-backend-bytes)";
-        if (!certain) return new StoreError({ kind: "OutcomeUnknown", what: `${o.what}: ${what}` });
+        if (!wasFull) return new StoreError({ kind: "OutcomeUnknown", what: `${o.what}: ${what}` });
         return new StoreError({ kind: "NoSpace", usedBytes: 0, quotaBytes: 0, disk: what });
       }
       default:
@@ -171,7 +173,7 @@ function connect(url: string, { user, tls, callMs = CALL_MS }: EtcdAccess): Endp
     pool,
     clients: {
       kv: new KVClient(pool),
-      lease: new LeaseClient(pool),
+      lease: new LeaseClient(strict), // a renewal that is done is no reason to close the endpoint's connections
       watch: new WatchClient(strict),
       maintenance: new MaintenanceClient(pool),
     },

@@ -43,7 +43,11 @@ export function fateOf(error: unknown): Fate {
     return refused({ kind: "Denied", what });
   switch (code) {
     case STATUS.UNAVAILABLE:
-      if (/^(No connection established|Name resolution failed|Failed to connect)/.test(what))
+      if (
+        /^(No connection established|Name resolution failed|Failed to connect|Channel closed before)/.test(
+          what,
+        )
+      )
         return { kind: "not_sent", what };
       return { kind: "lost", what };
     case STATUS.NOT_FOUND:
