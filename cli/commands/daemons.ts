@@ -37,7 +37,7 @@ export function registerDaemons(program: Command, bind: Bind): void {
     .action(bind<PortFlags>(dev));
   portFlags(program.command("coordinator"))
     .description(
-      "a coordinator in the foreground; logs to stderr unless configured otherwise. Its state is kept in the data folder, which one coordinator at a time may have",
+      "a coordinator in the foreground; logs to stderr unless configured otherwise. Its state is kept in the data folder, which one coordinator at a time may have, or in etcd, where several serve one fleet",
     )
     .action(bind<PortFlags>(coordinator));
   program
@@ -45,7 +45,7 @@ export function registerDaemons(program: Command, bind: Bind): void {
     .description("an agent in the foreground, on a machine that runs models")
     .option(
       "--coordinator <host:port>",
-      "the coordinator's agent port (default: configuration, 127.0.0.1:50052)",
+      "the coordinator's agent port, or several with commas between them (default: configuration, 127.0.0.1:50052)",
     )
     .option("--id <id>", "this node's name (default: the host name)")
     .option("--data-dir <dir>", "where its journal and artifacts lie")
