@@ -23,15 +23,20 @@ const status = () => ask(fleet.api.admin.getStatus.bind(fleet.api.admin), {});
 const fencesOf = async (id: string) =>
   new Set((await fleet.api.records(id)).map(({ shard, attempt }) => `${shard} ${attempt}`));
 
+/** The shards of a campaign with one job; none before it is planned. */
+const shardsOf = async (id: string) => {
+  const [job] = (await fleet.api.get(id)).jobs;
+  return job ? (await fleet.api.job(id, job.id)).shards : [];
+};
+
 test("running shards go on over a restart, and count under the fence of before", async () => {
   fleet = await durable(["n1", "n2"]);
   const suite = suiteOf({ items: 24, shardSize: 6, options: { latency_ms: 150 } });
   const { id } = await fleet.api.create({ suite });
-  await until("every slot is busy", async () => {
-    const [job] = (await fleet.api.get(id)).jobs;
-    const { shards } = job ? await fleet.api.job(id, job.id) : { shards: [] };
-    return shards.filter(({ state }) => state === "running").length === 4;
-  });
+  await until(
+    "every slot is busy",
+    async () => (await shardsOf(id)).filter(({ state }) => state === "running").length === 4,
+  );
   const { epoch, clusterId } = await status();
   await fleet.replaceCoordinator();
   const campaign = await fleet.api.ended(id);
@@ -65,9 +70,12 @@ test("work of before waits for the nodes that are known, new work does not", asy
     await fleet.agent("n2", (config) => {
       config.agent.coordinatorAddress = relay.address;
     });
-    const suite = suiteOf({ items: 24, shardSize: 2, options: { latency_ms: 100 } });
+    // Shards long enough that none of n2's ends between the look and the cut.
+    const suite = suiteOf({ items: 8, shardSize: 2, options: { latency_ms: 1_500 } });
     const { id } = await fleet.api.create({ suite });
-    await until("it runs", async () => ((await fleet.api.get(id)).progress?.samplesRunning ?? 0) > 0);
+    await until("n2 runs a shard", async () =>
+      (await shardsOf(id)).some(({ state, node }) => state === "running" && node === "n2"),
+    );
     relay.block(true);
     await fleet.replaceCoordinator();
     await isReady(fleet, "n1");
@@ -78,7 +86,7 @@ test("work of before waits for the nodes that are known, new work does not", asy
     relay.block(false);
     expect((await fleet.api.ended(id)).state).toBe(CampaignState.SUCCEEDED);
     expect(fleet.logs.some(({ msg }) => msg === "recovery ends")).toBe(true);
-    expect(await fleet.api.records(id)).toHaveLength(24);
+    expect(await fleet.api.records(id)).toHaveLength(8);
   } finally {
     await relay.close();
   }
