@@ -28,6 +28,24 @@ test("the highest epoch is on the disk before it is acted on, and written only w
   expect(next.envelope()).toMatchObject({ clusterId: "c", epoch: 9n });
 });
 
+test("an epoch that a full disk did not take deposes those below it all the same", async () => {
+  const disk = new MemoryDisk();
+  const identity = await open(disk);
+  await identity.learn("c", 4n);
+  disk.full = true;
+  await expect(identity.learn("c", 9n)).rejects.toMatchObject({ code: "resource_exhausted" });
+  expect(identity.knows("c", 4n)).toBe(false);
+  for (const older of [4n, 8n]) {
+    await expect(identity.learn("c", older)).rejects.toMatchObject({
+      code: "failed_precondition",
+      message: `a message of epoch ${older} came after one of epoch 9`,
+    });
+  }
+  disk.full = false;
+  await identity.learn("c", 9n);
+  expect(identity.knows("c", 9n)).toBe(true);
+});
+
 test("another cluster is refused, and the error says how to move there", async () => {
   const disk = new MemoryDisk();
   await (await open(disk)).learn("c", 4n);

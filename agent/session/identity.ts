@@ -6,6 +6,7 @@
  *    coordinator is refused.
  * 2. A coordinator of another cluster is refused until somebody removes the file: what this agent holds is not its.
  * 3. The file is written when something changed, not for every message.
+ * 4. A higher epoch that was heard counts at once, also where the disk does not take it: what it deposed is refused.
  */
 import { join } from "node:path";
 import type { Disk } from "../../shared/runtime/disk.js";
@@ -14,6 +15,9 @@ import { SaiError } from "../../shared/runtime/errors.js";
 const FILE = "identity.json";
 
 export class Identity {
+  /** The highest that was heard of `cluster`, noted or not. */
+  private heard: bigint;
+
   private constructor(
     private readonly disk: Disk,
     private readonly path: string,
@@ -21,7 +25,9 @@ export class Identity {
     readonly incarnation: bigint,
     private cluster: string,
     private epoch: bigint,
-  ) {}
+  ) {
+    this.heard = epoch;
+  }
 
   /** Reads what an earlier start noted in `dir`. Throws SaiError when the file cannot be read or says nothing. */
   static async open(disk: Disk, dir: string, agentId: string, incarnation: bigint): Promise<Identity> {
@@ -48,7 +54,7 @@ export class Identity {
 
   /** True if a message of that origin needs no `learn`. */
   knows(clusterId: string, epoch: bigint): boolean {
-    return clusterId === this.cluster && epoch === this.epoch;
+    return clusterId === this.cluster && epoch === this.epoch && epoch === this.heard;
   }
 
   /**
@@ -68,16 +74,18 @@ export class Identity {
         },
       );
     }
-    if (epoch < this.epoch) {
+    if (epoch < this.heard) {
       throw new SaiError(
         "failed_precondition",
-        `a message of epoch ${epoch} came after one of epoch ${this.epoch}`,
+        `a message of epoch ${epoch} came after one of epoch ${this.heard}`,
         { hint: "an old coordinator still answers at this address; it no longer leads" },
       );
     }
+    if (this.cluster !== "") this.heard = epoch; // invariant 4
     await this.disk.writeAtomic(this.path, `${JSON.stringify({ v: 1, clusterId, epoch: String(epoch) })}\n`);
     this.cluster = clusterId;
     this.epoch = epoch;
+    if (epoch > this.heard) this.heard = epoch;
   }
 }
 

@@ -1,3 +1,5 @@
+import { once } from "node:events";
+import { type AddressInfo, createServer } from "node:net";
 import { type Client, credentials, type Server } from "@grpc/grpc-js";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import {
@@ -51,13 +53,17 @@ afterEach(async () => {
 });
 
 /** A server that hands on to `address`, or to wherever is said. */
-async function follower(to = () => address): Promise<{ listening: Listening; stopping: AbortController }> {
+async function follower(
+  to = () => address,
+  connectMs = 5_000,
+): Promise<{ listening: Listening; stopping: AbortController }> {
   const stopping = new AbortController();
   const set = new ServiceSet();
   const close = addForwarding(set, [NodeServiceService, EventServiceService], {
     address: to,
     unknown: () => new SaiError("unavailable", "no coordinator leads", { hint: "ask again" }),
     stopping: stopping.signal,
+    connectMs,
   });
   const server = newServer();
   replaceServices(server, undefined, set);
@@ -146,4 +152,16 @@ test("a set of services takes the place of another while the server runs", async
   await expect(getNode(client, "x")).rejects.toThrow("one");
   replaceServices(front, one, two);
   await expect(getNode(client, "x")).rejects.toThrow("two");
+});
+
+test("a leader that cannot be connected to is given up, however long the network would wait", async () => {
+  const mute = createServer().listen(0, "127.0.0.1");
+  await once(mute, "listening");
+  ends.push(() => mute.close());
+  const { port } = mute.address() as AddressInfo;
+  const { listening } = await follower(() => `127.0.0.1:${port}`, 50);
+  await expect(getNode(nodes(listening.address), "known")).rejects.toMatchObject({
+    code: "unavailable",
+    message: expect.stringContaining("cannot be reached"),
+  });
 });

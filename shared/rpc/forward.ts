@@ -8,6 +8,7 @@
  */
 import {
   type ClientDuplexStream,
+  connectivityState,
   credentials,
   Client as GrpcClient,
   Metadata,
@@ -27,9 +28,12 @@ export interface ForwardTarget {
   unknown(): SaiError;
   /** Aborts when this server stops handing on. */
   stopping: AbortSignal;
+  /** How long a connection may take, ms; 5 s unless said. TCP alone waits minutes for a machine without power. */
+  connectMs?: number;
 }
 
 const HANDED_ON = "sai-handed-on";
+const CONNECT_MS = 5_000;
 const MAX_BYTES = 64 * 1024 * 1024;
 
 type Raw = ServerDuplexStream<Buffer, Buffer>;
@@ -63,10 +67,13 @@ export function addForwarding(
     metadata.remove("user-agent");
     metadata.set(HANDED_ON, "1");
     const deadline = call.getDeadline();
-    const out = clientAt(address).makeBidiStreamRequest(call.getPath(), same, same, metadata, {
+    const client = clientAt(address);
+    const out = client.makeBidiStreamRequest(call.getPath(), same, same, metadata, {
       ...(deadline === Number.POSITIVE_INFINITY ? {} : { deadline }),
     });
-    joined(call, out, target.stopping);
+    const giveUp = joined(call, out, target.stopping);
+    if (client.getChannel().getConnectivityState(false) === connectivityState.READY) return;
+    client.waitForReady(Date.now() + (target.connectMs ?? CONNECT_MS), (late) => late && giveUp(address));
   };
   for (const service of services) {
     const raw = Object.fromEntries(
@@ -89,8 +96,12 @@ const RAW = {
   responseDeserialize: same,
 };
 
-/** Runs both directions until the other server's status, which becomes the caller's. */
-function joined(call: Raw, out: ClientDuplexStream<Buffer, Buffer>, stopping: AbortSignal): void {
+/** Runs both directions until the other server's status, which becomes the caller's. The answer ends it before that. */
+function joined(
+  call: Raw,
+  out: ClientDuplexStream<Buffer, Buffer>,
+  stopping: AbortSignal,
+): (address: string) => void {
   let ended: StatusObject | undefined;
   let read = false;
   const stop = () => {
@@ -124,6 +135,12 @@ function joined(call: Raw, out: ClientDuplexStream<Buffer, Buffer>, stopping: Ab
   call.on("error", () => undefined);
   call.pipe(out as unknown as NodeJS.WritableStream);
   out.pipe(call as unknown as NodeJS.WritableStream, { end: false });
+  return (address) => {
+    if (finished) return;
+    out.cancel();
+    const details = `the coordinator that leads, at ${address}, cannot be reached`;
+    finish({ code: status.UNAVAILABLE, details, metadata: new Metadata() });
+  };
 }
 
 function refuse(call: Raw, error: SaiError): void {
