@@ -11,18 +11,23 @@ export interface Relay {
   block(blocked: boolean): void;
   /** Reads nothing more from the target's side, for ever; the other direction goes on. */
   deafen(): void;
+  /** Bytes that the target has answered so far, over all connections. */
+  answeredBytes(): number;
+  /** Passes this many more bytes of what the target answers, then breaks every connection, once. */
+  cutAfter(bytes: number): void;
   close(): Promise<void>;
 }
 
 export async function startRelay(target: string): Promise<Relay> {
   const [host = "", port = ""] = target.split(":");
   const sockets = new Set<Socket>();
-  const fars = new Map<Socket, Socket>();
+  const deaf: (() => void)[] = [];
   let blocked = false;
+  let answered = 0;
+  let cutAt = Number.POSITIVE_INFINITY;
   const server = createServer((near) => {
     if (blocked) return void near.destroy();
     const far = connect(Number(port), host);
-    fars.set(far, near);
     for (const [socket, other] of [
       [near, far],
       [far, near],
@@ -33,8 +38,27 @@ export async function startRelay(target: string): Promise<Relay> {
         sockets.delete(socket);
         other.destroy();
       });
-      socket.pipe(other);
     }
+    near.pipe(far);
+    const answer = (chunk: Buffer) => {
+      const passed = chunk.subarray(0, cutAt - answered);
+      answered += passed.length;
+      if (answered < cutAt) {
+        if (!near.write(passed)) far.pause();
+        return;
+      }
+      cutAt = Number.POSITIVE_INFINITY;
+      far.off("data", answer).pause();
+      near.end(passed, cut);
+    };
+    const goOn = () => far.resume();
+    far.on("data", answer);
+    far.on("end", () => near.end());
+    near.on("drain", goOn);
+    deaf.push(() => {
+      near.off("drain", goOn);
+      far.off("data", answer).pause();
+    });
   });
   server.listen(0, "127.0.0.1");
   await once(server, "listening");
@@ -49,7 +73,11 @@ export async function startRelay(target: string): Promise<Relay> {
       if (now) cut();
     },
     deafen() {
-      for (const [far, near] of fars) far.unpipe(near).pause();
+      for (const stop of deaf.splice(0)) stop();
+    },
+    answeredBytes: () => answered,
+    cutAfter(bytes) {
+      cutAt = answered + bytes;
     },
     async close() {
       cut();

@@ -3,13 +3,12 @@ import { execFileSync } from "node:child_process";
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { AuthClient } from "etcd3";
-import { ConnectionPool } from "etcd3/lib/connection-pool.js";
 import { afterEach, expect, inject, test } from "vitest";
 import { EtcdStore } from "../../../coordinator/store/etcd/etcd-store.js";
 import { prefix, rev } from "../../../coordinator/store/store.js";
 import { systemClock } from "../../../shared/runtime/clock.js";
 import { type EtcdCluster, startEtcd } from "../../support/etcd.js";
+import { withUser } from "./users.js";
 
 const { current } = inject("etcds");
 const clock = systemClock;
@@ -31,23 +30,6 @@ function storeAt(o: ConstructorParameters<typeof EtcdStore>[0]): EtcdStore {
 }
 
 const put = (key: string) => ({ compare: [], success: [{ put: { key, value: Buffer.from("x") } }] });
-
-/** A user who may read and write below /t/, and nothing else; root has its own password. */
-async function withUser(url: string): Promise<AuthClient> {
-  const auth = new AuthClient(new ConnectionPool({ hosts: url }));
-  for (const [name, role] of [
-    ["root", "root"],
-    ["sai", "below-t"],
-  ] as const) {
-    await auth.roleAdd({ name: role });
-    await auth.userAdd({ name, password: `${name}-secret` });
-    await auth.userGrantRole({ user: name, role });
-  }
-  const range = { key: Buffer.from("/t/"), range_end: Buffer.from("/t0") };
-  await auth.roleGrantPermission({ name: "below-t", perm: { permType: "Readwrite", ...range } });
-  await auth.authEnable();
-  return auth;
-}
 
 test("a user works where it may, is denied elsewhere, and a denied watch or call poisons nothing", async () => {
   const etcd = await etcdWith({ flags: ["--auth-token-ttl", "2"] });
