@@ -30,7 +30,7 @@ test("field violations and the hint arrive, one a line, and the exit code is 1",
   const address = await serve(
     campaigns({ createCampaign: (_: unknown, cb: (e: unknown) => void) => cb(toServiceError(refused)) }),
   );
-  const spec = { suite: "x", inputs: [], modelMap: {}, priority: 0 };
+  const spec = { suite: "x", inputs: [], modelMap: {}, priority: 0, tenant: "" };
   const error = await clientOf(address)
     .createCampaign(spec, "k")
     .catch((e: unknown) => e);

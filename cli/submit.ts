@@ -123,7 +123,11 @@ export async function uploadMissing(
 }
 
 /** The spec to send: the suite as written, and what its paths resolved to on this machine. */
-export function specOf(source: SuiteSource, prepared: Prepared, priority: number): CampaignSpec {
+export function specOf(
+  source: SuiteSource,
+  prepared: Prepared,
+  { priority, tenant = "" }: { priority: number; tenant?: string | undefined },
+): CampaignSpec {
   const inputs: ResolvedInput[] = [];
   prepared.datasets.forEach((dataset, i) => {
     if (dataset.items.length === 0) return;
@@ -139,7 +143,7 @@ export function specOf(source: SuiteSource, prepared: Prepared, priority: number
   for (const [id, text] of prepared.promptFiles) {
     inputs.push({ kind: ResolvedInput_Kind.PROMPT, id, sha256: sha256(Buffer.from(text)), warnings: [] });
   }
-  return { suite: source.text, inputs, modelMap: { ...source.modelMap }, priority };
+  return { suite: source.text, inputs, modelMap: { ...source.modelMap }, priority, tenant };
 }
 
 /** Prepares, uploads and creates; says each step on stderr. */
@@ -147,7 +151,7 @@ export async function submit(
   context: Context,
   client: Client,
   source: SuiteSource,
-  options: { priority: number; idempotencyKey?: string | undefined },
+  options: { priority: number; tenant?: string | undefined; idempotencyKey?: string | undefined },
 ): Promise<Campaign> {
   // Nobody there is said at once; a coordinator that was there and goes away is waited for.
   const prepared = await prepareOrRefuse(context, source, await availableModels(client));
@@ -155,7 +159,7 @@ export async function submit(
   if (sent.blobs > 0 && context.flags.verbose)
     say(context, `uploaded ${count(sent.blobs, "blob")}, ${count(sent.bytes, "byte")}`);
   const key = options.idempotencyKey ?? `cli-${context.io.random.id(24)}`;
-  const spec = specOf(source, prepared, options.priority);
+  const spec = specOf(source, prepared, options);
   // An answer may be lost on its way: the same key again gives the same campaign.
   const campaign = await persist(context, "submitting again under the same key", () =>
     client.createCampaign(spec, key),

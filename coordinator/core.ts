@@ -19,6 +19,7 @@ import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
 import { sweepIdempotency } from "./campaigns/idempotency.js";
 import { loadEnded } from "./campaigns/loaded.js";
 import type { CampaignParts } from "./campaigns/parts.js";
+import { CampaignQuotas, type Tenants } from "./campaigns/quotas.js";
 import { recover, resume } from "./campaigns/recover.js";
 import { ShardNotices } from "./campaigns/shard-notices.js";
 import { EventLog } from "./events.js";
@@ -54,6 +55,7 @@ export interface CoreOptions {
   brake: BrakeLimits;
   /** Dataset paths of submitted suites resolve below it. */
   datasetsDir: string;
+  tenants: Tenants;
 }
 
 export interface CoreParts {
@@ -135,6 +137,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     ...(parts.usage ? { usage: parts.usage } : {}),
     notices: new ShardNotices({ clock, events, metrics, results, log }),
     submitting: new Map(),
+    quotas: new CampaignQuotas(options.tenants, board),
     readFile: parts.readFile ?? noFiles,
     commits: new CommitQueue(
       { store, clock, random, metrics, log },
@@ -150,6 +153,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     epoch: store.epoch,
     acceptDeadlineMs: options.acceptDeadlineMs,
     maxWaitMs: MAX_WAIT_MS,
+    tenants: options.tenants,
     retract: (agent, fences) => campaigns.agents.retract(agent, fences),
     leads: () => store.remainingMs(clock.nowMs()) > 0,
   });

@@ -69,7 +69,7 @@ async function world() {
     listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
   });
   const board = new Board();
-  const outlook = new Outlook(board, fleet, 120_000);
+  const outlook = new Outlook(board, fleet, { maxWaitMs: 120_000, tenants: new Map() });
   let n = 0n;
   return {
     ...{ board, clock, fleet, outlook },
@@ -263,7 +263,7 @@ test("what is kept up from touches plans as a look at everything would", async (
       const nowMs = clock.nowMs();
       outlook.update(nowMs, false);
       const kept = plan(outlook.standing, nowMs).assignments;
-      const anew = new Outlook(board, fleet, 120_000);
+      const anew = new Outlook(board, fleet, { maxWaitMs: 120_000, tenants: new Map() });
       anew.update(nowMs, true);
       // How long what is held will take is said when it changes: what is thought of that since then is not.
       for (const { snapshot } of outlook.standing.agents.values()) anew.standing.putAgent(snapshot);

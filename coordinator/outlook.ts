@@ -5,12 +5,13 @@
 import type { JobSpec } from "../shared/benchmark/plan.js";
 import { type DeviceKind, deviceClass } from "../shared/domain/device.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
+import { type Tenants, tenantOf } from "./campaigns/quotas.js";
 import {
   type Assignment,
   type Capability,
-  DEFAULT_TENANT,
   type JobSnapshot,
   type LaneSnapshot,
+  type SchedulerOptions,
   USUAL_MS,
 } from "./scheduler/snapshot.js";
 import { Standing } from "./scheduler/standing.js";
@@ -26,7 +27,10 @@ interface NodeMemory {
   readonly lanes: Map<string, LaneMemory>;
 }
 
-type FixedPart = Omit<JobSnapshot, "gate" | "held" | "paused" | "pending" | "ran" | "waitingSinceMs">;
+type FixedPart = Omit<
+  JobSnapshot,
+  "inFlight" | "gate" | "held" | "paused" | "pending" | "ran" | "waitingSinceMs"
+>;
 
 export class Outlook {
   readonly standing: Standing;
@@ -40,9 +44,9 @@ export class Outlook {
   constructor(
     private readonly board: Board,
     private readonly fleet: Fleet,
-    maxWaitMs: number,
+    { maxWaitMs, tenants }: { maxWaitMs: number; tenants: Tenants },
   ) {
-    this.standing = new Standing({ maxWaitMs });
+    this.standing = new Standing({ maxWaitMs, ...optionsOf(tenants) });
   }
 
   /** Brings in what was touched, or all there is; answers with the campaigns looked at. */
@@ -146,7 +150,7 @@ export class Outlook {
 
   private putJob(entry: CampaignEntry, job: JobEntry): void {
     const { id } = entry.value;
-    const { gate, held, pending, ran, waitingSinceMs, state } = job;
+    const { gate, held, inFlight, pending, ran, waitingSinceMs, state } = job;
     const runs = isOpen(entry) && (state.kind === "RUNNING" || state.kind === "PAUSED");
     if (!runs || (pending.size === 0 && job.inFlight === 0)) {
       this.standing.removeJob(id, job.spec.id);
@@ -160,13 +164,14 @@ export class Outlook {
       known.snapshot.gate === gate &&
       known.snapshot.held === held &&
       known.snapshot.paused === paused &&
+      known.snapshot.inFlight === inFlight &&
       known.snapshot.ran?.shards === ran.shards;
     if (same && !isTimed(job.spec)) return;
     this.standing.putJob({
       ...this.fixedOf(entry, job),
       ...this.classFor(job),
       ...(gate === 0n ? {} : { gate }),
-      ...{ held, paused, pending, waitingSinceMs, ran: { ...ran } },
+      ...{ held, inFlight, paused, pending, waitingSinceMs, ran: { ...ran } },
     });
   }
 
@@ -174,7 +179,7 @@ export class Outlook {
     const known = this.fixed.get(job);
     if (known) return known;
     const fresh = {
-      ...{ tenant: DEFAULT_TENANT, campaign: value.id, job: job.spec.id },
+      ...{ tenant: tenantOf(value), campaign: value.id, job: job.spec.id },
       ...{ priority: value.priority, createdMs: value.createdMs },
       ...{ ...needsOf(job.spec), modelLoads: modelLoads(job.spec) },
     };
@@ -188,6 +193,17 @@ export class Outlook {
     const deviceClass = this.begunOn.get(job) ?? this.standing.widestClass(needsOf(job.spec));
     return deviceClass === undefined ? {} : { deviceClass };
   }
+}
+
+/** Weights and quotas as the scheduler takes them. */
+function optionsOf(tenants: Tenants): Pick<SchedulerOptions, "tenantWeights" | "tenantLimits"> {
+  const limits = [...tenants].flatMap(([name, { maxRunningShards: most }]) =>
+    most === undefined ? [] : [[name, most] as const],
+  );
+  return {
+    tenantWeights: new Map([...tenants].map(([name, { weight }]) => [name, weight])),
+    tenantLimits: new Map(limits),
+  };
 }
 
 const isOpen = ({ value }: CampaignEntry): boolean =>

@@ -20,6 +20,7 @@ import {
   type ShardKey,
   suspectsOf,
 } from "./campaigns/board.js";
+import type { Tenants } from "./campaigns/quotas.js";
 import type { Meter } from "./metrics.js";
 import { Outlook } from "./outlook.js";
 import type { Draft } from "./scheduler/draft.js";
@@ -40,6 +41,7 @@ export interface SchedulingParts {
   acceptDeadlineMs: number;
   /** A model that waited this long may push another off a lane. */
   maxWaitMs: number;
+  tenants: Tenants;
   /** Asks for an assignment back that was not accepted in time. */
   retract(agent: string, fences: readonly Fence[]): void;
   /** Whether dispatching is certain to be ours still. */
@@ -64,7 +66,7 @@ export class Scheduling {
   private stopped = false;
 
   constructor(private readonly parts: SchedulingParts) {
-    this.outlook = new Outlook(parts.board, parts.fleet, parts.maxWaitMs);
+    this.outlook = new Outlook(parts.board, parts.fleet, parts);
   }
 
   /** Asks for a cycle soon that looks at everything. */

@@ -150,5 +150,6 @@ const coreOptions = (config: Config): CoreOptions => {
     recoveryHoldMs: c.recoveryHoldMs,
     brake: { ...BRAKE_LIMITS, holdMs: c.brakeHoldMs },
     datasetsDir: config.storage.datasetsDir,
+    tenants: new Map(Object.entries(c.tenants)),
   };
 };

@@ -75,6 +75,7 @@ const questions = {
         lostAfterMs: o.heartbeatIntervalMs * o.lostAfterIntervals,
         brake: BRAKE_LIMITS,
         datasetsDir: folder,
+        tenants: new Map(),
       },
     });
     const server = newServer();

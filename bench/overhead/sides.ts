@@ -17,7 +17,7 @@ export async function runCampaign(
   requests: number,
 ): Promise<Pair["campaign"] & { bodies: string[] }> {
   await script(server, requests);
-  const spec = { suite: suite(requests), inputs: [], modelMap: {}, priority: 0 };
+  const spec = { suite: suite(requests), inputs: [], modelMap: {}, priority: 0, tenant: "" };
   const submittedNs = nowNs();
   const { id } = await client.createCampaign(spec, "");
   let state = CampaignState.SUBMITTED;

@@ -99,6 +99,7 @@ const LISTING: Listing<Campaign> = {
     { title: "FAILED", align: "right", value: (c) => String(c.progress?.samplesFailed ?? 0) },
     { title: "CREATED", value: (c) => time(c.createTime) },
     { title: "ENDED", value: (c) => time(c.endTime), wide: true },
+    { title: "TENANT", value: (c) => c.tenant, wide: true },
     { title: "PRIORITY", align: "right", value: (c) => String(c.priority), wide: true },
     { title: "RETRY OF", value: (c) => c.retryOf, wide: true },
     { title: "REASON", value: (c) => c.reason, wide: true },

@@ -25,6 +25,7 @@ export function registerSuite(program: Command, bind: Bind): void {
     .description("submit a suite as a campaign")
     .option("--dry-run", "check it against the coordinator and say what would be sent, but submit nothing")
     .option("--priority <n>", "higher runs first, -1000 to 1000", "0")
+    .option("--tenant <name>", "whose campaign it is, for shares and quotas (default: default)")
     .option("--idempotency-key <key>", "the same key and suite give the same campaign for 7 days")
     .option("--output <path>", "with --wait: write the results to this file or folder")
     .option("--gate", "with --wait: exit 5 when a metric misses its target")
@@ -34,6 +35,7 @@ export function registerSuite(program: Command, bind: Bind): void {
 interface ApplyFlags extends SuiteFlags, FinishOptions {
   dryRun?: boolean;
   priority: string;
+  tenant?: string;
   idempotencyKey?: string;
 }
 
@@ -104,6 +106,7 @@ async function apply(context: Context, _: string[], flags: ApplyFlags): Promise<
     }
     const campaign = await submit(context, client, source, {
       priority,
+      tenant: flags.tenant,
       idempotencyKey: flags.idempotencyKey,
     });
     if (context.flags.wait) {

@@ -12,7 +12,9 @@ import {
 import type { Node } from "../../shared/gen/sai/v1/node.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type CampaignEntry, type JobEntry, tallyCampaign, tallyJob } from "../campaigns/board.js";
+import { tenantOf } from "../campaigns/quotas.js";
 import type { CampaignRequest } from "../campaigns/request.js";
+import { DEFAULT_TENANT } from "../scheduler/snapshot.js";
 import type { NodeEntry } from "../sessions/fleet.js";
 
 export function requestOf(spec: CampaignSpec | undefined): CampaignRequest {
@@ -31,6 +33,8 @@ export function requestOf(spec: CampaignSpec | undefined): CampaignRequest {
     })),
     modelMap: { ...spec.modelMap },
     priority: spec.priority,
+    // The default one goes without: so a request has the hash that it had before there were others.
+    ...(spec.tenant === "" || spec.tenant === DEFAULT_TENANT ? {} : { tenant: spec.tenant }),
   };
 }
 
@@ -54,6 +58,7 @@ export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campai
     createTime: new Date(value.createdMs),
     endTime: entry.endedMs === undefined ? undefined : new Date(entry.endedMs),
     priority: value.priority,
+    tenant: tenantOf(value),
     progress: progressMessage(tallyCampaign(entry)),
     jobs: withJobs ? entry.jobs.map(jobProgressMessage) : [],
     warnings: value.warnings,

@@ -3,7 +3,8 @@
  *
  * 1. An acknowledged campaign exists.
  * 2. One idempotency key, one campaign: requests with one key take turns, so that the second finds what the first made.
- * 3. A store that is nearly full takes no new campaigns, so that there is room to finish those it has.
+ * 3. A store that is nearly full takes no new campaigns, so that there is room to finish those it has; nor does a tenant
+ *    that has as many as its quota allows.
  */
 import { SaiError } from "../../shared/runtime/errors.js";
 import { absent, put } from "../store/fenced-store.js";
@@ -11,8 +12,9 @@ import { keys } from "../store/keys.js";
 import type { StoreUsage } from "../store/store.js";
 import type { CampaignValue } from "../store/values.js";
 import type { CampaignEntry } from "./board.js";
-import { keyState } from "./idempotency.js";
+import { type KeyState, keyState } from "./idempotency.js";
 import { type CampaignParts, commitWrite } from "./parts.js";
+import { tenantOf } from "./quotas.js";
 import { invalid } from "./request.js";
 
 export interface Asked {
@@ -20,6 +22,8 @@ export interface Asked {
   idempotencyKey: string;
   /** Hex; the same key with another one is refused. */
   requestSha256: string;
+  /** Whose campaign it would be; absent for the default tenant. */
+  tenant?: string | undefined;
 }
 
 /** Stores the campaign that `make` makes, unless the key stands for one. Throws what `make` throws. */
@@ -46,28 +50,39 @@ export function storeCampaign(
 
 async function store(
   parts: CampaignParts,
-  { idempotencyKey, requestSha256 }: Asked,
+  asked: Asked,
   make: () => Promise<CampaignValue>,
 ): Promise<{ entry: CampaignEntry; isNew: boolean }> {
   let value: CampaignValue | undefined;
   for (;;) {
-    const state = await keyState(parts, idempotencyKey, requestSha256);
+    const state = await keyState(parts, asked.idempotencyKey, asked.requestSha256);
     if (state.kind === "taken") return { entry: known(parts, state.campaign), isNew: false };
-    await refuseWhenNearlyFull(parts);
-    value ??= await make();
-    const key = keys.campaign(value.id);
-    const claim = state.claim(value.id, value.createdMs);
-    const answer = await commitWrite(parts, {
-      compare: [absent(key), ...claim.compare],
-      ops: [put(key, value), ...claim.ops],
+    const entry = await parts.quotas.within(tenantOf(asked), async () => {
+      await refuseWhenNearlyFull(parts);
+      value ??= await make();
+      return (await isStored(parts, value, state)) ? parts.board.add(value) : undefined;
     });
-    // A campaign of this id is ours: the answer to the first sending was lost.
-    if (answer.kind === "committed" || answer.conflicts.some((c) => c.key === key.key && c.kv)) break;
-    // The key was swept meanwhile; look again.
+    if (entry === undefined) continue; // the key was swept meanwhile; look again
+    const { id, name } = entry.value;
+    parts.events.add("campaign.submitted", { campaign: id }, `${name} was submitted`);
+    return { entry, isNew: true };
   }
-  const entry = parts.board.add(value);
-  parts.events.add("campaign.submitted", { campaign: value.id }, `${value.name} was submitted`);
-  return { entry, isNew: true };
+}
+
+/** Writes a campaign under its key; false when the key is not as it was. */
+async function isStored(
+  parts: CampaignParts,
+  value: CampaignValue,
+  state: KeyState & { kind: "free" },
+): Promise<boolean> {
+  const key = keys.campaign(value.id);
+  const claim = state.claim(value.id, value.createdMs);
+  const answer = await commitWrite(parts, {
+    compare: [absent(key), ...claim.compare],
+    ops: [put(key, value), ...claim.ops],
+  });
+  // A campaign of this id is ours: the answer to the first sending was lost.
+  return answer.kind === "committed" || answer.conflicts.some((c) => c.key === key.key && c.kv);
 }
 
 function known({ board }: CampaignParts, id: string): CampaignEntry {

@@ -12,6 +12,7 @@ import type { CommitResult, FencedStore, Write } from "../store/fenced-store.js"
 import { isStoreError, type Rev, type StateStore, type StoreAdmin } from "../store/store.js";
 import type { Board } from "./board.js";
 import type { CommitQueue } from "./commit-queue.js";
+import type { CampaignQuotas } from "./quotas.js";
 import type { ShardNotices } from "./shard-notices.js";
 
 /** What the use cases of campaigns need; the composition root fills it. */
@@ -24,6 +25,7 @@ export interface CampaignParts {
   usage?: StoreAdmin["usage"];
   /** Requests under way, by idempotency key. */
   submitting: Map<string, Promise<unknown>>;
+  quotas: CampaignQuotas;
   commits: CommitQueue;
   notices: ShardNotices;
   artifacts: ArtifactStore;

@@ -13,6 +13,8 @@ export interface CampaignRequest {
   inputs: { kind: "dataset" | "prompt"; id: string; sha256: string; warnings: string[] }[];
   modelMap: { [id: string]: string };
   priority: number;
+  /** Whose campaign it is; absent for the default tenant. */
+  tenant?: string;
 }
 
 const UTF8 = new TextDecoder("utf-8", { fatal: true });
@@ -60,6 +62,7 @@ async function checkInputSizes(parts: CampaignParts, { inputs }: CampaignRequest
   ]);
 }
 
+const TENANT = /^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/;
 const NAME = /^[A-Za-z0-9._:/@-]{1,128}$/;
 
 function checkFields(request: CampaignRequest): void {
@@ -68,6 +71,9 @@ function checkFields(request: CampaignRequest): void {
     found.push({ field: "spec.suite", description: "is required: a suite as YAML or JSON" });
   if (Math.abs(request.priority) > 1000) {
     found.push({ field: "spec.priority", description: `is ${request.priority}, allowed are -1000 to 1000` });
+  }
+  if (request.tenant !== undefined && !TENANT.test(request.tenant)) {
+    found.push({ field: "spec.tenant", description: "is no name (letters, digits and . _ -, up to 63)" });
   }
   if (request.inputs.length > 1000) {
     throw invalid([

@@ -42,11 +42,15 @@ export function retryCampaign(
   const requestSha256 = sha256(canonicalJson({ retryOf: entry.value.id, priority: priority ?? null }));
   return inTurn(entry, async () => {
     let plan: Omit<Plan, "campaign"> | undefined;
-    const made = await storeCampaign(parts, { idempotencyKey, requestSha256 }, async () => {
-      checkRetriable(entry);
-      plan = await planRetry(parts, entry);
-      return retryValue(parts, entry, priority);
-    });
+    const made = await storeCampaign(
+      parts,
+      { idempotencyKey, requestSha256, tenant: entry.value.tenant },
+      async () => {
+        checkRetriable(entry);
+        plan = await planRetry(parts, entry);
+        return retryValue(parts, entry, priority);
+      },
+    );
     if (made.isNew && plan) {
       const known = { ...plan, campaign: made.entry.value.id };
       void planCampaign(parts, made.entry, () => Promise.resolve(known));
@@ -81,10 +85,11 @@ function retryValue(
   priority = value.priority,
 ): CampaignValue {
   const createdMs = parts.clock.wallMs();
-  const { name, description, suiteSha256, request } = value;
+  const { name, description, suiteSha256, request, tenant } = value;
   return {
     id: campaignId(createdMs, parts.random),
     ...{ name, description, priority, createdMs, suiteSha256, request },
+    ...(tenant === undefined ? {} : { tenant }),
     state: { kind: "SUBMITTED", sinceMs: createdMs },
     warnings: [],
     retryOf: value.id,

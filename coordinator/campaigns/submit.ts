@@ -22,11 +22,15 @@ export async function submitCampaign(
 ): Promise<CampaignEntry> {
   const requestSha256 = sha256(canonicalJson(request as unknown as Json));
   let prepared: Prepared | undefined;
-  const { entry, isNew } = await storeCampaign(parts, { idempotencyKey, requestSha256 }, async () => {
-    prepared = await prepareRequest(parts, request);
-    if (!prepared.ok) throw refused(prepared);
-    return campaignValue(parts, request, prepared);
-  });
+  const { entry, isNew } = await storeCampaign(
+    parts,
+    { idempotencyKey, requestSha256, tenant: request.tenant },
+    async () => {
+      prepared = await prepareRequest(parts, request);
+      if (!prepared.ok) throw refused(prepared);
+      return campaignValue(parts, request, prepared);
+    },
+  );
   if (isNew && prepared) {
     const suite = prepared;
     void planCampaign(parts, entry, () => planOfSuite(parts, suite, entry.value.id));
@@ -51,6 +55,7 @@ function campaignValue(parts: CampaignParts, request: CampaignRequest, prepared:
     name: prepared.suite?.name ?? "",
     description: prepared.suite?.description ?? "",
     priority: request.priority,
+    ...(request.tenant === undefined ? {} : { tenant: request.tenant }),
     createdMs,
     suiteSha256: prepared.suiteSha256,
     request: request as unknown as Json,

@@ -32,6 +32,7 @@ import { CommitQueue } from "./commit-queue.js";
 import { completeAttempt } from "./complete-attempt.js";
 import { loadEnded } from "./loaded.js";
 import type { CampaignParts } from "./parts.js";
+import { CampaignQuotas, type Tenants } from "./quotas.js";
 import { recover, resume } from "./recover.js";
 import { ShardNotices } from "./shard-notices.js";
 import { shardEvent } from "./shard-steps.js";
@@ -47,6 +48,7 @@ export interface TermOptions {
   crash?: Crash;
   hook?: StoreHook;
   usage?: CampaignParts["usage"];
+  tenants?: Tenants;
   idempotencyTtlMs?: number;
 }
 
@@ -212,6 +214,7 @@ export class Term {
       commits: new CommitQueue({ store, clock, random, metrics, log }, { intervalMs: 8 }),
       notices: new ShardNotices({ clock, events, metrics, results, log }),
       submitting: new Map(),
+      quotas: new CampaignQuotas(options.tenants ?? new Map(), board),
       datasetsDir: "/nowhere",
       readFile: () => Promise.reject(new Error("no files here")),
       idempotencyTtlMs: options.idempotencyTtlMs ?? 7 * 24 * 3_600_000,

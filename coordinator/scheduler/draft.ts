@@ -5,6 +5,7 @@
  * 2. Shares count what is held and what this plan adds, so that a choice sees those before it.
  * 3. A lane whose part of the plan is settled keeps its model, and only such lanes count as being on a model. So within
  *    a plan the slots on a model only grow, and its work only shrinks: what does not pay to load once will not later.
+ * 4. No tenant gets more than its quota leaves it: nothing while what it has on nodes is not known.
  */
 import { mayRetryOn } from "./feasible.js";
 import { bump, type Lane, type Pool, partsOf, SLOT } from "./lanes.js";
@@ -41,6 +42,8 @@ export class Draft {
   private readonly sharesOn = new Map<Pool, Map<string, Map<string, number>>>();
   /** Pools and campaigns that were given something there. */
   private readonly added = new Map<Pool, Set<string>>();
+  /** Shards tenants may still be given. */
+  private readonly quotas = new Map<string, number>();
   private readonly settled = new Set<Lane>();
   /** Slots of settled lanes, by model. */
   private readonly settledOn = new Map<Pool, Map<string, number>>();
@@ -127,16 +130,27 @@ export class Draft {
     return (pool.fullOn.get(model) ?? 0) + (this.settledOn.get(pool)?.get(model) ?? 0);
   }
 
+  /** Shards that a tenant may still be given (invariant 4). */
+  quotaLeft(tenant: string): number {
+    const known = this.quotas.get(tenant);
+    if (known !== undefined) return known;
+    const quota = this.standing.quotaOf(tenant);
+    const left = quota === undefined ? Number.POSITIVE_INFINITY : quota.known ? quota.most - quota.has : 0;
+    this.quotas.set(tenant, Math.max(0, left));
+    return Math.max(0, left);
+  }
+
   /** Whether an agent may have something of a queue. */
   offers(queue: Queue, agent: string): boolean {
-    if (this.ready(queue) === 0) return false;
+    if (this.ready(queue) === 0 || this.quotaLeft(queue.campaign.tenant) === 0) return false;
     const may = this.mayRetry(queue, agent);
     return queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).offers(may));
   }
 
   /** Gives a lane up to `most` shards of a queue, first in plan order first; how many it gave. */
   give(lane: Lane, queue: Queue, most: number, why: AssignmentReason): number {
-    const limit = Math.min(most, this.credits(lane));
+    const { tenant } = queue.campaign;
+    const limit = Math.min(most, this.credits(lane), this.quotaLeft(tenant));
     const may = this.mayRetry(queue, lane.agent);
     let n = 0;
     for (const job of queue.jobs) {
@@ -151,6 +165,7 @@ export class Draft {
       if (n >= limit) break;
     }
     if (n > 0) this.count(lane, queue, n, why);
+    this.quotas.set(tenant, this.quotaLeft(tenant) - n);
     return n;
   }
 

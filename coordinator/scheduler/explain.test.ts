@@ -118,3 +118,19 @@ test("the short answer is the long one without nodes, except where it names them
     expect(long.message.startsWith(short.message)).toBe(true);
   }
 });
+
+test("work that waits for a quota says so, and names no node", () => {
+  const of = (jobs: JobSnapshot[]) => {
+    const options = { maxWaitMs: 120_000, tenantLimits: new Map([["t", 2]]) };
+    return explain(plan(Standing.of({ agents: [agent("n1"), agent("n2")], jobs, options }), 0), "c-1");
+  };
+  expect(of([job("c-1", "j0000", { pending: 1, inFlight: 1 })])).toEqual([]);
+  expect(of([job("c-1", "j0000", { pending: 1 }), job("c-2", "j0000", { inFlight: 2 })])).toEqual([
+    {
+      ...{ campaign: "c-1", job: "j0000", code: "quota", nodes: [] },
+      message: "tenant t's quota max_running_shards is 2, and as many of its shards are on nodes",
+    },
+  ]);
+  const [, waits] = of([job("c-1", "j0000", { held: true }), job("c-1", "j0001")]);
+  expect(waits?.message).toContain("what it has on nodes is not known before they have reconnected");
+});

@@ -33,6 +33,8 @@ export function explain(draft: Draft, campaign: string): JobWaiting[] {
 /** The same without nodes, which costs little however large the fleet is. */
 export function waitsFor(draft: Draft, { queue }: Job): { code: WaitingCode; message: string } {
   const { requirement } = queue;
+  const quota = draft.quotaLeft(queue.campaign.tenant) === 0 && quotaText(draft, queue.campaign.tenant);
+  if (quota) return { code: "quota", message: quota };
   const { model, feasibleAgents: able } = requirement;
   if (draft.standing.agents.size === 0) return { code: "no_nodes", message: "no node is connected" };
   if (able === 0) return { code: "no_feasible_node", message: `no node can run ${model}` };
@@ -51,8 +53,17 @@ export function waitsFor(draft: Draft, { queue }: Job): { code: WaitingCode; mes
   };
 }
 
+function quotaText({ standing }: Draft, tenant: string): string {
+  const { most = 0, known = true } = standing.quotaOf(tenant) ?? {};
+  const quota = `tenant ${tenant}'s quota max_running_shards is ${most}`;
+  return known
+    ? `${quota}, and as many of its shards are on nodes`
+    : `${quota}, and what it has on nodes is not known before they have reconnected`;
+}
+
 function answerFor(draft: Draft, job: Job): Pick<JobWaiting, "code" | "message" | "nodes"> {
   const answer = waitsFor(draft, job);
+  if (answer.code === "quota") return { ...answer, nodes: [] };
   const nodes = nodesOf(draft, job);
   if (answer.code !== "no_feasible_node") return { ...answer, nodes };
   const some = nodes.slice(0, 3).map(({ nodes: [id], message, count }) => {

@@ -29,6 +29,12 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       }),
     ),
   );
+  const quotas = new Map<string, number>();
+  for (const [tenant, most] of snapshot.options.tenantLimits ?? []) {
+    const own = snapshot.jobs.filter((j) => j.tenant === tenant);
+    const has = own.reduce((sum, { inFlight = 0 }) => sum + inFlight, 0);
+    quotas.set(tenant, own.some(({ held }) => held) ? 0 : Math.max(0, most - has));
+  }
   const feasibleAgents = (j: JobSnapshot) =>
     snapshot.agents.filter((a) => feasible(a, j).ok).map((a) => a.id);
   const allowed = (j: JobSnapshot, a: AgentSnapshot, lane: string, shard: number) => {
@@ -52,6 +58,9 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       if (!allowed(j, lane.a, x.lane, shard)) out.push(`infeasible ${name} ${x.job}#${shard}`);
       if (!left.get(j)?.delete(shard)) out.push(`twice ${x.campaign}/${x.job}#${shard}`);
     }
+    const quota = quotas.get(j.tenant);
+    if (quota !== undefined) quotas.set(j.tenant, quota - x.count);
+    if (quota !== undefined && quota < x.count) out.push(`quota of ${j.tenant}`);
     lane.credits -= x.count;
     lane.held += x.count;
     if (lane.credits < 0) out.push(`overdrawn ${name}`);
@@ -78,6 +87,7 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
   for (const [name, lane] of lanes) {
     const mine = made.assignments.filter((x) => `${x.agent}/${x.lane}` === name && x.why !== "starved");
     for (const [j, shards] of left) {
+      if (quotas.get(j.tenant) === 0) continue;
       if (![...shards].some((s) => allowed(j, lane.a, lane.now.lane, s))) continue;
       const cold = j.modelLoads && !lane.warm.has(modelKey(j));
       if (cold && savesALoad(j, lane.slots)) continue;
@@ -135,6 +145,9 @@ test("the checker itself sees each planted fault", () => {
   expect(seen(give(0, 2))).toEqual([]);
   expect(seen(give(0, 1), give(0, 1))).toContain("twice c-2/j0000#0");
   expect(seen(give(0, 3))).toContain("overdrawn n1/cpu");
+  const limited = { ...snapshot, options: { maxWaitMs: 1, tenantLimits: new Map([["t", 1]]) } };
+  expect(faults(limited, { assignments: [give(0, 1)], waiting: [] }, 0)).toEqual([]);
+  expect(faults(limited, { assignments: [give(0, 2)], waiting: [] }, 0)).toContain("quota of t");
   expect(seen(give(0, 1, { agent: "n2" }))).toContain("infeasible n2/cpu j0000#0");
   expect(seen(give(0, 1))).toContain("idle n1/cpu while c-1/j0000 waits");
   expect(seen(give(0, 1), give(0, 1, { campaign: "c-1" }))).toContain("priority on n1/cpu");

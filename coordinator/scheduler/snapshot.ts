@@ -25,6 +25,8 @@ export interface SchedulerOptions {
   starvedAfterMs?: number;
   /** Share of each tenant beside the others; 1 where none is named. */
   tenantWeights?: ReadonlyMap<string, number>;
+  /** Attempts a tenant may have on nodes at once; without one as many as there is room for. */
+  tenantLimits?: ReadonlyMap<string, number>;
 }
 
 export interface AgentSnapshot {
@@ -103,6 +105,8 @@ export interface JobSnapshot {
   /** Its campaign is paused. */
   paused?: boolean;
   pending: ReadonlyPending;
+  /** Attempts of it on nodes now, of whatever state; 0 where it is not said. */
+  inFlight?: number;
   /** Shards that ran, and how long all of them together took, ms; absent before the first. */
   ran?: { shards: number; ms: number };
   /** Monotonic ms: when it was last given to an agent, or could first have been. */
@@ -155,6 +159,7 @@ export type WaitingCode =
   | "held_back"
   | "paused"
   | "retry_later"
+  | "quota"
   | "no_nodes"
   | "no_feasible_node"
   | "failed_there"

@@ -67,6 +67,7 @@ export const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> 
       waitingSinceMs: fc.integer({ min: 0, max: 200 }),
       held: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
       paused: fc.integer({ min: 0, max: 7 }).map((n) => n === 0),
+      inFlight: fc.integer({ min: 0, max: 2 }),
       open: fc.integer({ min: 0, max: 7 }),
       ran: fc.option(
         fc.record({ shards: fc.integer({ min: 1, max: 9 }), ms: fc.integer({ min: 1, max: 900 }) }),
@@ -80,7 +81,10 @@ export const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> 
 export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   agents: fc.tuple(...["n0", "n1", "n2"].map(anyAgent)),
   jobs: fc.tuple(...CAMPAIGNS.flatMap((c) => ["j0000", "j0001", "j0002"].map((id) => anyJob(c, id)))),
-  options: fc.constant({ maxWaitMs: 100, tenantWeights: new Map([["t2", 2]]) }),
+  options: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }).map((most) => ({
+    ...{ maxWaitMs: 100, tenantWeights: new Map([["t2", 2]]) },
+    tenantLimits: new Map(most === undefined ? [] : [["t1", most]]),
+  })),
 });
 
 export const anyNow = fc.integer({ min: 0, max: 900 });

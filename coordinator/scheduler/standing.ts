@@ -23,6 +23,8 @@ export class Standing {
   readonly live = new Set<Pool>();
   /** Millionths of slots that campaigns hold, by lane name and campaign. */
   readonly shares = new Map<string, Map<string, number>>();
+  /** Attempts on nodes of tenants, and jobs of theirs that are held back: what those have on nodes is not known. */
+  private readonly tenants = new Map<string, { attempts: number; heldBack: number }>();
   private readonly classes = new Map<string, AgentClass>();
   private readonly classOf = new WeakMap<Capability, AgentClass>();
   private readonly jobs = new Map<string, Map<string, Job>>();
@@ -69,9 +71,9 @@ export class Standing {
     }
     const before = job?.snapshot;
     if (job === undefined) job = this.newJob(snapshot);
-    else this.time(job, -1);
+    else this.count(job, -1);
     job.snapshot = snapshot;
-    this.time(job, 1);
+    this.count(job, 1);
     this.offer(job, blocked(snapshot) ? 0 : snapshot.pending.ready);
     if (before && snapshot.waitingSinceMs < before.waitingSinceMs) job.queue.lookAtTimes();
     job.queue.sinceMs = Math.max(job.queue.sinceMs, snapshot.waitingSinceMs);
@@ -82,7 +84,7 @@ export class Standing {
     if (!job) return;
     const { queue } = job;
     this.offer(job, 0);
-    this.time(job, -1);
+    this.count(job, -1);
     this.jobs.get(campaign)?.delete(id);
     queue.all.delete(job);
     queue.lookAtTimes();
@@ -111,6 +113,14 @@ export class Standing {
   holds(campaign: string): boolean {
     for (const shares of this.shares.values()) if (shares.has(campaign)) return true;
     return false;
+  }
+
+  /** What a tenant has of its quota, and whether that is all there is to know; undefined without a quota. */
+  quotaOf(tenant: string): { most: number; has: number; known: boolean } | undefined {
+    const most = this.options.tenantLimits?.get(tenant);
+    if (most === undefined) return undefined;
+    const { attempts: has, heldBack } = this.tenants.get(tenant) ?? { attempts: 0, heldBack: 0 };
+    return { most, has, known: heldBack === 0 };
   }
 
   /** The device class with most slots, on agents that take work, for something that needs this; undefined without. */
@@ -220,7 +230,12 @@ export class Standing {
     }
   }
 
-  private time(job: Job, sign: 1 | -1): void {
+  private count(job: Job, sign: 1 | -1): void {
+    const { tenant, inFlight = 0, held = false } = job.snapshot;
+    const sum = this.tenants.get(tenant) ?? { attempts: 0, heldBack: 0 };
+    this.tenants.set(tenant, sum);
+    sum.attempts += sign * inFlight;
+    sum.heldBack += sign * Number(held);
     const { shards, ms } = job.snapshot.ran ?? { shards: 0, ms: 0 };
     const us = sign * Math.round(ms * 1000);
     const { requirement, campaign } = job.queue;

@@ -32,6 +32,10 @@ interface Part {
 }
 
 interface Tenant extends Part {
+  /** Slots its work could use here. */
+  wanted: number;
+  /** Slots its quota leaves it, with those elsewhere. */
+  readonly most: number;
   /** Its campaigns by priority. */
   readonly ranks: Map<number, Part[]>;
 }
@@ -83,13 +87,14 @@ export class Targets {
 
   /** Who holds what; slots here of campaigns that have no more work for them. */
   private count(standing: Standing, pool: Pool): number {
-    const { tenantWeights } = standing.options;
+    const { tenantWeights, tenantLimits } = standing.options;
     const held = standing.shares.get(pool.kind);
     const tenantOf = ({ tenant }: Campaign): Tenant => {
       const known = this.tenants.get(tenant);
       if (known) return known;
       const weight = tenantWeights?.get(tenant) ?? 1;
-      const fresh = { base: 0, demand: 0, slots: 0, weight, ranks: new Map() };
+      const most = tenantLimits?.get(tenant) ?? Number.POSITIVE_INFINITY;
+      const fresh = { base: 0, demand: 0, slots: 0, wanted: 0, most, weight, ranks: new Map() };
       this.tenants.set(tenant, fresh);
       return fresh;
     };
@@ -134,12 +139,14 @@ export class Targets {
       if (!part) return;
       part.demand = Math.min(part.demand, pool.slots);
       const tenant = this.tenants.get(campaign.tenant);
-      if (tenant) tenant.demand += part.demand;
+      if (tenant) tenant.wanted += part.demand;
     });
   }
 
   /** Invariant 1. */
   private divide(): void {
+    for (const tenant of this.tenants.values())
+      tenant.demand = Math.min(tenant.wanted, Math.max(0, tenant.most - tenant.base));
     pour(this.slots, [...this.tenants.values()]);
     for (const { slots, ranks } of this.tenants.values()) {
       let left = slots;
@@ -158,7 +165,7 @@ export class Targets {
       const most = (this.leftMs[row] ?? 0) / lastingMs;
       if (!part || part.demand <= most) return;
       const tenant = this.tenants.get(campaign.tenant);
-      if (tenant) tenant.demand -= part.demand - most;
+      if (tenant) tenant.wanted -= part.demand - most;
       part.demand = most;
       less = true;
     });

@@ -31,6 +31,8 @@ export interface CampaignValue {
   name: string;
   description: string;
   priority: number;
+  /** Whose it is; absent for the default tenant. */
+  tenant?: string;
   /** Wall ms since 1970. */
   createdMs: number;
   suiteSha256: string;

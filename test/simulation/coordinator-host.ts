@@ -14,6 +14,7 @@ import { logger } from "./logger.js";
 import { Process } from "./process.js";
 import { CommittedRecords } from "./results.js";
 import type { Stream } from "./stream.js";
+import { TENANTS } from "./workload.js";
 
 const HEARTBEAT_MS = 2000;
 const OPTIONS = {
@@ -29,6 +30,7 @@ const OPTIONS = {
   },
   idempotencyTtlMs: 7 * 24 * 3600_000,
   datasetsDir: "/nowhere",
+  tenants: TENANTS,
 };
 const RETRY_MS = 1000;
 const LIMITS = { maxMessages: 1000, maxBytes: 4 * 1024 * 1024, drainMs: 8000 };
@@ -97,6 +99,7 @@ export class CoordinatorHost {
         results: (board) => new CommittedRecords(board, artifacts),
       });
       this.core = core;
+      fleet.invariants.watchBoard(core.board);
       const open = this.listen(process, core);
       fleet.led(name, core);
       await lost(core);

@@ -1,5 +1,6 @@
 /** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
 
+import type { Board } from "../../coordinator/campaigns/board.js";
 import { casKey } from "../../shared/artifacts/store.js";
 import { type JobSpec, ordinalAt, type Plan } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
@@ -12,10 +13,12 @@ import type { SimulatedFleet } from "./fleet.js";
 import { beginsSample, begunOn, fenceOfJournal, holdsAnEnd } from "./journals.js";
 import { HEAL_MS, STOP_MS } from "./limits.js";
 import { MessageWatch } from "./message-watch.js";
+import { QuotaWatch } from "./quota-watch.js";
 import { MachineWatch } from "./run-watch.js";
 import { StoreWatch } from "./store-watch.js";
 import { watcher } from "./transitions.js";
 import type { Invariant, Violation } from "./violations.js";
+import { TENANTS } from "./workload.js";
 
 /** Events between two looks at the boards. */
 const BOARD_EVERY = 64;
@@ -30,6 +33,7 @@ export class Invariants {
   violation: Violation | undefined;
   readonly store: StoreWatch;
   readonly messages: MessageWatch;
+  private readonly quotas: QuotaWatch;
   /** Shards that went back to wait. */
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
@@ -54,7 +58,9 @@ export class Invariants {
       },
       (campaign, job, shard) => this.unproven(campaign, job, shard),
     );
+    this.quotas = new QuotaWatch(TENANTS, this.store.campaigns, fail);
     this.messages = new MessageWatch(this.store, fail);
+    this.store.onCampaign = (value) => this.quotas.stored(value);
     fleet.store.onCall = (host) => {
       this.store.writer = host;
     };
@@ -69,6 +75,16 @@ export class Invariants {
       this.messages.heard(agent, message);
       credits.heard(stream, message);
       if (message.body?.$case === "hello") this.holds(agent, message.body.value);
+    };
+  }
+
+  /** A coordinator leads with this board. */
+  watchBoard(board: Board): void {
+    const step = board.shardEvent.bind(board);
+    board.shardEvent = (key, event, nowMs) => {
+      const effects = step(key, event, nowMs);
+      if (effects && event.kind === "assign") this.quotas.given(board, key.campaign);
+      return effects;
     };
   }
 

@@ -132,6 +132,20 @@ export const PLANTED: readonly PlantedBug[] = [
     "credits are not overdrawn",
   ),
   bug(
+    "a tenant gets more shards than its quota",
+    "coordinator/scheduler/draft.ts",
+    "quota.known ? quota.most - quota.has : 0",
+    "quota.most - quota.has + 1",
+    "quotas are kept",
+  ),
+  bug(
+    "campaigns on their way to the store are not counted",
+    "coordinator/campaigns/quotas.ts",
+    "this.coming.set(tenant, coming + 1);",
+    "",
+    "quotas are kept",
+  ),
+  bug(
     "what an agent still has is not taken back by a new leader",
     "coordinator/sessions/hello.ts",
     'shardEvent(campaigns, shard, { kind: "adopt", fence, agent: node.id, running });',

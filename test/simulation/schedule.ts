@@ -10,7 +10,7 @@ import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
 import type { Action } from "./users.js";
 import type { Violation } from "./violations.js";
-import { SHAPES, type Shape } from "./workload.js";
+import { SHAPES, type Shape, TENANTS } from "./workload.js";
 
 export interface Schedule {
   seed: number;
@@ -58,6 +58,7 @@ export function draw(seed: number): Schedule {
   const faults = [...kinds].flatMap((kind) =>
     Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, LAST_FAULT_MS)),
   );
+  shareOut(actions, new SeededRandom(seed, "tenants"));
   const shape = random.pick(shapes);
   const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];
   return { seed, agents, coordinators, poison, actions, faults };
@@ -94,6 +95,13 @@ function drawActions(random: SeededRandom, agents: readonly string[]) {
   if (done < 0.08) actions.push({ kind: "cordon", atMs, node, ms });
   else if (done < 0.22) actions.push({ kind: "drain", atMs, node, ms, deadlineMs });
   return { actions, shapes };
+}
+
+/** In part of the schedules campaigns are of tenants with quotas. */
+function shareOut(actions: readonly Action[], random: SeededRandom): void {
+  if (!random.chance(0.35)) return;
+  for (const action of actions)
+    if (action.kind === "submit" && random.chance(0.7)) action.tenant = random.pick([...TENANTS.keys()]);
 }
 
 /** Runs a schedule to its end. */

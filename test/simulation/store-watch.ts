@@ -31,6 +31,7 @@ export class StoreWatch {
   /** Ranges of the children of split shards, by the same names. */
   readonly children = new Map<string, ShardRange>();
   readonly idems = new Map<string, string>();
+  onCampaign: (value: CampaignValue) => void = () => {};
   /** Counted failures. */
   failures = 0;
 
@@ -92,6 +93,7 @@ export class StoreWatch {
     if (before && isTerminal(before.state) && before.state.kind !== value.state.kind)
       this.fail("terminal states stay terminal", `${value.id}: ${before.state.kind} → ${value.state.kind}`);
     this.campaigns.set(value.id, value);
+    this.onCampaign(value);
   }
 
   private job({ type, kv }: StoreEvent): void {

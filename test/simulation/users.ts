@@ -14,7 +14,7 @@ import { SHAPES } from "./workload.js";
 
 /** What somebody does, at a time of the schedule; what is done to a campaign waits until that was acknowledged. */
 export type Action = { atMs: number } & (
-  | { kind: "submit"; key: string; shape: number; priority: number; twice: boolean }
+  | { kind: "submit"; key: string; shape: number; priority: number; twice: boolean; tenant?: string }
   | { kind: "cancel"; key: string }
   /** Paused, and resumed after `ms`. */
   | { kind: "pause"; key: string; ms: number }
@@ -108,7 +108,8 @@ export class Users {
   private async submit(action: Action & { kind: "submit" }): Promise<void> {
     const shape = SHAPES[action.shape % SHAPES.length];
     if (shape === undefined) return;
-    const request = { ...shape.request, priority: action.priority };
+    const { priority, tenant } = action;
+    const request = { ...shape.request, priority, ...(tenant === undefined ? {} : { tenant }) };
     const id = await this.untilAnswered(
       async (core) => (await submitCampaign(core.campaigns, request, action.key)).value.id,
     );

@@ -12,6 +12,7 @@ export type Invariant =
   | "a lower epoch is refused"
   | "no device is granted twice"
   | "credits are not overdrawn"
+  | "quotas are kept"
   | "what an agent keeps is its own"
   | "a mass loss is held up"
   | "a journal is kept until it is answered"

@@ -1,4 +1,5 @@
 /** What people submit: a handful of shapes of suites, so that each is prepared once and then only submitted. */
+import type { Tenants } from "../../coordinator/campaigns/quotas.js";
 import type { CampaignRequest } from "../../coordinator/campaigns/request.js";
 
 export interface Shape {
@@ -59,3 +60,9 @@ export const SHAPES: readonly Shape[] = [
 
 /** The lanes of models that do not run on the CPU. */
 export const LANES: ReadonlyMap<string, string> = new Map([["devices-m1", "test"]]);
+
+/** Whoever is not named here has no quota. */
+export const TENANTS: Tenants = new Map([
+  ["tight", { weight: 1, maxCampaigns: 1, maxRunningShards: 2 }],
+  ["heavy", { weight: 3, maxCampaigns: undefined, maxRunningShards: 3 }],
+]);

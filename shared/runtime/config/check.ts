@@ -88,6 +88,8 @@ function describeIssue(issue: z.core.$ZodIssue, path: string, layers: Layers): s
       return `is below the smallest allowed (${issue.inclusive === false ? "more than " : ""}${issue.minimum})${got}`;
     case "too_big":
       return `is above the largest allowed (${issue.maximum})${got}`;
+    case "invalid_key":
+      return issue.issues[0]?.message ?? issue.message;
     default:
       return `${issue.message}${got}`;
   }

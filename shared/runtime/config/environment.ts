@@ -62,7 +62,7 @@ const WORDS: { [word: string]: boolean } = {
 };
 
 /**
- * Text as a leaf's value: numbers, true/false (yes/no, on/off, 1/0), lists with commas or as JSON. What cannot be read
+ * Text as a leaf's value: numbers, true/false (yes/no, on/off, 1/0), lists with commas, lists and maps as JSON. What cannot be read
  * stays text, so that the schema reports it like the same mistake in a file.
  */
 export function readText(text: string, type: Leaf["type"]): unknown {
@@ -80,7 +80,7 @@ export function readText(text: string, type: Leaf["type"]): unknown {
 }
 
 function readList(text: string): unknown {
-  if (!text.startsWith("[")) return text.split(",").map((part) => part.trim());
+  if (!/^[[{]/.test(text)) return text.split(",").map((part) => part.trim());
   try {
     return JSON.parse(text);
   } catch {

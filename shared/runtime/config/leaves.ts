@@ -37,5 +37,5 @@ function unwrap(schema: z.ZodType): z.ZodType {
 function typeOf(schema: z.ZodType): Leaf["type"] {
   if (schema instanceof z.ZodNumber) return "number";
   if (schema instanceof z.ZodBoolean) return "boolean";
-  return schema instanceof z.ZodArray ? "list" : "text";
+  return schema instanceof z.ZodArray || schema instanceof z.ZodRecord ? "list" : "text";
 }

@@ -98,6 +98,7 @@ describe("every key", () => {
     "logging.level": "error",
     "logging.handlers": '[{"type":"stderr"}]',
     "agent.test_devices": '[{"uuid":"T-1"}]',
+    "coordinator.tenants": '{"vision":{"weight":3}}',
     "agent.coordinator": "host:1",
     "client.address": "[::1]:1",
     "store.kind": "memory",
@@ -165,6 +166,11 @@ describe("problems", () => {
     ["UTF-16", Buffer.from("\ufeffdebug: true", "utf16le"), "sai.yaml: is not UTF-8"],
     ["a byte order mark", "\ufeffdebug: true", "sai.yaml: is not UTF-8"],
     ["broken UTF-8", Buffer.from([0x61, 0x3a, 0xff]), "sai.yaml: is not UTF-8"],
+    [
+      "a quota that is not kept",
+      "coordinator:\n  tenants:\n    a: {max_gpu_hours: 3}",
+      "sai.yaml:3: coordinator.tenants.a.max_gpu_hours: is no quota of this version: no GPU is leased yet",
+    ],
     ["a prototype", "__proto__:\n  debug: true", "sai.yaml:1: __proto__: unknown key"],
     [
       "not a number",

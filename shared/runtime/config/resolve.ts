@@ -78,6 +78,12 @@ export function resolveConfig(file: FileConfig): Config {
       brakeHoldMs: c.brake_hold_ms,
       recoveryHoldMs: c.recovery_hold_ms,
       shutdownTimeoutMs: c.shutdown_timeout_ms,
+      tenants: Object.fromEntries(
+        Object.entries(c.tenants).map(([name, { weight, max_campaigns, max_running_shards }]) => [
+          name,
+          { weight, maxCampaigns: max_campaigns, maxRunningShards: max_running_shards },
+        ]),
+      ),
     },
     agent: {
       id: a.id ?? agentId(file.instance_id),

@@ -89,6 +89,27 @@ const remoteEngine = (baseUrl: string) => ({
   }),
 });
 
+const noQuota = (why: string) =>
+  z
+    .unknown()
+    .optional()
+    .refine((value) => value === undefined, { error: `is no quota of this version: ${why}` });
+const tenantName = () =>
+  z.string().regex(/^[A-Za-z0-9][A-Za-z0-9._-]{0,62}$/, {
+    error: "is not a tenant's name (letters, digits and . _ -, up to 63)",
+  });
+const tenant = z.strictObject({
+  // Its share of the slots beside the other tenants that have work.
+  weight: z.number().min(0.001).max(1000).default(1),
+  // Campaigns that have not ended.
+  max_campaigns: z.int().min(1).max(1_000_000).optional(),
+  // Shards on nodes at once, those that wait there included.
+  max_running_shards: z.int().min(1).max(100_000_000).optional(),
+  max_gpu_hours: noQuota("no GPU is leased yet; max_running_shards limits what runs at once"),
+  max_storage: noQuota("artifacts are not counted by tenant"),
+  max_spend: noQuota("prices are only used in reports"),
+});
+
 export const fileSchema = z.strictObject({
   environment: name().default("development"),
   debug: z.boolean().default(false),
@@ -190,6 +211,8 @@ export const fileSchema = z.strictObject({
     brake_hold_ms: millis(60_000),
     recovery_hold_ms: millis(30_000),
     shutdown_timeout_ms: millis(30_000),
+    // By name; one that is not named has weight 1 and no quota. Alike on every coordinator of a fleet.
+    tenants: z.record(tenantName(), tenant).default({}),
   }),
   agent: section({
     id: name().optional(),

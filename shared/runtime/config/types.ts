@@ -145,6 +145,17 @@ export interface CoordinatorConfig {
   recoveryHoldMs: number;
   /** On SIGTERM everything has ended within it. */
   shutdownTimeoutMs: number;
+  /** By name; a tenant that is not named has weight 1 and no quota. */
+  tenants: { readonly [name: string]: TenantConfig };
+}
+
+export interface TenantConfig {
+  /** Share of the slots beside other tenants with work. */
+  weight: number;
+  /** Campaigns that have not ended; undefined means no limit. */
+  maxCampaigns: number | undefined;
+  /** Shards on nodes at once, those that wait there included; undefined means no limit. */
+  maxRunningShards: number | undefined;
 }
 
 export interface StoreConfig {

@@ -160,6 +160,8 @@ export interface Campaign {
   retryOf: string;
   /** Campaigns that retry this one, oldest first; ListCampaigns leaves it empty. */
   retriedBy: string[];
+  /** Whose it is, for shares and quotas; `default` if nobody was named. */
+  tenant: string;
 }
 
 /** How many samples there are and how they ended. */
@@ -266,6 +268,8 @@ export interface CampaignSpec {
   modelMap: { [key: string]: string };
   /** Higher runs first within a tenant; -1000 to 1000. */
   priority: number;
+  /** Whose campaign it is, for shares and quotas; empty stands for `default`. */
+  tenant: string;
 }
 
 export interface CampaignSpec_ModelMapEntry {
@@ -531,6 +535,7 @@ function createBaseCampaign(): Campaign {
     waiting: [],
     retryOf: "",
     retriedBy: [],
+    tenant: "",
   };
 }
 
@@ -586,6 +591,9 @@ export const Campaign: MessageFns<Campaign> = {
     }
     for (const v of message.retriedBy) {
       writer.uint32(138).string(v!);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(146).string(message.tenant);
     }
     return writer;
   },
@@ -739,6 +747,14 @@ export const Campaign: MessageFns<Campaign> = {
             message.retriedBy.push(reader.string());
             continue;
           }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -796,6 +812,7 @@ export const Campaign: MessageFns<Campaign> = {
         : globalThis.Array.isArray(object?.retried_by)
         ? object.retried_by.map((e: any) => globalThis.String(e))
         : [],
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
     };
   },
 
@@ -852,6 +869,9 @@ export const Campaign: MessageFns<Campaign> = {
     if (message.retriedBy?.length) {
       obj.retriedBy = message.retriedBy;
     }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
     return obj;
   },
 
@@ -879,6 +899,7 @@ export const Campaign: MessageFns<Campaign> = {
     message.waiting = object.waiting?.map((e) => e) || [];
     message.retryOf = object.retryOf ?? "";
     message.retriedBy = object.retriedBy?.map((e) => e) || [];
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
@@ -1333,7 +1354,7 @@ export const ResolvedInput: MessageFns<ResolvedInput> = {
 };
 
 function createBaseCampaignSpec(): CampaignSpec {
-  return { suite: "", inputs: [], modelMap: {}, priority: 0 };
+  return { suite: "", inputs: [], modelMap: {}, priority: 0, tenant: "" };
 }
 
 export const CampaignSpec: MessageFns<CampaignSpec> = {
@@ -1349,6 +1370,9 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
     });
     if (message.priority !== 0) {
       writer.uint32(32).int32(message.priority);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(42).string(message.tenant);
     }
     return writer;
   },
@@ -1401,6 +1425,14 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
             message.priority = reader.int32();
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1445,6 +1477,7 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
         )
         : {},
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : 0,
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
     };
   },
 
@@ -1468,6 +1501,9 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
     if (message.priority !== 0) {
       obj.priority = Math.round(message.priority);
     }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
     return obj;
   },
 
@@ -1488,6 +1524,7 @@ export const CampaignSpec: MessageFns<CampaignSpec> = {
       {},
     );
     message.priority = object.priority ?? 0;
+    message.tenant = object.tenant ?? "";
     return message;
   },
 };
@@ -4009,7 +4046,8 @@ export type CampaignServiceService = typeof CampaignServiceService;
 export const CampaignServiceService = {
   /**
    * Validates, stores and acknowledges a campaign; it is planned and run afterwards.
-   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request.
+   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request,
+   * RESOURCE_EXHAUSTED when a quota of its tenant, or the state store, is used up.
    */
   createCampaign: {
     path: "/sai.v1.CampaignService/CreateCampaign" as const,
@@ -4136,7 +4174,8 @@ export const CampaignServiceService = {
 export interface CampaignServiceServer extends UntypedServiceImplementation {
   /**
    * Validates, stores and acknowledges a campaign; it is planned and run afterwards.
-   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request.
+   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request,
+   * RESOURCE_EXHAUSTED when a quota of its tenant, or the state store, is used up.
    */
   createCampaign: handleUnaryCall<CreateCampaignRequest, CreateCampaignResponse>;
   /** Does everything CreateCampaign does short of storing: errors, warnings, the matrix and rendered messages. */
@@ -4169,7 +4208,8 @@ export interface CampaignServiceServer extends UntypedServiceImplementation {
 export interface CampaignServiceClient extends Client {
   /**
    * Validates, stores and acknowledges a campaign; it is planned and run afterwards.
-   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request.
+   * Errors: INVALID_ARGUMENT with field violations, ALREADY_EXISTS when the idempotency key names another request,
+   * RESOURCE_EXHAUSTED when a quota of its tenant, or the state store, is used up.
    */
   createCampaign(
     request: CreateCampaignRequest,
