@@ -21,20 +21,14 @@ import {
   type ShardFailure,
   type ShardResult,
 } from "./assignment.js";
-import {
-  type HeldEvent as Event,
-  isActive,
-  type HeldState as State,
-  transitionHeld,
-  waitingResult,
-} from "./held-state.js";
+import { type Held, type HeldAttempt, HeldBook } from "./held-book.js";
+import { waitingResult } from "./held-state.js";
 import type { Intake, Refusal } from "./intake.js";
-import { LanePace } from "./lane-pace.js";
 import type { Replayed } from "./replay.js";
 import { AgentStops, type AttemptOutcome, type RunAttempt } from "./run.js";
 import type { Spool } from "./spool.js";
 
-export type { AttemptOutcome, RunAttempt };
+export type { AttemptOutcome, HeldAttempt, RunAttempt };
 
 /** Where news of attempts go; the session sends them on when there is one, and catches up with `list` when it begins. */
 export interface AttemptListener {
@@ -61,65 +55,33 @@ export interface AttemptsParts {
   listener: AttemptListener;
 }
 
-type HeldState = State<ShardResult, ShardFailure>;
-type HeldEvent = Event<ShardResult, ShardFailure>;
-
-export interface HeldAttempt {
-  readonly name: string;
-  readonly assignment: Assignment;
-  readonly state: HeldState;
-  /** Samples with a record. */
-  readonly done: number;
-}
-
-interface Held extends HeldAttempt {
-  state: HeldState;
-  done: number;
-  /** Samples that were in flight at earlier deaths of this agent. */
-  readonly deaths: readonly Death[];
-  readonly stop: AbortController;
-  /** It ends with the sample in hand. */
-  winding: boolean;
-  /** Resolves when its run has ended and its slot is free. */
-  ended: Promise<void> | undefined;
-}
-
-interface Lane {
-  /** In the order of their start; those that wait no more are skipped. */
-  waiting: Held[];
-  active: number;
-  readonly running: Set<Held>;
-  readonly pace: LanePace;
-}
-
 /** Most failures that wait to be told: far more than work that a machine holds when its coordinator goes away. */
 const FAILURES_HELD = 1000;
 
 export class Attempts {
-  private readonly held = new Map<string, Held>();
-  private readonly lanes = new Map<string, Lane>();
-  private readonly failed = new Set<Held>();
-  private readonly spooled = { results: 0, bytes: 0 };
+  private readonly book: HeldBook;
   private connected = false;
 
-  constructor(private readonly parts: AttemptsParts) {}
+  constructor(private readonly parts: AttemptsParts) {
+    this.book = new HeldBook(parts.intake, () => parts.listener.roomChanged());
+  }
 
   /** Takes the attempt, or says why not. */
   accept(assignment: Assignment): "accepted" | "no_lane" | Refusal {
-    if (this.held.has(fenceText(assignment.fence))) return "accepted";
+    if (this.holds(assignment.fence)) return "accepted";
     const refusal = this.parts.intake.refusal();
     if (refusal) return refusal;
     if (this.parts.ledger.slots(assignment.lane) === 0) return "no_lane";
-    const held = this.hold(assignment, { kind: "ACCEPTED", resumes: false });
-    this.lane(assignment.lane).waiting.push(held);
+    const held = this.book.hold(assignment, { kind: "ACCEPTED", resumes: false });
+    this.book.lane(assignment.lane).waiting.push(held);
     this.startWaiting(assignment.lane);
     return "accepted";
   }
 
   /** Takes back what an earlier start of this agent left in a journal. */
   restore({ assignment, records, deaths, end }: Replayed): void {
-    const held = this.hold(assignment, { kind: "INTERRUPTED" }, records.length, deaths);
-    if (end.kind === "failed") this.step(held, { kind: "fail", failure: end.failure });
+    const held = this.book.hold(assignment, { kind: "INTERRUPTED" }, { done: records.length, deaths });
+    if (end.kind === "failed") this.book.step(held, { kind: "fail", failure: end.failure });
     if (end.kind === "stored" || end.kind === "complete") {
       this.completed(held, end.result, end.kind === "stored" || end.result.uri === "");
     }
@@ -128,31 +90,31 @@ export class Attempts {
   /** A coordinator is there and this agent is reconciled with it, or not any more (invariant 4). */
   connect(now: boolean): void {
     this.connected = now;
-    for (const lane of this.lanes.keys()) this.startWaiting(lane);
+    for (const [lane] of this.book.lanes()) this.startWaiting(lane);
   }
 
   /** The coordinator wants a held attempt to go on. */
   keep(fence: Fence): void {
-    const held = this.held.get(fenceText(fence));
-    if (held === undefined || !this.step(held, { kind: "keep" })) return;
+    const held = this.book.get(fence);
+    if (held === undefined || !this.book.step(held, { kind: "keep" })) return;
     const { lane } = held.assignment;
     if (this.parts.ledger.slots(lane) === 0) {
       const message = `this agent has no ${lane} slots any more`;
       this.fail(held, failureOf(held.assignment, "no_lane", message));
       return;
     }
-    this.lane(lane).waiting.unshift(held);
+    this.book.lane(lane).waiting.unshift(held);
     this.startWaiting(lane);
   }
 
   holds(fence: Fence): boolean {
-    return this.held.has(fenceText(fence));
+    return this.book.get(fence) !== undefined;
   }
 
   /** Gives back an attempt that has not started; false if it has, or is not held. */
   retract(fence: Fence): boolean {
-    const held = this.held.get(fenceText(fence));
-    return held !== undefined && this.step(held, { kind: "retract" });
+    const held = this.book.get(fence);
+    return held !== undefined && this.book.step(held, { kind: "retract" });
   }
 
   /**
@@ -160,7 +122,7 @@ export class Attempts {
    * Resolves when its slot is free.
    */
   async cancel(fence: Fence, reason: string, graceMs = 0): Promise<void> {
-    const held = this.held.get(fenceText(fence));
+    const held = this.book.get(fence);
     if (held === undefined) return;
     this.parts.log.info({ attempt: held.name, reason }, "attempt stopped");
     held.winding = true;
@@ -170,69 +132,69 @@ export class Attempts {
       cancelTimer();
     } else held.stop.abort(new Error(reason));
     await held.ended;
-    this.step(held, { kind: "stop" });
+    this.book.step(held, { kind: "stop" });
     await this.parts.spool.drop(fence);
     await this.dropJournal(fence);
   }
 
   /** The coordinator's last word about a result or a failure; its journal may go. */
   acknowledged(fence: Fence): void {
-    const held = this.held.get(fenceText(fence));
-    if (held && this.step(held, { kind: "acknowledge" })) void this.dropJournal(fence);
+    const held = this.book.get(fence);
+    if (held && this.book.step(held, { kind: "acknowledge" })) void this.dropJournal(fence);
   }
 
   /** The records of a spooled attempt are in the artifact store. */
   stored(fence: Fence): void {
-    const held = this.held.get(fenceText(fence));
+    const held = this.book.get(fence);
     const result = held && waitingResult(held.state);
-    if (held && result && this.step(held, { kind: "stored" })) this.parts.listener.finished(result);
+    if (held && result && this.book.step(held, { kind: "stored" })) this.parts.listener.finished(result);
   }
 
   /** The records of a spooled attempt will never be there. */
   lost(fence: Fence, reason: string): void {
-    const held = this.held.get(fenceText(fence));
+    const held = this.book.get(fence);
     if (held?.state.kind === "SPOOLED") this.fail(held, failureOf(held.assignment, "records_lost", reason));
   }
 
   /** Everything held, oldest first. */
   list(): readonly HeldAttempt[] {
-    return [...this.held.values()];
+    return this.book.list();
   }
 
   /** Results that the coordinator has not acknowledged. */
   unacknowledged(): ShardResult[] {
-    return this.list().flatMap(({ state }) => (state.kind === "UPLOADED" ? [state.result] : []));
+    return this.book.list().flatMap(({ state }) => (state.kind === "UPLOADED" ? [state.result] : []));
   }
 
   /** Failures that the coordinator has not acknowledged. */
   untold(): ShardFailure[] {
-    return [...this.failed].flatMap(({ state }) => (state.kind === "FAILED" ? [state.failure] : []));
+    return [...this.book.failed].flatMap(({ state }) => (state.kind === "FAILED" ? [state.failure] : []));
   }
 
   /** Samples that were in flight at a death of this agent and have no record since. */
   deaths(): Death[] {
-    return [...this.held.values()].flatMap((held) => (held.state.kind === "INTERRUPTED" ? held.deaths : []));
+    return this.book.list().flatMap((held) => (held.state.kind === "INTERRUPTED" ? held.deaths : []));
   }
 
   /** Results that wait for the artifact store or for their answer. */
   get waitingResults(): { readonly results: number; readonly bytes: number } {
-    return this.spooled;
+    return this.book.spooled;
   }
 
   /** True while a result or a failure waits for the coordinator's word. */
   get waitsForAnswers(): boolean {
-    return this.spooled.results > 0 || this.failed.size > 0;
+    return this.book.spooled.results > 0 || this.book.failed.size > 0;
   }
 
   running(): number {
     let runs = 0;
-    for (const { running } of this.lanes.values()) runs += running.size;
+    for (const [, { running }] of this.book.lanes()) runs += running.size;
     return runs;
   }
 
   /** Attempts of the lane that wait or run: what credits are counted against. */
   active(lane: string): number {
-    return this.lane(lane).active;
+    return this.book.lane(lane).active;
   }
 
   /** How many attempts of the lane may be here at once now. */
@@ -243,7 +205,7 @@ export class Attempts {
 
   /** Gives back what waits far beyond what this agent would ask for now, because work became slower: others may take it. */
   giveBackSurplus(): void {
-    for (const [name, lane] of this.lanes) {
+    for (const [name, lane] of this.book.lanes()) {
       const slots = this.parts.ledger.slots(name);
       const most = 2 * this.ahead(name, slots);
       this.giveBack(lane.waiting.slice(most).filter(isWaiting));
@@ -253,13 +215,13 @@ export class Attempts {
   /** Takes nothing more and gives back what has not started; running attempts go on. */
   drain(): void {
     this.parts.intake.drain(true);
-    this.giveBack([...this.held.values()].filter(isWaiting));
+    this.giveBack(this.book.list().filter(isWaiting));
   }
 
   /** What is taken has changed: with a full disk what waits would only fail, others may take it. */
   intakeChanged(): void {
-    if (this.parts.intake.refusal() === "disk_full") this.giveBack([...this.held.values()].filter(isWaiting));
-    for (const lane of this.lanes.keys()) this.startWaiting(lane);
+    if (this.parts.intake.refusal() === "disk_full") this.giveBack(this.book.list().filter(isWaiting));
+    for (const [lane] of this.book.lanes()) this.startWaiting(lane);
     this.parts.listener.roomChanged();
   }
 
@@ -271,7 +233,7 @@ export class Attempts {
 
   /** Resolves when nothing runs any more, or after `withinMs`. */
   async settled(withinMs: number): Promise<void> {
-    const ended = [...this.held.values()].flatMap((held) => held.ended ?? []);
+    const ended = this.book.list().flatMap((held) => held.ended ?? []);
     if (ended.length === 0) return;
     const late = new AbortController();
     await Promise.race([Promise.all(ended), this.parts.clock.sleep(withinMs, late.signal).catch(() => {})]);
@@ -281,14 +243,14 @@ export class Attempts {
   /** Stops everything; resolves when all slots are free. Journals stay: the next start goes on with them. */
   async close(reason: string): Promise<void> {
     this.drain();
-    const running = [...this.held.values()].filter(({ ended }) => ended !== undefined);
+    const running = this.book.list().filter(({ ended }) => ended !== undefined);
     for (const held of running) held.stop.abort(new AgentStops(reason));
     await Promise.all(running.map(({ ended }) => ended));
   }
 
   private startWaiting(name: string): void {
     const { ledger, intake } = this.parts;
-    const { waiting } = this.lane(name);
+    const { waiting } = this.book.lane(name);
     while (this.connected && intake.starts) {
       const [first] = waiting;
       const device = first && ledger.grant(name, first.assignment.fence);
@@ -300,7 +262,7 @@ export class Attempts {
 
   private start(held: Held, device: LedgerDevice): void {
     const resumes = held.state.kind === "ACCEPTED" && held.state.resumes;
-    this.step(held, { kind: "start", nowMs: this.parts.clock.nowMs() });
+    this.book.step(held, { kind: "start", nowMs: this.parts.clock.nowMs() });
     held.ended = this.runToEnd(held, resumes, device).then((outcome) => {
       held.ended = undefined;
       if (outcome.kind !== "failed") this.freed(held);
@@ -337,9 +299,9 @@ export class Attempts {
 
   /** Notes what an attempt came to. */
   private came(held: Held, outcome: AttemptOutcome): void {
-    if (held.stop.signal.aborted || held.winding) this.step(held, { kind: "stop" });
+    if (held.stop.signal.aborted || held.winding) this.book.step(held, { kind: "stop" });
     else if (outcome.kind === "cancelled") {
-      this.step(held, { kind: "stop" });
+      this.book.step(held, { kind: "stop" });
       void this.dropJournal(held.assignment.fence);
     } else if (outcome.kind === "failed") this.fail(held, outcome.failure);
     else if (outcome.kind === "result") this.completed(held, outcome.result, true);
@@ -347,19 +309,19 @@ export class Attempts {
   }
 
   private completed(held: Held, result: ShardResult, stored: boolean, bytes?: Buffer): void {
-    if (!this.step(held, { kind: "complete", result, stored })) return;
+    if (!this.book.step(held, { kind: "complete", result, stored })) return;
     if (stored) this.parts.listener.finished(result);
     else this.parts.spool.add(result, bytes);
   }
 
   private fail(held: Held, failure: ShardFailure): void {
-    if (!this.step(held, { kind: "fail", failure })) return;
+    if (!this.book.step(held, { kind: "fail", failure })) return;
     this.parts.listener.failed(failure);
-    const [oldest] = this.failed;
-    if (this.failed.size <= FAILURES_HELD || oldest === undefined) return;
+    const [oldest] = this.book.failed;
+    if (this.book.failed.size <= FAILURES_HELD || oldest === undefined) return;
     const about = { attempt: oldest.name };
     this.parts.log.warn(about, "too many failures wait to be told; the oldest is forgotten");
-    this.step(oldest, { kind: "stop" });
+    this.book.step(oldest, { kind: "stop" });
     void this.dropJournal(oldest.assignment.fence);
   }
 
@@ -367,17 +329,17 @@ export class Attempts {
   private freed(held: Held): void {
     const { state, assignment } = held;
     if (state.kind !== "RUNNING" || state.freed) return;
-    this.lane(assignment.lane).pace.took(this.parts.clock.nowMs() - state.sinceMs);
-    this.step(held, { kind: "free" });
+    this.book.lane(assignment.lane).pace.took(this.parts.clock.nowMs() - state.sinceMs);
+    this.book.step(held, { kind: "free" });
   }
 
   private giveBack(unstarted: readonly Held[]): void {
-    const given = unstarted.filter((held) => this.step(held, { kind: "retract" }));
+    const given = unstarted.filter((held) => this.book.step(held, { kind: "retract" }));
     if (given.length > 0) this.parts.listener.retracted(given.map(({ assignment }) => assignment.fence));
   }
 
   private ahead(name: string, slots: number): number {
-    const { running, pace } = this.lane(name);
+    const { running, pace } = this.book.lane(name);
     const nowMs = this.parts.clock.nowMs();
     let longestMs = 0;
     for (const { state } of running) {
@@ -393,54 +355,6 @@ export class Attempts {
       const about = { attempt: fenceText(fence), err };
       this.parts.log.warn(about, "a journal cannot be removed; the next start will ask about it again");
     }
-  }
-
-  private hold(assignment: Assignment, state: HeldState, done = 0, deaths: readonly Death[] = []): Held {
-    const name = fenceText(assignment.fence);
-    const stop = new AbortController();
-    const held: Held = { name, assignment, state, done, deaths, stop, winding: false, ended: undefined };
-    this.held.set(name, held);
-    this.count(held, 1);
-    return held;
-  }
-
-  /** Moves an attempt on and says whether the event fitted; all that is counted is counted here. */
-  private step(held: Held, event: HeldEvent): boolean {
-    if (this.held.get(held.name) !== held) return false;
-    const next = transitionHeld(held.state, event);
-    if (next === undefined) return false;
-    this.count(held, -1);
-    if (next === "over") {
-      const { waiting } = this.lane(held.assignment.lane);
-      if (held.state.kind === "ACCEPTED") waiting.splice(waiting.indexOf(held), 1);
-      this.held.delete(held.name);
-    } else {
-      held.state = next;
-      this.count(held, 1);
-    }
-    this.parts.listener.roomChanged();
-    return true;
-  }
-
-  private count(held: Held, sign: 1 | -1): void {
-    const { state } = held;
-    const lane = this.lane(held.assignment.lane);
-    if (isActive(state)) lane.active += sign;
-    if (state.kind === "RUNNING") lane.running[sign > 0 ? "add" : "delete"](held);
-    if (state.kind === "FAILED") this.failed[sign > 0 ? "add" : "delete"](held);
-    const result = waitingResult(state);
-    if (result === undefined) return;
-    this.spooled.results += sign;
-    this.spooled.bytes += sign * result.sizeBytes;
-    this.parts.intake.spooled(result.sizeBytes, sign);
-  }
-
-  private lane(name: string): Lane {
-    const known = this.lanes.get(name);
-    if (known) return known;
-    const made: Lane = { waiting: [], active: 0, running: new Set(), pace: new LanePace() };
-    this.lanes.set(name, made);
-    return made;
   }
 }
 
