@@ -32,7 +32,7 @@ export const PLANTED: readonly PlantedBug[] = [
   bug(
     "no epoch check: an agent listens to a deposed coordinator",
     "agent/session/identity.ts",
-    "if (epoch < this.epoch) {",
+    "if (epoch < this.heard) {",
     "if (epoch < 0n) {",
     "a lower epoch is refused",
   ),
