@@ -35,7 +35,9 @@ import type { BrakeLimits } from "./sessions/brake-state.js";
 import { Fleet, type HeldAttempt, type NodeEntry } from "./sessions/fleet.js";
 import { FleetAdmin } from "./sessions/fleet-admin.js";
 import { FleetRecords } from "./sessions/fleet-records.js";
+import { NodeHealth } from "./sessions/node-health.js";
 import type { Peer } from "./sessions/peer.js";
+import type { QuarantineLimits } from "./sessions/quarantine-state.js";
 import { RecoveryHold } from "./sessions/recovery-hold.js";
 import { AgentSession } from "./sessions/session.js";
 import type { FencedStore } from "./store/fenced-store.js";
@@ -53,6 +55,7 @@ export interface CoreOptions {
   /** How long shards of earlier plans wait at least for the nodes that may still run them. */
   recoveryHoldMs: number;
   brake: BrakeLimits;
+  quarantine: QuarantineLimits;
   /** Dataset paths of submitted suites resolve below it. */
   datasetsDir: string;
   tenants: Tenants;
@@ -145,7 +148,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     ),
     datasetsDir: options.datasetsDir,
     idempotencyTtlMs: options.idempotencyTtlMs,
-    agents: agentsPort(fleet),
+    agents: agentsPort(fleet, (campaign, job, sample) => health.named(campaign, job, sample)),
     wake: () => scheduling.wake(),
   };
   const scheduling: Scheduling = new Scheduling({
@@ -157,10 +160,16 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     retract: (agent, fences) => campaigns.agents.retract(agent, fences),
     leads: () => store.remainingMs(clock.nowMs()) > 0,
   });
+  const health = new NodeHealth({
+    ...{ clock, events, fleet, limits: options.quarantine, log, metrics, records },
+    retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
+    wake: () => scheduling.wake(),
+  });
   const admin = new FleetAdmin({
     ...{ clock, events, fleet, records },
     wake: () => scheduling.wake(),
     withdraw: (node, reason) => withdraw(node, reason, true),
+    pardon: (node) => health.pardon(node),
   });
   const brake = new Brake({
     ...{ clock, events, log, fleet, limits: options.brake },
@@ -170,6 +179,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   board.loadWith((entry) => loadEnded(campaigns, entry));
   const found = await recover(campaigns, state, store.lost);
   for (const value of found.agents) fleet.restore(value, found.inventories.get(value.inventoryHash));
+  for (const value of found.quarantines) health.restore(value);
   const hold = new RecoveryHold(
     {
       ...{ board, fleet, clock, events, log, holdMs: options.recoveryHoldMs },
@@ -182,6 +192,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const stopTicking = every(clock, options.heartbeatIntervalMs / 4, (lateMs) => {
     brake.look(lateMs);
     hold.check();
+    health.look();
     scheduling.sweep();
     showGauges(metrics, board, fleet);
   });
@@ -193,7 +204,18 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     return turn.waitMs;
   };
   const sessions = {
-    ...{ campaigns, board, fleet, artifacts, clusterId, heartbeatIntervalMs, lostAfterMs, clock, log },
+    ...{
+      campaigns,
+      board,
+      fleet,
+      artifacts,
+      clusterId,
+      heartbeatIntervalMs,
+      lostAfterMs,
+      clock,
+      health,
+      log,
+    },
     admit: admitOne,
     reconciled: (node: NodeEntry) => {
       admin.startDrain(node);

@@ -7,7 +7,11 @@ type Counts = { [kind: string]: number };
 
 export function showGauges(metrics: Meter, board: Board, fleet: Fleet): void {
   const [nodes, campaigns, shards]: [Counts, Counts, Counts] = [{}, {}, {}];
-  for (const { state } of fleet.list()) add(nodes, state.kind, 1);
+  let quarantined = 0;
+  for (const { state, quarantine } of fleet.list()) {
+    add(nodes, state.kind, 1);
+    if (quarantine.kind === "quarantined") quarantined += 1;
+  }
   for (const { value, jobs } of board.list()) {
     add(campaigns, value.state.kind, 1);
     if (isEnded(value.state)) continue;
@@ -16,6 +20,7 @@ export function showGauges(metrics: Meter, board: Board, fleet: Fleet): void {
     }
   }
   metrics.setNodes(nodes);
+  metrics.setQuarantined(quarantined);
   metrics.setCampaigns(campaigns);
   metrics.setShards(shards);
 }

@@ -109,6 +109,12 @@ export function defineMetrics(
     spoolBytes: gauge("sai_spool_bytes", "Results on an agent's disk that are not acknowledged", ["node"]),
     spoolResults: gauge("sai_spool_results", "Shard results that are not acknowledged", ["node"]),
     nodes: gauge("sai_nodes", "Nodes by state", ["state"]),
+    quarantined: gauge(
+      "sai_nodes_quarantined",
+      "Nodes that take no new work because too much failed on them",
+      [],
+    ),
+    quarantines: counter("sai_quarantines_total", "Times a node was quarantined", []),
     campaigns: gauge("sai_campaigns", "Campaigns by state", ["state"]),
     shards: gauge("sai_shards", "Shards of open campaigns by state", ["state"]),
   };

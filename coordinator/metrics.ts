@@ -107,6 +107,14 @@ export class Metrics {
     setStates(this.is.shards, byState);
   }
 
+  setQuarantined(nodes: number): void {
+    this.is.quarantined.set(nodes);
+  }
+
+  countQuarantines(): void {
+    this.is.quarantines.inc();
+  }
+
   observeScheduleCycle(seconds: number): void {
     this.is.scheduleCycle.observe(seconds);
   }

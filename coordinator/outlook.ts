@@ -104,11 +104,13 @@ export class Outlook {
   private putNode(node: NodeEntry, unlessSame: boolean): void {
     const { id, state, cordon, inventory, loadedModels, peer } = node;
     const cordoned = cordon.kind !== "open";
+    const quarantined = node.quarantine.kind === "quarantined";
     const capability = capabilityOf(inventory);
     const known = unlessSame ? this.standing.agents.get(id)?.snapshot : undefined;
     if (
       known?.state === state.kind &&
       known.cordoned === cordoned &&
+      known.quarantined === quarantined &&
       known.capability === capability &&
       known.loadedModels === loadedModels
     )
@@ -122,7 +124,9 @@ export class Outlook {
         ...memory.lanes.get(lane),
       };
     });
-    this.standing.putAgent({ id, state: state.kind, cordoned, capability, lanes, loadedModels });
+    this.standing.putAgent({
+      ...{ id, state: state.kind, cordoned, quarantined, capability, lanes, loadedModels },
+    });
   }
 
   /** How long attempts of campaigns are thought to take. */

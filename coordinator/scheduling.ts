@@ -186,11 +186,18 @@ export class Scheduling {
   }
 
   /** Whether the node as it is now may have it. */
-  private fits({ campaign, job, lane }: Assignment, { id, state, cordon, peer }: NodeEntry): boolean {
+  private fits(
+    { campaign, job, lane }: Assignment,
+    { id, state, cordon, quarantine, peer }: NodeEntry,
+  ): boolean {
     const agent = this.outlook.standing.agents.get(id)?.snapshot;
     const needs = this.outlook.standing.job(campaign, job)?.snapshot;
     if (!agent || !needs || !peer) return false;
-    const fit = feasible({ ...agent, state: state.kind, cordoned: cordon.kind !== "open" }, needs);
+    const now = {
+      ...{ state: state.kind, cordoned: cordon.kind !== "open" },
+      quarantined: quarantine.kind === "quarantined",
+    };
+    const fit = feasible({ ...agent, ...now }, needs);
     return fit.ok && fit.lanes.includes(lane);
   }
 

@@ -19,6 +19,7 @@ import { StreamedResults } from "./results/streamed-results.js";
 import { addAgentService } from "./sessions/agent-service.js";
 import { BRAKE_LIMITS } from "./sessions/brake-state.js";
 import type { GrpcPeer } from "./sessions/peer.js";
+import { QUARANTINE_LIMITS } from "./sessions/quarantine-state.js";
 import type { FencedStore } from "./store/fenced-store.js";
 import { keys } from "./store/keys.js";
 import type { StateStore, StoreAdmin } from "./store/store.js";
@@ -148,6 +149,7 @@ const coreOptions = (config: Config): CoreOptions => {
     commitIntervalMs: c.commitIntervalMs,
     idempotencyTtlMs: c.idempotencyTtlMs,
     recoveryHoldMs: c.recoveryHoldMs,
+    quarantine: QUARANTINE_LIMITS,
     brake: { ...BRAKE_LIMITS, holdMs: c.brakeHoldMs },
     datasetsDir: config.storage.datasetsDir,
     tenants: new Map(Object.entries(c.tenants)),

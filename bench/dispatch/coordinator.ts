@@ -17,6 +17,7 @@ import { Metrics } from "../../coordinator/metrics.js";
 import { StreamedResults } from "../../coordinator/results/streamed-results.js";
 import { addAgentService } from "../../coordinator/sessions/agent-service.js";
 import { BRAKE_LIMITS } from "../../coordinator/sessions/brake-state.js";
+import { QUARANTINE_LIMITS } from "../../coordinator/sessions/quarantine-state.js";
 import { openEmbeddedStore } from "../../coordinator/store/embedded/embedded-store.js";
 import { openFolderStore } from "../../shared/artifacts/folder-store.js";
 import { listen, newServer } from "../../shared/rpc/serve.js";
@@ -73,6 +74,7 @@ const questions = {
         ...o,
         suspectAfterMs: o.heartbeatIntervalMs * o.suspectAfterIntervals,
         lostAfterMs: o.heartbeatIntervalMs * o.lostAfterIntervals,
+        quarantine: QUARANTINE_LIMITS,
         brake: BRAKE_LIMITS,
         datasetsDir: folder,
         tenants: new Map(),

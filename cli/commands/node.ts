@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { Node } from "../client.js";
 import { withClient } from "../connection.js";
-import { labelText, nodeReason, nodeState, printNode, spool } from "../output/node-text.js";
+import { isKeptBack, labelText, nodeReason, nodeState, printNode, spool } from "../output/node-text.js";
 import { type Listing, printRows } from "../output/print.js";
 import { stateColor, time } from "../output/words.js";
 import type { Bind } from "../program.js";
@@ -42,7 +42,7 @@ const engines = (node: Node): string =>
 const LISTING: Listing<Node> = {
   columns: [
     { title: "NODE", value: (n) => n.id },
-    { title: "STATE", value: nodeState, color: (n) => (n.cordoned ? "yellow" : stateColor(n.state)) },
+    { title: "STATE", value: nodeState, color: (n) => (isKeptBack(n) ? "yellow" : stateColor(n.state)) },
     { title: "ATTEMPTS", align: "right", value: (n) => String(n.attempts) },
     { title: "DEVICES", value: devices },
     { title: "ENGINES", value: engines },

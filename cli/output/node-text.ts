@@ -7,12 +7,21 @@ import { formatBytes } from "./quantity.js";
 import { tableLines } from "./table.js";
 import { stateColor, time } from "./words.js";
 
-/** `ready`, `ready, cordoned`. */
-export const nodeState = (node: Node): string => (node.cordoned ? `${node.state}, cordoned` : node.state);
+/** `ready`, `ready, cordoned`, `ready, quarantined`. */
+export const nodeState = ({ state, cordoned, quarantined }: Node): string =>
+  [state, ...(cordoned ? ["cordoned"] : []), ...(quarantined ? ["quarantined"] : [])].join(", ");
+
+/** Whether something besides its state keeps it from work. */
+export const isKeptBack = (node: Node): boolean => node.cordoned || node.quarantined;
+
+const quarantine = ({ quarantined, quarantineReason, quarantineUntil }: Node): string =>
+  quarantined ? `quarantined until ${time(quarantineUntil)}: ${quarantineReason}` : "";
 
 /** Why it takes no work: people's reason, then its own; a drain's reason is both. */
 export const nodeReason = (node: Node): string =>
-  [...new Set([node.cordonReason, node.reason, node.notOffering])].filter((r) => r !== "").join("; ");
+  [...new Set([node.cordonReason, quarantine(node), node.reason, node.notOffering])]
+    .filter((r) => r !== "")
+    .join("; ");
 
 /** `zone=a,rack=7`, by key. */
 export const labelText = (labels: Readonly<Record<string, string>>): string =>
@@ -37,7 +46,7 @@ function nodeLines(node: Node, paint: Paint): string[] {
   const inventory = node.inventory;
   const facts: [string, string][] = [
     ["node", node.id],
-    ["state", paint(nodeState(node), node.cordoned ? "yellow" : (stateColor(node.state) ?? "bold"))],
+    ["state", paint(nodeState(node), isKeptBack(node) ? "yellow" : (stateColor(node.state) ?? "bold"))],
     ["reason", nodeReason(node)],
     ["labels", labelText(node.labels)],
     ["attempts", String(node.attempts)],

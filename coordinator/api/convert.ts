@@ -87,6 +87,7 @@ export function jobProgressMessage(job: JobEntry): JobProgress {
 const progressMessage = (tally: Tally): Progress => ({ ...tally });
 
 export function nodeMessage(node: NodeEntry): Node {
+  const { quarantine } = node;
   const held = [...node.attempts.values()];
   const inventory = node.inventory && {
     ...node.inventory,
@@ -112,5 +113,8 @@ export function nodeMessage(node: NodeEntry): Node {
     spoolResults: node.spool.results,
     spoolBytes: node.spool.bytes,
     notOffering: node.notOffering,
+    quarantined: quarantine.kind === "quarantined",
+    quarantineReason: quarantine.kind === "none" ? "" : quarantine.reason,
+    quarantineUntil: quarantine.kind === "quarantined" ? new Date(quarantine.untilWallMs) : undefined,
   };
 }

@@ -54,6 +54,8 @@ export interface AgentsPort {
   retract(agent: string, fences: readonly Fence[]): void;
   /** An attempt is over: its agent holds one less. */
   ended(agent: string, fence: Fence): void;
+  /** A sample is named for the deaths at which it was in flight: they are nobody else's fault. */
+  named(campaign: string, job: string, sample: number): void;
   /** What the engines of ready agents can serve; undefined while no agent has joined. */
   available(): AvailableModels[] | undefined;
 }

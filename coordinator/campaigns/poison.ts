@@ -237,6 +237,7 @@ async function isolate(
   if (verdict !== "COMMITTED") return false;
   const about = { campaign, job: job.spec.id };
   for (const ordinal of ordinals) {
+    parts.agents.named(campaign, job.spec.id, ordinal);
     parts.events.add("sample.poison", about, `sample ${ordinal} of shard ${index}: ${message}`);
     parts.log.warn({ ...about, shard: index, ordinal, message }, "a sample is poison");
   }

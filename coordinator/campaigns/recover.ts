@@ -15,7 +15,14 @@ import { errorText } from "../../shared/runtime/errors.js";
 import { decode, keys, parseShardKey } from "../store/keys.js";
 import { listAll } from "../store/reflect.js";
 import type { KV, StateStore } from "../store/store.js";
-import type { AgentValue, DoneValue, FailValue, InventoryValue, JobValue } from "../store/values.js";
+import type {
+  AgentValue,
+  DoneValue,
+  FailValue,
+  InventoryValue,
+  JobValue,
+  QuarantineValue,
+} from "../store/values.js";
 import { detached, patiently } from "./background.js";
 import { type CampaignEntry, closeJob, isEnded, type JobEntry } from "./board.js";
 import { campaignEvent } from "./lifecycle.js";
@@ -37,6 +44,8 @@ export interface Recovered {
   agents: AgentValue[];
   /** Inventories by hash. */
   inventories: Map<string, InventoryValue>;
+  /** Nodes that are blamed for failures. */
+  quarantines: QuarantineValue[];
   /** Campaigns that have not ended. */
   open: number;
 }
@@ -49,7 +58,16 @@ export async function recover(
 ): Promise<Recovered> {
   const { kvs } = await listAll(
     state,
-    [keys.campaigns, keys.jobs, keys.gates, keys.dones, keys.fails, keys.agents, keys.inventories],
+    [
+      keys.campaigns,
+      keys.jobs,
+      keys.gates,
+      keys.dones,
+      keys.fails,
+      keys.agents,
+      keys.inventories,
+      keys.quarantines,
+    ],
     signal,
   );
   const records = new Records(kvs);
@@ -67,7 +85,8 @@ export async function recover(
     inventories.set(kv.key.slice(keys.inventories.from.length), decode(keys.inventories.codec, kv));
   }
   const agents = [...records.of(keys.agents)].map((kv) => decode(keys.agents.codec, kv));
-  return { agents, inventories, open: open.length };
+  const quarantines = [...records.of(keys.quarantines)].map((kv) => decode(keys.quarantines.codec, kv));
+  return { agents, inventories, quarantines, open: open.length };
 }
 
 /** Lets go on what an earlier leader had begun; called once everything is read back and agents may come. */

@@ -222,6 +222,7 @@ export class Term {
         stop: (agent, fence) => this.told.push({ kind: "stop", agent, fence: fenceText(fence) }),
         retract: (agent, fences) => this.told.push({ kind: "retract", agent, fences: fences.map(fenceText) }),
         ended: (agent, fence) => this.told.push({ kind: "ended", agent, fence: fenceText(fence) }),
+        named: () => {},
         available: () => undefined,
       },
       wake: () => {},

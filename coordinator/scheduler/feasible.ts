@@ -23,9 +23,11 @@ export function feasible(agent: AgentSnapshot, needs: Needs): Feasible {
 export function unavailable({
   state,
   cordoned,
-}: Pick<AgentSnapshot, "state" | "cordoned">): (Feasible & { ok: false }) | undefined {
+  quarantined,
+}: Pick<AgentSnapshot, "state" | "cordoned" | "quarantined">): (Feasible & { ok: false }) | undefined {
   if (state !== "READY") return { ok: false, code: "not_ready", reason: `is ${state.toLowerCase()}` };
-  return cordoned ? { ok: false, code: "cordoned", reason: "is cordoned" } : undefined;
+  if (cordoned) return { ok: false, code: "cordoned", reason: "is cordoned" };
+  return quarantined ? { ok: false, code: "quarantined", reason: "is quarantined" } : undefined;
 }
 
 /** Whether something with this capability could run the job. */

@@ -24,7 +24,7 @@ export interface AgentClass {
 export interface AgentRecord {
   readonly snapshot: AgentSnapshot;
   readonly class: AgentClass;
-  /** READY and not cordoned. */
+  /** READY, not cordoned and not quarantined. */
   readonly able: boolean;
   readonly lanes: readonly Lane[];
 }

@@ -33,6 +33,8 @@ export interface AgentSnapshot {
   id: string;
   state: AgentKind;
   cordoned: boolean;
+  /** Failures cling to it. */
+  quarantined?: boolean;
   capability: Capability;
   /** One for each lane of its capability. */
   lanes: readonly LaneSnapshot[];
@@ -178,6 +180,7 @@ export interface NodesWaiting {
 export type NodeCode =
   | "not_ready"
   | "cordoned"
+  | "quarantined"
   | "no_engine"
   | "engine_unavailable"
   | "model_not_served"

@@ -3,7 +3,7 @@
  * cycle, so that a cycle with nothing to do costs next to nothing. It is a snapshot all the same: planning does not
  * change it, and one that was kept up gives the same plan as one made from the same agents and jobs at once.
  */
-import { capable, type Needs } from "./feasible.js";
+import { capable, type Needs, unavailable } from "./feasible.js";
 import { type AgentClass, type AgentRecord, bump, type Lane, Pool, partsOf } from "./lanes.js";
 import { blocked, type Campaign, type Job, Queue, Requirement, requirementKey } from "./queues.js";
 import type {
@@ -43,7 +43,7 @@ export class Standing {
     const before = this.agents.get(snapshot.id);
     const kind = this.classFor(snapshot.capability);
     if (before) this.takeOut(before, kind);
-    const able = snapshot.state === "READY" && !snapshot.cordoned;
+    const able = unavailable(snapshot) === undefined;
     const record: AgentRecord = { snapshot, class: kind, able, lanes: lanesOf(snapshot, kind, able) };
     this.agents.set(snapshot.id, record);
     kind.agents.set(snapshot.id, record);

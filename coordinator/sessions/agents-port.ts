@@ -7,7 +7,8 @@ import type { Fleet, NodeEntry } from "./fleet.js";
 /** Time an attempt gets to finish the sample in hand when it is cancelled. */
 const GRACE_MS = 1000;
 
-export const agentsPort = (fleet: Fleet): AgentsPort => ({
+export const agentsPort = (fleet: Fleet, named: AgentsPort["named"]): AgentsPort => ({
+  named,
   stop(agent, fence, reason) {
     const value = { fences: [fence], graceMs: GRACE_MS, reason };
     fleet.node(agent)?.peer?.send({ $case: "cancel", value });

@@ -12,6 +12,7 @@ import { completeAttempt, failAttempt, lateFailure, shardEvent } from "../campai
 import type { CampaignParts } from "../campaigns/parts.js";
 import { failureOf, fenceOf, reasonOf, resultOf, shardOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
+import type { NodeHealth } from "./node-health.js";
 import type { Peer } from "./peer.js";
 
 /** Results that wait for the store before agents are asked to send no more for a while. */
@@ -29,6 +30,7 @@ export interface AttemptNewsParts {
   board: Board;
   fleet: Fleet;
   clock: Clock;
+  health: Pick<NodeHealth, "succeeded" | "failed">;
 }
 
 export class AttemptNews {
@@ -93,7 +95,8 @@ export class AttemptNews {
     const { campaigns, fleet } = this.parts;
     const result = resultOf(this.node.id, wire);
     completeAttempt(campaigns, result).then((verdict) => {
-      if (verdict !== "COMMITTED") {
+      if (verdict === "COMMITTED") this.parts.health.succeeded(this.node, result.shard);
+      else {
         campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
       }
       fleet.ended(this.node.id, result.fence);
@@ -106,6 +109,7 @@ export class AttemptNews {
     const failure = failureOf(this.node.id, wire);
     const { fence } = failure;
     const held = this.node.attempts.get(fenceText(fence));
+    if (held) this.parts.health.failed(this.node, held.shard, failure);
     // An earlier word about it may still be on its way to the store: only then is it over.
     const durable = held
       ? failAttempt(campaigns, held.shard, failure)

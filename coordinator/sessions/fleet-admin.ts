@@ -20,6 +20,8 @@ export interface FleetAdminParts {
   records: FleetRecords;
   /** Asks the scheduler for another look. */
   wake(): void;
+  /** Forgets what the node is blamed for; resolves when that is stored. */
+  pardon(node: NodeEntry): Promise<void>;
   /** Stops what the node still runs; its shards go elsewhere. */
   withdraw(node: NodeEntry, reason: string): void;
 }
@@ -40,8 +42,10 @@ export class FleetAdmin {
     return this.changed(node, "cordoned", reason);
   }
 
+  /** Whatever kept the node from work, people's word or a quarantine, is over. */
   async uncordon(id: string): Promise<NodeEntry> {
     const node = this.found(id);
+    await this.parts.pardon(node);
     node.cordon = { kind: "open" };
     this.undrain(node);
     const saved = await this.changed(node, "uncordoned", "");

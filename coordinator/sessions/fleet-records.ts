@@ -1,5 +1,5 @@
 /**
- * What the state store keeps of the fleet: each node's last transition, its cordon and labels, and the inventories by
+ * What the state store keeps of the fleet: each node's last transition, its cordon, labels and quarantine, and the inventories by
  * hash, so that a later leader knows whom to wait for and need not ask for what it knew.
  *
  * 1. Off the work path: a store that stalls delays these records and nothing else.
@@ -56,6 +56,17 @@ export class FleetRecords {
     this.change(keys.agent(node.id).key, () => put(keys.agent(node.id), recordOf(node, this.clock)));
   }
 
+  /** Will write what the node is blamed for as it is when the write is made. */
+  noteQuarantine(node: NodeEntry): void {
+    this.change(keys.quarantine(node.id).key, () => quarantineOp(node));
+  }
+
+  /** The same; resolves when it is written. */
+  quarantineSaved(node: NodeEntry): Promise<void> {
+    this.noteQuarantine(node);
+    return this.waitFor(keys.quarantine(node.id).key);
+  }
+
   noteInventory(hash: string, inventory: Inventory): void {
     const value = { inventory: Inventory.toJSON(inventory) as Json };
     this.change(keys.inventory(hash).key, () => put(keys.inventory(hash), value));
@@ -74,6 +85,7 @@ export class FleetRecords {
   /** Resolves when the node's record is gone. */
   removed(id: string): Promise<void> {
     this.change(keys.agent(id).key, () => del(keys.agent(id)));
+    this.change(keys.quarantine(id).key, () => del(keys.quarantine(id)));
     return this.waitFor(keys.agent(id).key);
   }
 
@@ -188,6 +200,13 @@ const isNeverWritten = (error: unknown): boolean =>
   (["TooLarge", "BadRequest", "TooManyOps"] as const).some((kind) => isStoreError(error, kind));
 
 const isFull = (error: unknown): boolean => error instanceof SaiError && error.code === "resource_exhausted";
+
+function quarantineOp({ id, quarantine }: NodeEntry): Op {
+  if (quarantine.kind === "none") return del(keys.quarantine(id));
+  const { level, reason } = quarantine;
+  const { forMs = 0, untilWallMs: untilMs = 0 } = quarantine.kind === "quarantined" ? quarantine : {};
+  return put(keys.quarantine(id), { node: id, level, reason, forMs, untilMs });
+}
 
 function recordOf(node: NodeEntry, clock: Clock) {
   const { id, reason, cordon, labels, incarnation, inventoryHash, version } = node;

@@ -28,6 +28,7 @@ import type { AssignmentReason } from "../scheduler/snapshot.js";
 import type { AgentValue, InventoryValue } from "../store/values.js";
 import type { FleetRecords } from "./fleet-records.js";
 import type { Peer } from "./peer.js";
+import type { Quarantine } from "./quarantine-state.js";
 
 export interface HeldAttempt {
   fence: Fence;
@@ -44,6 +45,8 @@ export interface NodeEntry {
   reason: string;
   /** What people want of it. */
   cordon: Cordon;
+  /** Whether failures cling to it; only node-health.ts sets it. */
+  quarantine: Quarantine;
   labels: { readonly [key: string]: string };
   version: string;
   incarnation: bigint;
@@ -131,6 +134,7 @@ export class Fleet {
       state: { kind: "CONNECTING", lastSeenMs: clock.nowMs() },
       reason: "",
       cordon: { kind: "open" },
+      quarantine: { kind: "none" },
       labels: {},
       version: "",
       incarnation: 0n,

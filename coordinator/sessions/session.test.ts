@@ -36,7 +36,7 @@ beforeEach(async () => {
     timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
     listener: deaf,
   });
-  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+  campaigns = { ...term.parts, agents: agentsPort(fleet, () => {}) };
 });
 afterEach(async () => {
   await records.stop();
@@ -56,6 +56,7 @@ async function session(held: { fence: Fence; shard: ShardKey; state?: string }[]
         lostAfterMs: 60_000,
         admit: () => 0,
         reconciled: () => {},
+        health: { succeeded: () => {}, failed: () => {} },
       },
     },
     { send: (body) => void sent.push(body), close: () => {} },
@@ -147,7 +148,7 @@ test.each([
   const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
   await world.get(failAttempt(term.parts, shard, { ...value, agent: "n1", class: "infra" }));
   term = await world.term();
-  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+  campaigns = { ...term.parts, agents: agentsPort(fleet, () => {}) };
 
   const one = await session([{ fence, shard, state }]);
   one.say({ $case: "failed", value });
@@ -162,7 +163,7 @@ test("a failure that no leader has counted is counted by the one that hears of i
   const fence = term.give(shard);
   const wire = { ...shard, first: 0, count: 4 };
   term = await world.term();
-  campaigns = { ...term.parts, agents: agentsPort(fleet) };
+  campaigns = { ...term.parts, agents: agentsPort(fleet, () => {}) };
   const one = await session([{ fence, shard, state: "failed" }]);
   const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
   one.say({ $case: "failed", value });

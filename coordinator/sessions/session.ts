@@ -23,6 +23,7 @@ import type { Fleet, NodeEntry } from "./fleet.js";
 import { Greeting } from "./greeting.js";
 import { greet, storeProblem, verdictsFor } from "./hello.js";
 import { FENCE_BYTES, inParts } from "./in-parts.js";
+import type { NodeHealth } from "./node-health.js";
 import type { Peer } from "./peer.js";
 
 /** Most that one takes in a Welcome. */
@@ -48,6 +49,7 @@ export interface SessionParts {
   /** The node may take work from now on. */
   reconciled(node: NodeEntry): void;
   clock: Clock;
+  health: Pick<NodeHealth, "succeeded" | "failed">;
   log: Logger;
 }
 

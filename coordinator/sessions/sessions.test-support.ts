@@ -5,13 +5,15 @@ import type { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { ShardKey } from "../campaigns/board.js";
 import { shardEvent } from "../campaigns/complete-attempt.js";
-import type { CampaignParts } from "../campaigns/parts.js";
+import type { AgentsPort, CampaignParts } from "../campaigns/parts.js";
 import { type Term, World } from "../campaigns/world.test-support.js";
 import { agentsPort } from "./agents-port.js";
 import { Fleet, type NodeEntry } from "./fleet.js";
 import { FleetAdmin } from "./fleet-admin.js";
 import { FleetRecords } from "./fleet-records.js";
+import { NodeHealth } from "./node-health.js";
 import type { CoordinatorBody } from "./peer.js";
+import { QUARANTINE_LIMITS } from "./quarantine-state.js";
 import { AgentSession } from "./session.js";
 
 type Body = NonNullable<AgentMessage["body"]>;
@@ -28,6 +30,8 @@ export class Sessions {
   /** While it is set the state store takes transactions and does not carry them out. */
   stalled: Promise<void> | undefined;
   readonly withdrawn: string[] = [];
+  /** Nodes that were asked for what they have not begun. */
+  readonly retracted: string[] = [];
   private constructor(
     readonly world: World,
     readonly term: Term,
@@ -35,6 +39,7 @@ export class Sessions {
     readonly fleet: Fleet,
     readonly campaigns: CampaignParts,
     readonly admin: FleetAdmin,
+    readonly health: NodeHealth,
   ) {}
 
   static async open(world = new World()): Promise<Sessions> {
@@ -50,20 +55,26 @@ export class Sessions {
       timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
       listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
     });
-    const campaigns: CampaignParts = { ...term.parts, agents: agentsPort(fleet) };
+    const health = new NodeHealth({
+      ...{ clock, events, fleet, log, records, metrics: term.parts.metrics, limits: QUARANTINE_LIMITS },
+      ...{ retract: (node) => void self?.retracted.push(node.id), wake: nothing },
+    });
+    const named: AgentsPort["named"] = (campaign, job, sample) => health.named(campaign, job, sample);
+    const campaigns: CampaignParts = { ...term.parts, agents: agentsPort(fleet, named) };
     const withdraw = (node: NodeEntry, reason: string) => {
       self?.withdrawn.push(`${clock.nowMs()} ${node.id}`);
       for (const { shard, fence } of [...node.attempts.values()])
         shardEvent(campaigns, shard, { kind: "withdraw", fence, reason, notify: true });
     };
-    const admin = new FleetAdmin({ ...{ clock, events, fleet, records, withdraw }, wake: nothing });
-    self = new Sessions(world, term, records, fleet, campaigns, admin);
+    const pardon = (node: NodeEntry) => health.pardon(node);
+    const admin = new FleetAdmin({ ...{ clock, events, fleet, records, withdraw, pardon }, wake: nothing });
+    self = new Sessions(world, term, records, fleet, campaigns, admin, health);
     return self;
   }
 
   /** A stream in `id`'s name on which nothing was said. */
   stream(id = "n1", more: { incarnation?: bigint; clusterId?: string } = {}) {
-    const { world, term, fleet, campaigns, admin } = this;
+    const { world, term, fleet, campaigns, admin, health } = this;
     const { artifacts, log } = campaigns;
     const sent: CoordinatorBody[] = [];
     const closed: (SaiError | undefined)[] = [];
@@ -71,6 +82,7 @@ export class Sessions {
       {
         ...{ campaigns, board: term.board, fleet, artifacts, clock: world.clock, log, clusterId: CLUSTER },
         ...{ heartbeatIntervalMs: 10_000, lostAfterMs: 60_000, admit: () => 0 },
+        health,
         reconciled: (node) => admin.startDrain(node),
       },
       { send: (body) => void sent.push(body), close: (error) => void closed.push(error) },

@@ -16,6 +16,7 @@ import type {
   InventoryValue,
   JobValue,
   LeaderValue,
+  QuarantineValue,
 } from "./values.js";
 
 /** One key and how its value is written. */
@@ -58,6 +59,7 @@ const doneCodec = bytesBehind(jsonCodec<DoneValue>(1), "inline");
 const failCodec = jsonCodec<FailValue>(1);
 const idemCodec = jsonCodec<IdemValue>(1);
 const agentCodec = jsonCodec<AgentValue>(1, ["incarnation"]);
+const quarantineCodec = jsonCodec<QuarantineValue>(1);
 const inventoryCodec = jsonCodec<InventoryValue>(1);
 
 const key = <T>(path: string, codec: Codec<T>): Key<T> => ({ key: ROOT + path, codec });
@@ -89,6 +91,8 @@ export const keys = {
   idems: folder("idem/", idemCodec),
   agent: (id: string) => key(`agent/${part(id)}`, agentCodec),
   agents: folder("agent/", agentCodec),
+  quarantine: (agent: string) => key(`quarantine/${part(agent)}`, quarantineCodec),
+  quarantines: folder("quarantine/", quarantineCodec),
   inventory: (hash: string) => key(`inventory/${part(hash)}`, inventoryCodec),
   inventories: folder("inventory/", inventoryCodec),
 } as const;

@@ -129,6 +129,17 @@ export interface AgentValue {
   sinceMs: number;
 }
 
+/** A node that failures cling to; there until it has done well again, or people say so. */
+export interface QuarantineValue {
+  node: string;
+  /** How many times in a row. */
+  level: number;
+  reason: string;
+  forMs: number;
+  /** Wall ms since 1970 until which it takes no new work; past once it is tried again. */
+  untilMs: number;
+}
+
 /** An inventory, by its hash; the message as JSON. */
 export interface InventoryValue {
   inventory: Json;

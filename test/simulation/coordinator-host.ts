@@ -24,6 +24,7 @@ const OPTIONS = {
   acceptDeadlineMs: 2000,
   commitIntervalMs: 5,
   recoveryHoldMs: 8000,
+  quarantine: { window: 4, jobs: 2, share: 0.5, fleetShare: 0.2, termsMs: [2000, 4000, 8000] },
   brake: {
     ...{ lossShare: 0.2, lossMin: 2, lossWindowMs: 9000, loopLagMs: 1000 },
     ...{ holdMs: 4000, giveWayMs: 20_000, shareAMinute: 2 },
@@ -99,7 +100,7 @@ export class CoordinatorHost {
         results: (board) => new CommittedRecords(board, artifacts),
       });
       this.core = core;
-      fleet.invariants.watchBoard(core.board);
+      fleet.invariants.watchCore(core);
       const open = this.listen(process, core);
       fleet.led(name, core);
       await lost(core);

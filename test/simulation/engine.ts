@@ -15,6 +15,8 @@ import type { Process } from "./process.js";
 export interface RunWatch {
   /** Whether an item of a model kills what runs it. */
   poisonous(model: string, ordinal: number): boolean;
+  /** Whatever runs here dies. */
+  readonly sick: boolean;
   began(model: string, ordinal: number): void;
   ended(model: string, ordinal: number): void;
   /** The engine's process died with what was in flight. */
@@ -32,8 +34,10 @@ export class DyingEngine {
     const real = createSimulatedEngine({ clock: process.clock });
     this.engine = {
       ...real,
-      prepare: async (model, options, signal) =>
-        this.mortal(model.model, await real.prepare(model, options, signal)),
+      prepare: async (model, options, signal) => {
+        if (this.watch.sick) throw new EngineError("engine", "broken", "the machine is broken");
+        return this.mortal(model.model, await real.prepare(model, options, signal));
+      },
     };
   }
 
@@ -52,7 +56,7 @@ export class DyingEngine {
       ...prepared,
       async *run(request, signal): AsyncGenerator<EngineEvent> {
         const end = deathNow();
-        const doomed = watch.poisonous(model, request.ordinal);
+        const doomed = watch.sick || watch.poisonous(model, request.ordinal);
         watch.began(model, request.ordinal);
         try {
           for await (const event of prepared.run(request, AbortSignal.any([signal, end]))) {

@@ -211,6 +211,18 @@ const KINDS = {
       return undefined;
     },
   },
+  machine_sick: {
+    on: "agent",
+    ms: [4000, 14_000],
+    begin: (fleet, { who }) => {
+      const watch = fleet.agent(who)?.watch;
+      if (watch === undefined) return undefined;
+      watch.sick = true;
+      return () => {
+        watch.sick = false;
+      };
+    },
+  },
   answers_lost: {
     on: "all",
     ms: LONG,
@@ -226,6 +238,8 @@ const KINDS = {
 
 export type FaultKind = keyof typeof KINDS;
 export const FAULT_KINDS = Object.keys(KINDS) as FaultKind[];
+/** Those that are drawn alike; the others come by a draw of their own. */
+export const USUAL_KINDS = FAULT_KINDS.filter((kind) => kind !== "machine_sick");
 
 export interface Hosts {
   agents: readonly string[];

@@ -1,6 +1,6 @@
 /** All that must hold, wired to where it can be seen. The first violation is kept and ends the schedule. */
 
-import type { Board } from "../../coordinator/campaigns/board.js";
+import type { Core } from "../../coordinator/core.js";
 import { casKey } from "../../shared/artifacts/store.js";
 import { type JobSpec, ordinalAt, type Plan } from "../../shared/benchmark/plan.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
@@ -10,6 +10,7 @@ import { boardProblem } from "./board-watch.js";
 import { CreditWatch } from "./credit-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
+import { HealthWatch } from "./health-watch.js";
 import { beginsSample, begunOn, fenceOfJournal, holdsAnEnd } from "./journals.js";
 import { HEAL_MS, STOP_MS } from "./limits.js";
 import { MessageWatch } from "./message-watch.js";
@@ -34,6 +35,7 @@ export class Invariants {
   readonly store: StoreWatch;
   readonly messages: MessageWatch;
   private readonly quotas: QuotaWatch;
+  private readonly health: HealthWatch;
   /** Shards that went back to wait. */
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
@@ -58,8 +60,10 @@ export class Invariants {
       },
       (campaign, job, shard) => this.unproven(campaign, job, shard),
     );
+    this.health = new HealthWatch(fail);
     this.quotas = new QuotaWatch(TENANTS, this.store.campaigns, fail);
     this.messages = new MessageWatch(this.store, fail);
+    this.store.onQuarantine = (event) => this.health.stored(event);
     this.store.onCampaign = (value) => this.quotas.stored(value);
     fleet.store.onCall = (host) => {
       this.store.writer = host;
@@ -78,12 +82,16 @@ export class Invariants {
     };
   }
 
-  /** A coordinator leads with this board. */
-  watchBoard(board: Board): void {
+  /** A coordinator leads. */
+  watchCore(core: Core): void {
+    const { board, fleet } = core;
+    this.health.restored(fleet);
     const step = board.shardEvent.bind(board);
     board.shardEvent = (key, event, nowMs) => {
       const effects = step(key, event, nowMs);
-      if (effects && event.kind === "assign") this.quotas.given(board, key.campaign);
+      if (effects === undefined || event.kind !== "assign") return effects;
+      this.quotas.given(board, key.campaign);
+      this.health.given(fleet, event.agent);
       return effects;
     };
   }
@@ -162,6 +170,7 @@ export class Invariants {
     for (const { name, core } of this.fleet.coordinators) {
       const problem = core && boardProblem(core.board);
       if (problem !== undefined) this.fail("the board adds up", `${name}: ${problem}`);
+      if (core) this.health.look(core.fleet);
     }
   }
 

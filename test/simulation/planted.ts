@@ -132,6 +132,27 @@ export const PLANTED: readonly PlantedBug[] = [
     "credits are not overdrawn",
   ),
   bug(
+    "a quarantined node is given work",
+    "coordinator/scheduler/feasible.ts",
+    "return quarantined ?",
+    "return quarantined && state === undefined ?",
+    "a quarantined node gets nothing new",
+  ),
+  bug(
+    "any number of nodes may be quarantined",
+    "coordinator/sessions/node-health.ts",
+    "if (this.quarantined.size >= mostQuarantined(this.nodes, limits)) {",
+    "if (this.quarantined.size < 0) {",
+    "few nodes are quarantined at once",
+  ),
+  bug(
+    "a new leader does not know who is quarantined",
+    "coordinator/core.ts",
+    "for (const value of found.quarantines) health.restore(value);",
+    "",
+    "a quarantine outlives its leader",
+  ),
+  bug(
     "a tenant gets more shards than its quota",
     "coordinator/scheduler/draft.ts",
     "quota.known ? quota.most - quota.has : 0",

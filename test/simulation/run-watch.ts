@@ -7,6 +7,8 @@ import type { Fail } from "./violations.js";
 import { LANES } from "./workload.js";
 
 export class MachineWatch implements RunWatch {
+  /** While a fault says so. */
+  sick = false;
   /** In flight, by `model/ordinal`; one sample may run for two campaigns of one shape. */
   private running: string[] = [];
 

@@ -4,7 +4,7 @@
  */
 import { isTerminal } from "../../shared/domain/campaign.js";
 import type { AgentMachine } from "./agent-host.js";
-import { begin, drawFault, FAULT_KINDS, type Fault, type FaultKind } from "./faults.js";
+import { begin, drawFault, type Fault, type FaultKind, USUAL_KINDS } from "./faults.js";
 import { SimulatedFleet } from "./fleet.js";
 import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
@@ -54,10 +54,14 @@ export function draw(seed: number): Schedule {
   const kinds = new Set<FaultKind>();
   // What a deposed leader says is heard only when much comes together.
   if (coordinators > 1 && random.chance(0.2)) kinds.add("coordinator_suspended");
-  for (const n = random.int(2, 5); kinds.size < n; ) kinds.add(random.pick(FAULT_KINDS));
+  for (const n = random.int(2, 5); kinds.size < n; ) kinds.add(random.pick(USUAL_KINDS));
   const faults = [...kinds].flatMap((kind) =>
     Array.from({ length: random.int(1, 3) }, () => drawFault(kind, random, hosts, LAST_FAULT_MS)),
   );
+  const sick = new SeededRandom(seed, "health");
+  if (sick.chance(0.2))
+    for (let n = sick.int(1, 2); n > 0; n--)
+      faults.push(drawFault("machine_sick", sick, hosts, LAST_FAULT_MS / 3));
   shareOut(actions, new SeededRandom(seed, "tenants"));
   const shape = random.pick(shapes);
   const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];

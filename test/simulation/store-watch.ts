@@ -31,6 +31,7 @@ export class StoreWatch {
   /** Ranges of the children of split shards, by the same names. */
   readonly children = new Map<string, ShardRange>();
   readonly idems = new Map<string, string>();
+  onQuarantine: (event: StoreEvent) => void = () => {};
   onCampaign: (value: CampaignValue) => void = () => {};
   /** Counted failures. */
   failures = 0;
@@ -76,6 +77,9 @@ export class StoreWatch {
           break;
         case "fail":
           if (event.type === "put") this.failure(kv, msg.rev);
+          break;
+        case "quarantine":
+          this.onQuarantine(event);
           break;
         case "idem":
           this.idem(event);

@@ -62,6 +62,12 @@ export interface Node {
   spoolBytes: number;
   /** Why it offers to take nothing although it is ready, such as a full disk; may be empty. */
   notOffering: string;
+  /** True while it takes no new work because too much failed on it; ends by itself, or with UncordonNode. */
+  quarantined: boolean;
+  /** What failed; there too while it is tried again. */
+  quarantineReason: string;
+  /** Until when; absent when it is not quarantined. */
+  quarantineUntil: Date | undefined;
 }
 
 export interface Node_LabelsEntry {
@@ -230,6 +236,9 @@ function createBaseNode(): Node {
     spoolResults: 0,
     spoolBytes: 0,
     notOffering: "",
+    quarantined: false,
+    quarantineReason: "",
+    quarantineUntil: undefined,
   };
 }
 
@@ -288,6 +297,15 @@ export const Node: MessageFns<Node> = {
     }
     if (message.notOffering !== "") {
       writer.uint32(130).string(message.notOffering);
+    }
+    if (message.quarantined !== false) {
+      writer.uint32(136).bool(message.quarantined);
+    }
+    if (message.quarantineReason !== "") {
+      writer.uint32(146).string(message.quarantineReason);
+    }
+    if (message.quarantineUntil !== undefined) {
+      Timestamp.encode(toTimestamp(message.quarantineUntil), writer.uint32(154).fork()).join();
     }
     return writer;
   },
@@ -436,6 +454,30 @@ export const Node: MessageFns<Node> = {
             message.notOffering = reader.string();
             continue;
           }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.quarantined = reader.bool();
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.quarantineReason = reader.string();
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.quarantineUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -507,6 +549,17 @@ export const Node: MessageFns<Node> = {
         : isSet(object.not_offering)
         ? globalThis.String(object.not_offering)
         : "",
+      quarantined: isSet(object.quarantined) ? globalThis.Boolean(object.quarantined) : false,
+      quarantineReason: isSet(object.quarantineReason)
+        ? globalThis.String(object.quarantineReason)
+        : isSet(object.quarantine_reason)
+        ? globalThis.String(object.quarantine_reason)
+        : "",
+      quarantineUntil: isSet(object.quarantineUntil)
+        ? fromJsonTimestamp(object.quarantineUntil)
+        : isSet(object.quarantine_until)
+        ? fromJsonTimestamp(object.quarantine_until)
+        : undefined,
     };
   },
 
@@ -566,6 +619,15 @@ export const Node: MessageFns<Node> = {
     if (message.notOffering !== "") {
       obj.notOffering = message.notOffering;
     }
+    if (message.quarantined !== false) {
+      obj.quarantined = message.quarantined;
+    }
+    if (message.quarantineReason !== "") {
+      obj.quarantineReason = message.quarantineReason;
+    }
+    if (message.quarantineUntil !== undefined) {
+      obj.quarantineUntil = message.quarantineUntil.toISOString();
+    }
     return obj;
   },
 
@@ -600,6 +662,9 @@ export const Node: MessageFns<Node> = {
     message.spoolResults = object.spoolResults ?? 0;
     message.spoolBytes = object.spoolBytes ?? 0;
     message.notOffering = object.notOffering ?? "";
+    message.quarantined = object.quarantined ?? false;
+    message.quarantineReason = object.quarantineReason ?? "";
+    message.quarantineUntil = object.quarantineUntil ?? undefined;
     return message;
   },
 };
@@ -2305,7 +2370,7 @@ export const NodeServiceService = {
     responseSerialize: (value: CordonNodeResponse): Buffer => Buffer.from(CordonNodeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): CordonNodeResponse => CordonNodeResponse.decode(value),
   },
-  /** The node may take work again. Repeating it is harmless. */
+  /** The node may take work again, whether people or failures kept it from that. Repeating it is harmless. */
   uncordonNode: {
     path: "/sai.v1.NodeService/UncordonNode" as const,
     requestStream: false as const,
@@ -2361,7 +2426,7 @@ export interface NodeServiceServer extends UntypedServiceImplementation {
   getNode: handleUnaryCall<GetNodeRequest, GetNodeResponse>;
   /** No new work for a node; what runs there goes on. Outlives restarts of both sides. Repeating it is harmless. */
   cordonNode: handleUnaryCall<CordonNodeRequest, CordonNodeResponse>;
-  /** The node may take work again. Repeating it is harmless. */
+  /** The node may take work again, whether people or failures kept it from that. Repeating it is harmless. */
   uncordonNode: handleUnaryCall<UncordonNodeRequest, UncordonNodeResponse>;
   /**
    * Cordons a node, takes back what it has not begun, and lets the rest finish until the deadline; what runs longer is
@@ -2426,7 +2491,7 @@ export interface NodeServiceClient extends Client {
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: CordonNodeResponse) => void,
   ): ClientUnaryCall;
-  /** The node may take work again. Repeating it is harmless. */
+  /** The node may take work again, whether people or failures kept it from that. Repeating it is harmless. */
   uncordonNode(
     request: UncordonNodeRequest,
     callback: (error: ServiceError | null, response: UncordonNodeResponse) => void,
