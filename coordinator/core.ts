@@ -102,7 +102,6 @@ const MAX_WAIT_MS = 120_000;
 /** Agents that may come in per second; the others are told when. */
 const HELLOS_PER_SECOND = 300;
 /** How long the agents of a large fleet wait at most before they dial again. */
-const RECONNECT_CAP_MS = 10_000;
 /** How often expired idempotency keys are looked for. */
 const SWEEP_MS = 3_600_000;
 
@@ -183,7 +182,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
   const hold = new RecoveryHold(
     {
       ...{ board, fleet, clock, events, log, holdMs: options.recoveryHoldMs },
-      ...{ reconnectCapMs: RECONNECT_CAP_MS, hellosPerSecond: HELLOS_PER_SECOND },
+      hellosPerSecond: HELLOS_PER_SECOND,
       wake: () => scheduling.wake(),
     },
     fleet.list().flatMap((node) => (node.state.kind === "LOST" ? [] : [node.id])),

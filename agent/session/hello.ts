@@ -1,5 +1,7 @@
 /** Hello and what follows it: who this agent is, what it holds from before, and what was in flight when it died. */
-import type { BegunItem, HeldAttempt } from "../../shared/gen/sai/agent/v1/session.js";
+import { PROTOCOL, spokenText } from "../../shared/domain/protocol.js";
+import type { BegunItem, HeldAttempt, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
+import { SaiError } from "../../shared/runtime/errors.js";
 import type { Attempts } from "../attempt/attempts.js";
 import { begunMessage, heldMessage } from "./convert.js";
 import type { Body } from "./outbox.js";
@@ -14,6 +16,7 @@ export interface HelloParts {
   probe: Extract<Body, { $case: "hello" }>["value"]["probe"];
 }
 
+const { oldest, newest } = PROTOCOL;
 /** An entry takes at most some 200 bytes, so that so many stay below 256 KiB. */
 const ENTRIES_AT_ONCE = 1_000;
 
@@ -33,10 +36,33 @@ export function helloMessages({ version, inventoryHash, attempts, probe, notOffe
       bodies.length === 0
         ? {
             $case: "hello",
-            value: { protocol: 1, version, inventoryHash, probe, held, begun, more, notOffering },
+            value: {
+              protocol: oldest,
+              newest,
+              version,
+              inventoryHash,
+              probe,
+              held,
+              begun,
+              more,
+              notOffering,
+            },
           }
         : { $case: "heldMore", value: { held, begun, more } },
     );
   } while (entries.length > 0);
   return bodies;
+}
+
+/** The version a coordinator speaks with this agent. Throws SaiError for one that this agent does not know. */
+export function spokenBy({ protocol }: Pick<Welcome, "protocol">): number {
+  const spoken = protocol === 0 ? 1 : protocol;
+  if (spoken >= oldest && spoken <= newest) return spoken;
+  const mine = `this agent ${spokenText(PROTOCOL)}`;
+  throw new SaiError("failed_precondition", `the coordinator speaks protocol ${spoken}, ${mine}`, {
+    hint:
+      spoken < oldest
+        ? "upgrade the coordinators first, agents after them"
+        : "upgrade this agent: install the coordinator's version on it",
+  });
 }

@@ -55,8 +55,8 @@ test("news of one kind that come within 5 ms are one message, up to its limit", 
   fences("accepted", 1);
   fences("started", 1);
   fences("accepted", 2, 3, 4);
-  outbox.latest("progress", progress);
-  outbox.latest("progress", progress);
+  outbox.latest("progress", [progress]);
+  outbox.latest("progress", [progress]);
   await clock.advance(0);
   expect(said()).toEqual(["accepted 1 2 3", "accepted 4", "started 1", "progress"]);
   fences("started", 2);
@@ -127,7 +127,7 @@ test("what is held back waits, the rest goes; what is only known then is added b
   outbox.hold("accepted");
   fences("accepted", 1);
   fences("started", 1);
-  state.beforeFlush = () => outbox.latest("progress", progress);
+  state.beforeFlush = () => outbox.latest("progress", [progress]);
   await clock.advance(100);
   expect(said()).toEqual(["started 1", "progress"]);
   state.beforeFlush = () => {};

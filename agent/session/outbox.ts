@@ -75,14 +75,14 @@ export class Outbox {
     } else this.soon();
   }
 
-  /** Replaces what waits of its kind. */
-  latest(kind: string, body: Body, bytes = 100): void {
+  /** Replaces what waits of its kind; `bytes` is about what each message takes. */
+  latest(kind: string, bodies: readonly Body[], bytes = 100): void {
     const before = this.waiting.get(kind);
-    if (before) this.taken(before, 1);
+    if (before) this.taken(before, before.entries.length);
     this.add(
       kind,
       1,
-      [body],
+      bodies,
       () => bytes,
       ([newest]) => newest as Body,
     );

@@ -123,7 +123,14 @@ export async function agentOf(
       sent: () => clock.advance(5),
       async welcome(verdicts: [number, string][] = [], lostAfterMs = 0, more = false) {
         const value = {
-          ...{ heartbeatIntervalMs: 1000, needInventory: false, lostAfterMs, more },
+          ...{
+            heartbeatIntervalMs: 1000,
+            needInventory: false,
+            lostAfterMs,
+            more,
+            protocol: 2,
+            reconnectCapMs: 0,
+          },
           verdicts: verdicts.map(([n, verdict]) => ({ fence: fence(n), verdict })),
         };
         await link.answer({ $case: "welcome", value });

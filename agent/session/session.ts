@@ -12,6 +12,7 @@
  * 6. What cannot be said now is not lost: Hello, Welcome and Ready make up for it from what the attempts hold.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
+import { PROTOCOL } from "../../shared/domain/protocol.js";
 import type { CoordinatorMessage, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, type SaiError } from "../../shared/runtime/errors.js";
@@ -21,8 +22,9 @@ import type { ShardFailure, ShardResult } from "../attempt/assignment.js";
 import type { Attempts } from "../attempt/attempts.js";
 import { assignmentOf, failureMessage, fenceOf, resultMessage } from "./convert.js";
 import { Credits } from "./credits.js";
-import { type HelloParts, helloMessages } from "./hello.js";
+import { type HelloParts, helloMessages, spokenBy } from "./hello.js";
 import type { Identity } from "./identity.js";
+import { inventoryParts, PART_BYTES } from "./inventory-parts.js";
 import type { Link } from "./link.js";
 import { type Body, Outbox } from "./outbox.js";
 import { Vitals } from "./vitals.js";
@@ -36,7 +38,7 @@ export interface SessionParts {
   random: Random;
   log: Logger;
   /** The inventory as the wire has it, and its hash. */
-  inventory(): BodyOf<"inventory">;
+  inventory(): Pick<BodyOf<"inventory">, "hash" | "inventory">;
   lanes(): string[];
   /** Why no work is taken; empty if it is. */
   notOffering(): string;
@@ -49,8 +51,8 @@ export interface SessionParts {
   /** Writes a fresh probe blob and names it; undefined when the artifact store takes none. */
   probe(): Promise<HelloParts["probe"]>;
   version: string;
-  /** Called when the coordinator has taken this agent in. */
-  onWelcome(): void;
+  /** Called when the coordinator has taken this agent in, with the longest wait it asks for between dials, ms. */
+  onWelcome(reconnectCapMs: number): void;
 }
 
 type BodyOf<K extends Body["$case"]> = NonNullable<Extract<Body, { $case: K }>["value"]>;
@@ -93,6 +95,8 @@ export class Session {
   private progressAtMs = Number.NEGATIVE_INFINITY;
   private cancelThrottle = () => {};
   private draining = false;
+  /** What is spoken; known with Welcome. */
+  private protocol: number = PROTOCOL.oldest;
 
   constructor(private readonly parts: SessionParts) {
     const { link, clock, random, identity } = parts;
@@ -155,7 +159,11 @@ export class Session {
     if (running.length === 0) return;
     this.progressAtMs = nowMs;
     const attempts = running.map(({ assignment, done }) => ({ fence: assignment.fence, done }));
-    this.outbox.latest("progress", { $case: "progress", value: { attempts } }, running.length * FENCE_BYTES);
+    this.outbox.latest(
+      "progress",
+      [{ $case: "progress", value: { attempts } }],
+      running.length * FENCE_BYTES,
+    );
   }
 
   finished(result: ShardResult): void {
@@ -177,14 +185,19 @@ export class Session {
   }
 
   inventoryChanged(): void {
-    if (this.isWelcome())
-      this.outbox.latest("inventory", { $case: "inventory", value: this.parts.inventory() });
+    if (!this.isWelcome()) return;
+    const parts = inventoryParts(this.parts.inventory(), this.protocol);
+    this.outbox.latest(
+      "inventory",
+      parts.map((value): Body => ({ $case: "inventory", value })),
+      PART_BYTES,
+    );
   }
 
   /** Says goodbye behind everything else; to whom nothing was said there is none. */
   bye(reason: string): void {
     if (this.stage === "new" || this.stage === "over") return;
-    this.outbox.latest("bye", { $case: "bye", value: { reason } });
+    this.outbox.latest("bye", [{ $case: "bye", value: { reason } }]);
     this.outbox.flush();
   }
 
@@ -264,10 +277,11 @@ export class Session {
 
   private welcomed(welcome: Welcome): void {
     const { attempts } = this.parts;
+    this.protocol = spokenBy(welcome);
     this.verdicts.push(...welcome.verdicts);
     if (welcome.more) return;
     this.stage = "welcome";
-    this.parts.onWelcome();
+    this.parts.onWelcome(welcome.reconnectCapMs);
     // First, so that nothing below can make this agent look dead.
     this.vitals.welcomed(welcome.heartbeatIntervalMs, welcome.lostAfterMs);
     this.lookLater();
@@ -397,7 +411,7 @@ export class Session {
     for (const lane of lanes()) {
       const total = this.credits.offer(lane, attempts.room(lane), attempts.active(lane));
       if (total !== undefined)
-        this.outbox.latest(`credit ${lane}`, { $case: "credit", value: { lane, total } });
+        this.outbox.latest(`credit ${lane}`, [{ $case: "credit", value: { lane, total } }]);
     }
   }
 

@@ -12,9 +12,9 @@ import type { Link } from "./link.js";
 import { Supervisor } from "./supervisor.js";
 
 /** A stream that breaks, after a Welcome or without one. */
-function breaking(welcomes: boolean): Link {
+function breaking(welcomes: boolean, more: { protocol?: number; reconnectCapMs?: number } = {}): Link {
   async function* messages() {
-    const value = { heartbeatIntervalMs: 1000, needInventory: false, verdicts: [] };
+    const value = { heartbeatIntervalMs: 1000, needInventory: false, verdicts: [], ...more };
     const body = { $case: "welcome" as const, value };
     if (welcomes) yield CoordinatorMessage.fromPartial({ clusterId: "c", epoch: 1n, body });
     throw new SaiError("unavailable", "the stream broke");
@@ -40,26 +40,11 @@ test.each([
   };
   const logs: { level: string; msg: string; failures?: number }[] = [];
   const log = lineLogger((line) => logs.push(JSON.parse(line)), "debug");
-  const { attempts } = attemptsOf();
-  const identity = await Identity.open(new MemoryDisk(), "/a", "n1", 1n);
   const dials: number[] = [];
   const supervisor = new Supervisor({
     dial: async (_address, _signal, withinMs) => breaking(dials.push(withinMs / 1000) === 4),
     addresses: ["nowhere:1"],
-    session: {
-      ...{ identity, attempts, clock, random: systemRandom, log: silentLogger() },
-      inventory: () => ({ hash: "", inventory: undefined }),
-      ...{
-        lanes: () => [],
-        notOffering: () => "",
-        trouble: () => {},
-        loadedModels: () => [],
-        takeLoads: () => [],
-        loopLagMs: () => 0,
-        version: "1",
-      },
-      probe: async () => ({ key: "", sha256: "" }),
-    },
+    session: await sessionParts(clock),
     ...{ backoff: { baseMs: 1, capMs: 2 }, clock, random: systemRandom, log },
   });
   const stop = new AbortController();
@@ -74,3 +59,58 @@ test.each([
   expect(dials.slice(0, 6)).toEqual(allowedS);
   expect(seen.map(({ level }) => level)).toEqual(counted.map((n) => (n === 0 ? "warn" : "debug")));
 });
+
+test("a coordinator may ask for longer waits between dials than the agent's own, until another asks for less", async () => {
+  const waits: number[] = [];
+  const clock: Clock = { ...systemClock, sleep: async (ms) => void waits.push(ms) };
+  const told = [0, 0, 10_000, 10_000, 10_000, 0, 0];
+  const stop = new AbortController();
+  let dials = 0;
+  const supervisor = new Supervisor({
+    dial: async () => {
+      const reconnectCapMs = told[dials] ?? 0;
+      dials += 1;
+      if (dials === told.length) stop.abort();
+      return breaking(true, { reconnectCapMs });
+    },
+    addresses: ["nowhere:1"],
+    session: await sessionParts(clock),
+    ...{ backoff: { baseMs: 4_000, capMs: 5_000 }, clock, random: { ...systemRandom, next: () => 1 } },
+    log: silentLogger(),
+  });
+  await supervisor.run(stop.signal);
+  expect(waits.slice(0, 6)).toEqual([5_000, 5_000, 10_000, 10_000, 10_000, 5_000]);
+});
+
+test.each([
+  [3, "the coordinator speaks protocol 3, this agent 1 to 2 (upgrade this agent"],
+  [2, undefined],
+  [0, undefined],
+])("a coordinator that speaks protocol %i", async (protocol, says) => {
+  const reasons: string[] = [];
+  const stop = new AbortController();
+  const supervisor = new Supervisor({
+    dial: async () => breaking(true, { protocol }),
+    addresses: ["nowhere:1"],
+    session: await sessionParts(systemClock),
+    ...{ backoff: { baseMs: 1, capMs: 2 }, clock: systemClock, random: systemRandom },
+    log: lineLogger((line) => {
+      reasons.push((JSON.parse(line) as { reason: string }).reason);
+      stop.abort();
+    }, "debug"),
+  });
+  await supervisor.run(stop.signal);
+  expect(reasons[0]).toContain(says ?? "the stream broke");
+});
+
+async function sessionParts(clock: Clock): Promise<ConstructorParameters<typeof Supervisor>[0]["session"]> {
+  const { attempts } = attemptsOf();
+  const identity = await Identity.open(new MemoryDisk(), "/a", "n1", 1n);
+  return {
+    ...{ identity, attempts, clock, random: systemRandom, log: silentLogger() },
+    inventory: () => ({ hash: "", inventory: undefined }),
+    ...{ lanes: () => [], notOffering: () => "", trouble: () => {}, loadedModels: () => [] },
+    ...{ takeLoads: () => [], loopLagMs: () => 0, version: "1" },
+    probe: async () => ({ key: "", sha256: "" }),
+  };
+}

@@ -5,6 +5,7 @@
  * 1. Each dial in a row may take twice as long as the one before, up to 30 s. When thousands dial at once, a coordinator
  *    (or a busy machine) that needs longer than the first limit to answer them all would otherwise finish none: whoever
  *    gives up starts anew at the end of the queue.
+ * 2. A coordinator may ask for longer waits than its configuration says, as it knows how large the fleet is.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -51,14 +52,17 @@ export class Supervisor {
     let address = addresses[turn] as string;
     /** In a row; a session that was welcome for a while ends the row. */
     let failures = 0;
+    /** The longest wait that the last coordinator asked for, ms. */
+    let told = 0;
     let welcomeMs = Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
       let waitMs: number;
       try {
         welcomeMs = Number.POSITIVE_INFINITY;
         const dialMs = Math.min(LONGEST_DIAL_MS, DIAL_MS * 2 ** failures); // invariant 1
-        const end = await this.serve(address, dialMs, signal, () => {
+        const end = await this.serve(address, dialMs, signal, (reconnectCapMs) => {
           welcomeMs = clock.nowMs();
+          told = reconnectCapMs;
         });
         // Who is only sent on, from one that does not lead to one that does not answer, must not dial in a tight loop.
         if (welcomeMs !== Number.POSITIVE_INFINITY) failures = 0;
@@ -79,11 +83,19 @@ export class Supervisor {
         turn = (turn + 1) % addresses.length;
         address = addresses[turn] as string;
       }
-      await clock.sleep(Math.max(waitMs, backoffMs(failures, backoff, random)), signal).catch(() => {});
+      const capMs = Math.max(backoff.capMs, told); // invariant 2
+      await clock
+        .sleep(Math.max(waitMs, backoffMs(failures, { ...backoff, capMs }, random)), signal)
+        .catch(() => {});
     }
   }
 
-  private async serve(address: string, dialMs: number, signal: AbortSignal, onWelcome: () => void) {
+  private async serve(
+    address: string,
+    dialMs: number,
+    signal: AbortSignal,
+    onWelcome: SessionParts["onWelcome"],
+  ) {
     const link = await this.parts.dial(address, signal, dialMs);
     this.current = new Session({ ...this.parts.session, link, onWelcome });
     try {

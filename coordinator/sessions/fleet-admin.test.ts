@@ -16,7 +16,7 @@ test("a drain of a node that is being reconciled lets it be reconciled first: wh
   const agent = await on.welcome("n1", [{ fence, shard }], { probe: true });
   expect(on.node().state.kind).toBe("RECONCILING");
   const drained = on.world.get(on.admin.drain("n1", 0, "new driver"));
-  agent.say({ $case: "inventory", value: { hash: HASH, inventory: INVENTORY } });
+  agent.say({ $case: "inventory", value: { hash: HASH, inventory: INVENTORY, part: 0, more: false } });
   await drained;
   expect(on.node()).toMatchObject({ state: { kind: "DRAINING" }, cordon: { kind: "draining" } });
   expect(agent.of("ready")).toHaveLength(1);

@@ -29,6 +29,7 @@ import type { AgentValue, InventoryValue } from "../store/values.js";
 import type { FleetRecords } from "./fleet-records.js";
 import type { Peer } from "./peer.js";
 import type { Quarantine } from "./quarantine-state.js";
+import { toldReconnectCapMs } from "./reconnect.js";
 
 export interface HeldAttempt {
   fence: Fence;
@@ -49,6 +50,8 @@ export interface NodeEntry {
   quarantine: Quarantine;
   labels: { readonly [key: string]: string };
   version: string;
+  /** Of sai.agent.v1 in its session. */
+  protocol: number;
   incarnation: bigint;
   inventory: Inventory | undefined;
   inventoryHash: string;
@@ -137,6 +140,7 @@ export class Fleet {
       quarantine: { kind: "none" },
       labels: {},
       version: "",
+      protocol: 0,
       incarnation: 0n,
       inventory: undefined,
       inventoryHash: "",
@@ -246,6 +250,11 @@ export class Fleet {
   /** How many times longer than configured the heartbeat interval of a fleet of this size is, 1 to 3. */
   get stretch(): number {
     return Math.min(MOST_STRETCH, Math.max(1, (this.nodes.size - this.lost) / STEADY_NODES));
+  }
+
+  /** What agents are told to wait at most between two dials, ms; 0 for nothing. */
+  get reconnectCapMs(): number {
+    return toldReconnectCapMs(this.nodes.size - this.lost);
   }
 
   knowsInventory(hash: string): Inventory | undefined {

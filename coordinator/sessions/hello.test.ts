@@ -97,7 +97,10 @@ test("READY needs the inventory that this session speaks of, not the one of befo
   await on.world.clock.advance(100);
   expect(agent.of("welcome")[0]?.needInventory).toBe(true);
   expect(agent.of("ready")).toEqual([]);
-  agent.say({ $case: "inventory", value: { hash, inventory: { ...INVENTORY, cpuModel: "new" } } });
+  agent.say({
+    $case: "inventory",
+    value: { hash, inventory: { ...INVENTORY, cpuModel: "new" }, part: 0, more: false },
+  });
   await on.world.until("it is ready", () => agent.of("ready").length > 0);
   expect(on.node()).toMatchObject({ inventoryHash: hash, inventory: { cpuModel: "new" } });
 });
@@ -153,9 +156,12 @@ test.each([
   ["endless credit", { $case: "credit", value: { lane: "cpu", total: 2n ** 63n } }],
   [
     "an inventory whose hash is no name",
-    { $case: "inventory", value: { hash: "../x", inventory: INVENTORY } },
+    { $case: "inventory", value: { hash: "../x", inventory: INVENTORY, part: 0, more: false } },
   ],
-  ["an inventory without its hash", { $case: "inventory", value: { hash: "", inventory: INVENTORY } }],
+  [
+    "an inventory without its hash",
+    { $case: "inventory", value: { hash: "", inventory: INVENTORY, part: 0, more: false } },
+  ],
 ] as const)("%s ends the session", async (_, body) => {
   const agent = await on.ready();
   agent.say(body);

@@ -13,6 +13,7 @@
 import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
 import { type Fence, fenceText, sameFence } from "../../shared/domain/fence.js";
 import { nameProblem } from "../../shared/domain/ids.js";
+import { agreed, PROTOCOL, spokenText } from "../../shared/domain/protocol.js";
 import type { AgentMessage, Hello, StoreProbe } from "../../shared/gen/sai/agent/v1/session.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Board, ShardKey } from "../campaigns/board.js";
@@ -22,8 +23,6 @@ import { type DeathReport, reportDeath } from "../campaigns/poison.js";
 import { fenceOf, type HeldThere, heldOf, inventoryHashOf, reasonOf, shardOf, versionOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { Peer } from "./peer.js";
-
-const PROTOCOL = 1;
 
 /** The node that says Hello on `peer`, displacing what came before. Throws SaiError for one that may not come in. */
 export function greet(
@@ -36,13 +35,7 @@ export function greet(
   if (problem) {
     throw new SaiError("invalid_argument", `the agent's id ${problem}`, { hint: "set agent.id" });
   }
-  if (hello.protocol !== PROTOCOL) {
-    throw new SaiError(
-      "failed_precondition",
-      `protocol ${hello.protocol} is not spoken here, ${PROTOCOL} is`,
-      { hint: `install the coordinator's version on ${message.agentId}` },
-    );
-  }
+  const protocol = protocolWith(message.agentId, hello);
   if (message.clusterId !== "" && message.clusterId !== clusterId) {
     const of = message.clusterId.slice(0, 80);
     throw new SaiError(
@@ -64,11 +57,26 @@ export function greet(
   node.peer = peer;
   before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
   node.version = versionOf(hello.version);
+  node.protocol = protocol;
   node.incarnation = message.incarnation;
   node.notOffering = reasonOf(hello.notOffering);
   fleet.resetCredits(node);
   fleet.event(node, { kind: "hello", incarnation: message.incarnation });
   return node;
+}
+
+/** The version to speak with an agent. Throws SaiError that says who has to be upgraded. */
+function protocolWith(agent: string, { protocol: oldest, newest, version }: Hello): number {
+  const peer = { oldest, newest: newest === 0 ? oldest : newest };
+  const spoken = agreed(peer);
+  if (typeof spoken === "number") return spoken;
+  const who = `agent ${agent} (version ${JSON.stringify(versionOf(version))}) speaks protocol ${spokenText(peer)}`;
+  throw new SaiError("failed_precondition", `${who}, this coordinator ${spokenText(PROTOCOL)}`, {
+    hint:
+      spoken === "peer_behind"
+        ? `upgrade the agent: install the coordinator's version on ${agent}`
+        : "upgrade the coordinators first, agents after them",
+  });
 }
 
 export interface Reconciling {

@@ -8,6 +8,7 @@ import type { Logger } from "../../shared/runtime/logger.js";
 import type { Board } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
 import type { Fleet } from "./fleet.js";
+import { reconnectCapMs } from "./reconnect.js";
 
 export interface RecoveryHoldParts {
   board: Board;
@@ -17,8 +18,6 @@ export interface RecoveryHoldParts {
   log: Logger;
   /** The least time to wait for nodes that do not come. */
   holdMs: number;
-  /** The longest pause between an agent's dials. */
-  reconnectCapMs: number;
   hellosPerSecond: number;
   wake(): void;
 }
@@ -33,9 +32,10 @@ export class RecoveryHold {
     private readonly parts: RecoveryHoldParts,
     known: readonly string[],
   ) {
-    const { clock, holdMs, reconnectCapMs, hellosPerSecond } = parts;
+    const { clock, holdMs, hellosPerSecond } = parts;
     this.missing = new Set(known);
-    const forMs = Math.max(holdMs, (known.length / hellosPerSecond) * 1000 + 2 * reconnectCapMs);
+    const comingMs = (known.length / hellosPerSecond) * 1000 + 2 * reconnectCapMs(known.length);
+    const forMs = Math.max(holdMs, comingMs);
     this.cancelTimer = clock.after(forMs, () =>
       this.end(`${this.missing.size} known nodes did not come back in time`),
     );

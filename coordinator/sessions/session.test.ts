@@ -67,7 +67,15 @@ async function session(held: { fence: Fence; shard: ShardKey; state?: string }[]
     ...{ fence, state, lane: "cpu" },
     shard: { ...shard, first: 0, count: 1 },
   }));
-  const value = { protocol: 1, version: "1", inventoryHash: "", held: named, begun: [], more: false };
+  const value = {
+    protocol: 1,
+    newest: 2,
+    version: "1",
+    inventoryHash: "",
+    held: named,
+    begun: [],
+    more: false,
+  };
   say({ $case: "hello", value: { ...value, probe: undefined, notOffering: "" } });
   await world.until("it is welcome", () => sent.some(({ $case }) => $case === "welcome"));
   const noted = () =>

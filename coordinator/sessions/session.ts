@@ -9,7 +9,6 @@
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import type { AgentMessage, Heartbeat, Hello } from "../../shared/gen/sai/agent/v1/session.js";
-import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
@@ -18,11 +17,12 @@ import type { CampaignParts } from "../campaigns/parts.js";
 import type { Meter } from "../metrics.js";
 import { AttemptNews } from "./attempt-news.js";
 import { BatchingPeer } from "./batching-peer.js";
-import { heartbeatOf, inventoryHashOf, laneOf, reasonOf } from "./convert.js";
+import { heartbeatOf, laneOf, reasonOf } from "./convert.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import { Greeting } from "./greeting.js";
 import { greet, storeProblem, verdictsFor } from "./hello.js";
 import { FENCE_BYTES, inParts } from "./in-parts.js";
+import { InventoryParts } from "./inventory-parts.js";
 import type { NodeHealth } from "./node-health.js";
 import type { Peer } from "./peer.js";
 
@@ -65,6 +65,7 @@ export class AgentSession {
   private stage: Stage = { kind: "new" };
   private node: NodeEntry | undefined;
   private readonly peer: Peer;
+  private readonly inventories = new InventoryParts();
   /** Until Hello is complete, and after a Goodbye (invariant 4). */
   private cancelDeadline: () => void;
 
@@ -158,6 +159,8 @@ export class AgentSession {
         heartbeatIntervalMs: Math.round(heartbeatIntervalMs * node.stretch),
         lostAfterMs: Math.round(lostAfterMs * node.stretch),
         needInventory: known === undefined,
+        protocol: node.protocol,
+        reconnectCapMs: fleet.reconnectCapMs,
       };
       const parts = inParts(verdicts, () => VERDICT_BYTES);
       const last = parts.pop() ?? [];
@@ -201,7 +204,7 @@ export class AgentSession {
         this.peer.send({ $case: "heartbeatAck", value: { seq: body.value.seq } });
         return;
       case "inventory":
-        if (body.value.inventory) this.inventory(node, body.value.hash, body.value.inventory);
+        this.inventory(node, this.inventories.take(body.value));
         return;
       case "credit":
         fleet.offer(node, laneOf(body.value.lane), body.value.total);
@@ -227,9 +230,9 @@ export class AgentSession {
     }
   }
 
-  private inventory(node: NodeEntry, hash: string, inventory: Inventory): void {
-    if (hash === "") throw new SaiError("invalid_argument", "an inventory came without its hash");
-    this.parts.fleet.setInventory(node, inventoryHashOf(hash), inventory);
+  private inventory(node: NodeEntry, whole: ReturnType<InventoryParts["take"]>): void {
+    if (whole === undefined) return;
+    this.parts.fleet.setInventory(node, whole.hash, whole.inventory);
     if (this.stage.kind === "open") this.stage.known = true;
     this.readyIfReconciled(node);
   }

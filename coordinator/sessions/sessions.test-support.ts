@@ -95,7 +95,15 @@ export class Sessions {
         body.$case === kind ? [body.value as Extract<CoordinatorBody, { $case: K }>["value"]] : [],
       );
     const hello = (value: Partial<Hello> = {}) => {
-      const usual = { protocol: 1, version: "1", inventoryHash: HASH, held: [], begun: [], more: false };
+      const usual = {
+        protocol: 1,
+        newest: 2,
+        version: "1",
+        inventoryHash: HASH,
+        held: [],
+        begun: [],
+        more: false,
+      };
       say({ $case: "hello", value: { ...usual, probe: undefined, notOffering: "", ...value } });
     };
     return { one, say, hello, sent, closed, of };
@@ -120,7 +128,7 @@ export class Sessions {
   /** A node that may take work. */
   async ready(id = "n1", held: HeldHere[] = []) {
     const stream = await this.welcome(id, held, { probe: true });
-    stream.say({ $case: "inventory", value: { hash: HASH, inventory: INVENTORY } });
+    stream.say({ $case: "inventory", value: { hash: HASH, inventory: INVENTORY, part: 0, more: false } });
     await this.world.until(`${id} is ready`, () => stream.of("ready").length > 0);
     return stream;
   }

@@ -44,6 +44,7 @@ const hello = (more: object = {}) =>
     value: {
       ...{
         protocol: 1,
+        newest: 2,
         version: "raw",
         inventoryHash: "x",
         held: [],
@@ -68,14 +69,22 @@ test("the first message must be Hello, and what follows a refusal counts for not
 });
 
 test.each([
-  { what: "another protocol", id: "p9", more: { protocol: 9 }, says: "protocol 9 is not spoken here" },
+  {
+    ...{ what: "a protocol of the future", id: "p9", more: { protocol: 8, newest: 9 } },
+    says: 'agent p9 (version "raw") speaks protocol 8 to 9, this coordinator 1 to 2 (upgrade the coordinators first',
+  },
+  {
+    ...{ what: "a protocol of the past", id: "p0", more: { protocol: 0, newest: 0 } },
+    says: "speaks protocol 0, this coordinator 1 to 2 (upgrade the agent",
+  },
   { what: "no id", id: "", more: {}, says: "the agent's id" },
   { what: "an id that is a path", id: "../../etc", more: {}, says: "the agent's id" },
   { what: "an endless id", id: "x".repeat(5000), more: {}, says: "the agent's id" },
 ])("a Hello with $what is refused with the reason", async ({ id, more, says }) => {
   const agent = raw(id);
   agent.send(hello(more));
-  expect((await agent.refused()).message).toContain(says);
+  const { message, hint } = await agent.refused();
+  expect(`${message} (${hint})`).toContain(says);
 });
 
 test("a held attempt without a fence, a fence missing later, a second Hello: the session ends", async () => {

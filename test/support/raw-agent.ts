@@ -72,6 +72,7 @@ export class RawAgent {
     const probe = { key, sha256: sha256(this.id) };
     const hello = {
       protocol: 1,
+      newest: 2,
       version: "raw",
       inventoryHash: this.id,
       held: [],
@@ -88,7 +89,7 @@ export class RawAgent {
       ...{ hostname: this.id, os: "", cpuModel: "", cpuCores: 1, memoryBytes: 0 },
       ...{ devices: [device], engines: [engine] },
     };
-    this.send({ $case: "inventory", value: { hash: this.id, inventory } });
+    this.send({ $case: "inventory", value: { hash: this.id, inventory, part: 0, more: false } });
     await this.answer("ready");
   }
 

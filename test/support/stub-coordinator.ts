@@ -45,6 +45,8 @@ export class StubSession {
       needInventory: false,
       verdicts: [],
       lostAfterMs: 600_000,
+      protocol: 2,
+      reconnectCapMs: 0,
       more: false,
       ...more,
     };

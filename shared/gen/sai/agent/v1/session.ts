@@ -101,7 +101,7 @@ export interface AgentMessage {
 
 /** Who dials in, and what it still holds. */
 export interface Hello {
-  /** Protocol version of the agent; this is 1. */
+  /** Oldest protocol version the agent speaks. Coordinators of version 1 know no `newest` and take it for the only one. */
   protocol: number;
   /** The agent's program version. */
   version: string;
@@ -119,6 +119,8 @@ export interface Hello {
   more: boolean;
   /** Why the agent will offer no credits, as in Heartbeat: it may not come as far as that. */
   notOffering: string;
+  /** Newest protocol version the agent speaks; 0 is `protocol`. */
+  newest: number;
 }
 
 /** The continuation of a Hello. */
@@ -175,8 +177,14 @@ export interface StoreProbe {
 export interface InventoryReport {
   /** SHA-256 of the inventory. */
   hash: string;
-  /** The inventory. */
-  inventory: Inventory | undefined;
+  /** The inventory, or a part of it: devices and models are those of all parts, the rest is the first one's. */
+  inventory:
+    | Inventory
+    | undefined;
+  /** Position of the part, from 0. Since protocol 2. */
+  part: number;
+  /** Another part follows. Since protocol 2. */
+  more: boolean;
 }
 
 /** A sign of life. */
@@ -373,6 +381,10 @@ export interface Welcome {
   lostAfterMs: number;
   /** Another Welcome follows with further verdicts, because they do not fit into one message; the last one counts. */
   more: boolean;
+  /** Protocol version that is spoken on this stream; 0 is 1. */
+  protocol: number;
+  /** The longest wait between two dials from now on, in ms, if it is longer than the agent's own. */
+  reconnectCapMs: number;
 }
 
 /** What to do with an attempt the agent held. */
@@ -1126,6 +1138,7 @@ function createBaseHello(): Hello {
     probe: undefined,
     more: false,
     notOffering: "",
+    newest: 0,
   };
 }
 
@@ -1154,6 +1167,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.notOffering !== "") {
       writer.uint32(66).string(message.notOffering);
+    }
+    if (message.newest !== 0) {
+      writer.uint32(72).uint32(message.newest);
     }
     return writer;
   },
@@ -1235,6 +1251,14 @@ export const Hello: MessageFns<Hello> = {
             message.notOffering = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.newest = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1265,6 +1289,7 @@ export const Hello: MessageFns<Hello> = {
         : isSet(object.not_offering)
         ? globalThis.String(object.not_offering)
         : "",
+      newest: isSet(object.newest) ? globalThis.Number(object.newest) : 0,
     };
   },
 
@@ -1294,6 +1319,9 @@ export const Hello: MessageFns<Hello> = {
     if (message.notOffering !== "") {
       obj.notOffering = message.notOffering;
     }
+    if (message.newest !== 0) {
+      obj.newest = Math.round(message.newest);
+    }
     return obj;
   },
 
@@ -1312,6 +1340,7 @@ export const Hello: MessageFns<Hello> = {
       : undefined;
     message.more = object.more ?? false;
     message.notOffering = object.notOffering ?? "";
+    message.newest = object.newest ?? 0;
     return message;
   },
 };
@@ -1746,7 +1775,7 @@ export const StoreProbe: MessageFns<StoreProbe> = {
 };
 
 function createBaseInventoryReport(): InventoryReport {
-  return { hash: "", inventory: undefined };
+  return { hash: "", inventory: undefined, part: 0, more: false };
 }
 
 export const InventoryReport: MessageFns<InventoryReport> = {
@@ -1756,6 +1785,12 @@ export const InventoryReport: MessageFns<InventoryReport> = {
     }
     if (message.inventory !== undefined) {
       Inventory.encode(message.inventory, writer.uint32(18).fork()).join();
+    }
+    if (message.part !== 0) {
+      writer.uint32(24).uint32(message.part);
+    }
+    if (message.more !== false) {
+      writer.uint32(32).bool(message.more);
     }
     return writer;
   },
@@ -1789,6 +1824,22 @@ export const InventoryReport: MessageFns<InventoryReport> = {
             message.inventory = Inventory.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.part = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.more = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1805,6 +1856,8 @@ export const InventoryReport: MessageFns<InventoryReport> = {
     return {
       hash: isSet(object.hash) ? globalThis.String(object.hash) : "",
       inventory: isSet(object.inventory) ? Inventory.fromJSON(object.inventory) : undefined,
+      part: isSet(object.part) ? globalThis.Number(object.part) : 0,
+      more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
     };
   },
 
@@ -1815,6 +1868,12 @@ export const InventoryReport: MessageFns<InventoryReport> = {
     }
     if (message.inventory !== undefined) {
       obj.inventory = Inventory.toJSON(message.inventory);
+    }
+    if (message.part !== 0) {
+      obj.part = Math.round(message.part);
+    }
+    if (message.more !== false) {
+      obj.more = message.more;
     }
     return obj;
   },
@@ -1828,6 +1887,8 @@ export const InventoryReport: MessageFns<InventoryReport> = {
     message.inventory = (object.inventory !== undefined && object.inventory !== null)
       ? Inventory.fromPartial(object.inventory)
       : undefined;
+    message.part = object.part ?? 0;
+    message.more = object.more ?? false;
     return message;
   },
 };
@@ -3608,7 +3669,15 @@ export const CoordinatorMessage: MessageFns<CoordinatorMessage> = {
 };
 
 function createBaseWelcome(): Welcome {
-  return { heartbeatIntervalMs: 0, needInventory: false, verdicts: [], lostAfterMs: 0, more: false };
+  return {
+    heartbeatIntervalMs: 0,
+    needInventory: false,
+    verdicts: [],
+    lostAfterMs: 0,
+    more: false,
+    protocol: 0,
+    reconnectCapMs: 0,
+  };
 }
 
 export const Welcome: MessageFns<Welcome> = {
@@ -3627,6 +3696,12 @@ export const Welcome: MessageFns<Welcome> = {
     }
     if (message.more !== false) {
       writer.uint32(40).bool(message.more);
+    }
+    if (message.protocol !== 0) {
+      writer.uint32(48).uint32(message.protocol);
+    }
+    if (message.reconnectCapMs !== 0) {
+      writer.uint32(56).uint32(message.reconnectCapMs);
     }
     return writer;
   },
@@ -3684,6 +3759,22 @@ export const Welcome: MessageFns<Welcome> = {
             message.more = reader.bool();
             continue;
           }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.protocol = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.reconnectCapMs = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3717,6 +3808,12 @@ export const Welcome: MessageFns<Welcome> = {
         ? globalThis.Number(object.lost_after_ms)
         : 0,
       more: isSet(object.more) ? globalThis.Boolean(object.more) : false,
+      protocol: isSet(object.protocol) ? globalThis.Number(object.protocol) : 0,
+      reconnectCapMs: isSet(object.reconnectCapMs)
+        ? globalThis.Number(object.reconnectCapMs)
+        : isSet(object.reconnect_cap_ms)
+        ? globalThis.Number(object.reconnect_cap_ms)
+        : 0,
     };
   },
 
@@ -3737,6 +3834,12 @@ export const Welcome: MessageFns<Welcome> = {
     if (message.more !== false) {
       obj.more = message.more;
     }
+    if (message.protocol !== 0) {
+      obj.protocol = Math.round(message.protocol);
+    }
+    if (message.reconnectCapMs !== 0) {
+      obj.reconnectCapMs = Math.round(message.reconnectCapMs);
+    }
     return obj;
   },
 
@@ -3750,6 +3853,8 @@ export const Welcome: MessageFns<Welcome> = {
     message.verdicts = object.verdicts?.map((e) => HeldVerdict.fromPartial(e)) || [];
     message.lostAfterMs = object.lostAfterMs ?? 0;
     message.more = object.more ?? false;
+    message.protocol = object.protocol ?? 0;
+    message.reconnectCapMs = object.reconnectCapMs ?? 0;
     return message;
   },
 };
