@@ -8,6 +8,7 @@ import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import { type Config, isLoopback } from "../shared/runtime/config.js";
+import { ForeignVersion } from "../shared/runtime/foreign-version.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { type Addresses, type Doors, openDoors } from "./doors.js";
@@ -102,7 +103,7 @@ interface RolesParts extends CoordinatorParts {
   follower: Follower;
 }
 
-/** Who gave the leadership away asks for it again after so long, ms. */
+/** Who gave the leadership away, or could not read what is there, asks for it again after so long, ms. */
 const TRANSFER_MS = 10_000;
 
 /** What is behind the doors: the follower, or a term. */
@@ -149,7 +150,13 @@ class Roles {
       this.follow(leader?.address === self.address ? undefined : leader);
     const parts = { clock, random, log, seen, notBeforeMs: this.notBeforeMs };
     const store = await lead(state, self, parts, signal);
-    const term = await startTerm(this.config, { ...this.parts, store, apiAddress });
+    const term = await startTerm(this.config, { ...this.parts, store, apiAddress }).catch(
+      (error: unknown) => {
+        // Who can read it may be another, which must get the chance to lead.
+        if (error instanceof ForeignVersion) this.notBeforeMs = clock.nowMs() + TRANSFER_MS;
+        throw error;
+      },
+    );
     const { core, clusterId } = term;
     follower.leader = undefined;
     doors.open(term);

@@ -1,5 +1,6 @@
 /** Becoming the leader, and the cluster's name. */
 import type { Clock } from "../shared/runtime/clock.js";
+import { ForeignVersion } from "../shared/runtime/foreign-version.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { write } from "./campaigns/parts.js";
@@ -50,7 +51,9 @@ export async function lead(
       );
     const why =
       answer.kind === "failed"
-        ? `the state store does not answer: ${answer.err}`
+        ? answer.err instanceof ForeignVersion
+          ? `${answer.err.message}; ${answer.err.hint}`
+          : `the state store does not answer: ${answer.err}`
         : leader === undefined
           ? "no coordinator leads, and another may have it first"
           : `another coordinator leads at ${leader.address}`;

@@ -3,6 +3,7 @@ import type { Item } from "../../shared/benchmark/item.js";
 import type { JobSpec, Plan } from "../../shared/benchmark/plan.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
 import { SaiError } from "../../shared/runtime/errors.js";
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import { Kept } from "./kept.js";
 
 const PLANS_KEPT = 8;
@@ -17,11 +18,13 @@ export class Inputs {
 
   constructor(private readonly artifacts: ArtifactStore) {}
 
-  /** A job of a plan. Throws not_found. */
+  /** A job of a plan. Throws not_found, and ForeignVersion. */
   async job(planSha256: string, id: string): Promise<JobSpec> {
-    const plan = await this.plans.get(planSha256, async () =>
-      JSON.parse((await getCas(this.artifacts, planSha256)).toString("utf8")),
-    );
+    const plan = await this.plans.get(planSha256, async () => {
+      const found: Plan = JSON.parse((await getCas(this.artifacts, planSha256)).toString("utf8"));
+      if (found.v !== 1) throw new ForeignVersion(`the plan ${planSha256}`, found.v, [1]);
+      return found;
+    });
     const job = plan.jobs.find((candidate) => candidate.id === id);
     if (job === undefined) throw new SaiError("not_found", `the plan ${planSha256} has no job ${id}`);
     return job;

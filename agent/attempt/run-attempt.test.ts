@@ -82,7 +82,7 @@ async function attempt(
     dataset: { id: "d", manifestSha256, items: items.length },
     warmup: more.warmup ?? 0,
   });
-  const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ jobs: [job] })));
+  const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ v: 1, jobs: [job] })));
   const log = lineLogger((line) => logs.push(line), "debug");
   const inputs = new Inputs(artifacts);
   const journals = journalsOf(more.incarnation);

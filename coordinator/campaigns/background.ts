@@ -31,13 +31,14 @@ export async function patiently<T>(parts: CampaignParts, what: string, run: () =
     try {
       return await run();
     } catch (error) {
-      const passing = error instanceof SaiError && PASSING.has(error.code);
-      if (!passing || parts.store.lost.aborted) throw error;
+      if (!isPassing(error) || parts.store.lost.aborted) throw error;
       parts.log.warn({ reason: errorText(error), failures }, `${what} failed, trying again`);
       await parts.clock.sleep(backoffMs(failures, RETRY, parts.random), parts.store.lost);
     }
   }
 }
+/** Whether waiting may mend it. */
+export const isPassing = (error: unknown): boolean => error instanceof SaiError && PASSING.has(error.code);
 const PASSING: ReadonlySet<string> = new Set(["unavailable", "resource_exhausted"]);
 
 /** Lets `work` go on by itself; an error it ends with is logged, unless we no longer lead. */

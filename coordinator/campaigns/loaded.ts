@@ -1,10 +1,12 @@
 /**
  * Ended campaigns of earlier terms, brought back when somebody asks for them: everything that is shown of one comes from
- * its plan and its jobs' manifests.
+ * its plan and its jobs' manifests. A job whose manifest is damaged is shown as failed and named; the others are shown.
  */
 import { decode, keys } from "../store/keys.js";
 import type { JobValue } from "../store/values.js";
+import { isPassing } from "./background.js";
 import { type CampaignEntry, isEnded } from "./board.js";
+import { damagedJob, type Sealed } from "./damaged.js";
 import { readManifest } from "./manifest.js";
 import type { CampaignParts } from "./parts.js";
 import { readPlan } from "./plan.js";
@@ -22,20 +24,34 @@ export async function loadEnded(parts: CampaignParts, entry: CampaignEntry): Pro
       records.set(record.id, record);
     }
   }
-  const manifests = new Map(
+  const sealed = new Map(
     await Promise.all(
       plan.jobs.map(async ({ id }) => {
         const sha256 = records.get(id)?.manifestSha256;
-        return [id, sha256 === undefined ? [] : await readManifest(parts.artifacts, sha256)] as const;
+        return [id, sha256 === undefined ? undefined : await readSealed(parts, entry, id, sha256)] as const;
       }),
     ),
   );
   const nowMs = parts.clock.nowMs();
   parts.board.setPlan(entry, plan, nowMs);
   for (const job of entry.jobs) {
-    const { state, manifestSha256 } = records.get(job.spec.id) ?? {};
-    const done = manifests.get(job.spec.id) ?? [];
-    const sealed = { ...(state && { state }), ...(manifestSha256 && { manifestSha256 }) };
-    parts.board.restore(job, { ...sealed, gate: 0n, done, fails: [] }, nowMs);
+    const { state } = records.get(job.spec.id) ?? {};
+    const found = { done: [], ...(state && { state }), ...sealed.get(job.spec.id) };
+    parts.board.restore(job, { ...found, gate: 0n, fails: [] }, nowMs);
+  }
+}
+
+/** A manifest that is gone or damaged takes its own job with it; a store that is away, the whole try. */
+async function readSealed(
+  parts: CampaignParts,
+  entry: CampaignEntry,
+  job: string,
+  manifestSha256: string,
+): Promise<Sealed> {
+  try {
+    return { manifestSha256, done: await readManifest(parts.artifacts, manifestSha256) };
+  } catch (error) {
+    if (isPassing(error)) throw error;
+    return damagedJob(parts, entry, job, manifestSha256, error);
   }
 }

@@ -6,7 +6,7 @@
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { getCas } from "../../shared/artifacts/store.js";
 import { canonicalJson, type Json } from "../../shared/benchmark/json.js";
-import { SaiError } from "../../shared/runtime/errors.js";
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import type { DoneValue } from "../store/values.js";
 
 export type ShardRecord = readonly [index: number, done: DoneValue];
@@ -37,11 +37,8 @@ export const readManifest = async (artifacts: ArtifactStore, sha256: string): Pr
 /** The records of a manifest, in order of their shards; `name` is for the error of one that cannot be read. */
 export function parseJobManifest(bytes: Buffer, name: string): ShardRecord[] {
   const [head = "", ...lines] = bytes.toString("utf8").trimEnd().split("\n");
-  if (JSON.parse(head).v !== 1) {
-    throw new SaiError("internal", `the job manifest ${name} is of a version this program does not read`, {
-      hint: "use the program version that wrote it, or a newer one",
-    });
-  }
+  const { v } = JSON.parse(head) as { v?: unknown };
+  if (v !== 1) throw new ForeignVersion(`the job manifest ${name}`, v, [1]);
   return lines.map((line) => {
     const { index, inline, ...done } = JSON.parse(line) as DoneValue & { index: number; inline?: string };
     return [

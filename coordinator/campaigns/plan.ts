@@ -8,7 +8,8 @@
 import { getCas, putCas } from "../../shared/artifacts/store.js";
 import { planBytes } from "../../shared/benchmark/expand.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
-import { errorText, SaiError } from "../../shared/runtime/errors.js";
+import { errorText } from "../../shared/runtime/errors.js";
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import { type Prepared, planOf } from "../../shared/suites/prepare.js";
 import { absent, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
@@ -109,7 +110,5 @@ export async function planOfSuite(
 export async function readPlan(parts: Pick<CampaignParts, "artifacts">, sha256: string): Promise<Plan> {
   const plan = JSON.parse((await getCas(parts.artifacts, sha256)).toString("utf8")) as Plan;
   if (plan.v === 1) return plan;
-  throw new SaiError("internal", `the plan ${sha256} is of a version this program does not read`, {
-    hint: "use the program version that wrote it, or a newer one",
-  });
+  throw new ForeignVersion(`the plan ${sha256}`, plan.v, [1]);
 }

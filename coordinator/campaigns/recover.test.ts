@@ -1,5 +1,10 @@
 /** What a leader makes of a campaign of which something cannot be read back. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { sha256 } from "../../shared/runtime/hash.js";
+import { decode, keys } from "../store/keys.js";
+import { MemoryStore } from "../store/memory-store.js";
+import { listAll } from "../store/reflect.js";
+import { prefix } from "../store/store.js";
 import { campaignEvent } from "./lifecycle.js";
 import { type Term, World } from "./world.test-support.js";
 
@@ -83,4 +88,104 @@ test("a campaign that is being stopped seals what it can read, and leaves the re
   putBack();
   term = await world.term();
   expect(await term.allRecords(id)).toHaveLength(6);
+});
+
+test("an ended campaign with a damaged manifest is shown: that job is named, the others are whole", async () => {
+  const { term: first, id, manifest, putBack } = await damaged();
+  putBack();
+  const entry = first.board.campaign(id);
+  if (entry === undefined) throw new Error("the campaign is gone");
+  for (const [job, index] of [
+    ["j0001", 1],
+    ["j0002", 0],
+    ["j0002", 1],
+  ] as const)
+    await first.run({ campaign: id, job, index });
+  await first.ended(entry);
+  const blob = world.blobs.get(blobOf(manifest)) ?? Buffer.of();
+  world.blobs.set(blobOf(manifest), blob.subarray(0, blob.length / 2));
+
+  let term = await world.term();
+  const again = term.board.campaign(id);
+  if (again === undefined) throw new Error("the campaign is gone");
+  await world.get(term.board.loaded(again));
+  expect(jobsOf(term, id)).toMatchObject([
+    { kind: "FAILED", done: [], manifest },
+    { kind: "SUCCEEDED", done: [0, 1] },
+    { kind: "SUCCEEDED", done: [0, 1] },
+  ]);
+  expect(again.value.warnings).toEqual([expect.stringContaining(WARNING)]);
+  expect(again.value.state.kind).toBe("SUCCEEDED");
+
+  world.blobs.set(blobOf(manifest), blob);
+  term = await world.term();
+  expect(await term.allRecords(id)).toHaveLength(12);
+});
+
+test("an ended campaign is asked for in vain while the artifact store is away, and whole when it is back", async () => {
+  const { term: first, id, putBack } = await damaged();
+  putBack();
+  const stopped = first.board.campaign(id);
+  if (stopped === undefined) throw new Error("the campaign is gone");
+  await world.get(campaignEvent(first.parts, stopped, { kind: "cancel", reason: "enough" }));
+  await first.ended(stopped);
+  const term = await world.term();
+  const entry = term.board.campaign(id);
+  if (entry === undefined) throw new Error("the campaign is gone");
+  world.artifactsAway = true;
+  await expect(term.board.loaded(entry)).rejects.toMatchObject({ code: "unavailable" });
+  expect(entry.value.warnings).toEqual([]);
+  world.artifactsAway = false;
+  await world.get(term.board.loaded(entry));
+  expect(jobsOf(term, id)?.[0]).toMatchObject({ kind: "SUCCEEDED", done: [0, 1] });
+});
+
+test.each([
+  ["campaign/"],
+  ["job/"],
+  ["gate/"],
+  ["done/"],
+])("a value below %s that a newer program wrote ends no campaign: nobody leads who cannot read it", async (folder) => {
+  const { id, putBack } = await damaged();
+  putBack();
+  const state = new MemoryStore(world.core, { clock: world.clock });
+  const { kvs } = await listAll(state, [prefix(`/sai/v1/${folder}`)], new AbortController().signal);
+  const [kv] = kvs.values();
+  if (kv === undefined) throw new Error(`there is nothing below ${folder}`);
+  const newer = Buffer.from(kv.value).toString().replace('{"v":1', '{"v":2');
+  await state.txn({ compare: [], success: [{ put: { key: kv.key, value: Buffer.from(newer) } }] });
+  const before = [
+    ...(await listAll(state, [prefix("/sai/v1/campaign/")], new AbortController().signal)).kvs.values(),
+  ];
+  await expect(world.term()).rejects.toMatchObject({
+    name: "ForeignVersion",
+    message: `the value of ${kv.key} in the state store has version 2, this program reads version 1`,
+    hint: expect.stringContaining("a newer program wrote it: upgrade this one"),
+  });
+  expect([
+    ...(await listAll(state, [prefix("/sai/v1/campaign/")], new AbortController().signal)).kvs.values(),
+  ]).toEqual(before);
+  // The program that wrote it goes on where it was.
+  await state.txn({ compare: [], success: [{ put: { key: kv.key, value: kv.value } }] });
+  expect(jobsOf(await world.term(), id)).toMatchObject([{ kind: "SUCCEEDED" }, { kind: "RUNNING" }, {}]);
+});
+
+test("a plan that a newer program wrote ends no campaign either", async () => {
+  const { id } = await damaged();
+  const state = new MemoryStore(world.core, { clock: world.clock });
+  const { key, codec } = keys.campaign(id);
+  const { kv } = await state.get(key);
+  const value = kv && decode(codec, kv);
+  if (!value || !("planSha256" in value.state)) throw new Error("it has no plan");
+  const plan = world.blobs.get(blobOf(value.state.planSha256))?.toString().replace('"v":1}', '"v":2}');
+  const bytes = Buffer.from(plan ?? "");
+  expect(JSON.parse(bytes.toString()).v).toBe(2);
+  const planSha256 = sha256(bytes);
+  world.blobs.set(blobOf(planSha256), bytes);
+  const other = codec.encode({ ...value, state: { ...value.state, planSha256 } as typeof value.state });
+  await state.txn({ compare: [], success: [{ put: { key, value: other } }] });
+  await expect(world.term()).rejects.toMatchObject({
+    message: `the plan ${planSha256} has version 2, this program reads version 1`,
+  });
+  expect(Buffer.from((await state.get(key)).kv?.value ?? []).equals(Buffer.from(other))).toBe(true);
 });

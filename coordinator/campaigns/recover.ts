@@ -8,10 +8,11 @@
  * 3. A plan that cannot be read at the moment is waited for; one that is gone or damaged ends its campaign as FAILED.
  * 4. So is a manifest; one that is gone or damaged counts as a job that failed, as long as this leader is there. What the
  *    store says of that job stays, for when the manifest is back, and the campaign's other jobs go on.
+ * 5. What another version of this program wrote ends no campaign: whoever cannot read it does not lead.
  */
 import type { Fence } from "../../shared/domain/fence.js";
-import type { JobState } from "../../shared/domain/job.js";
 import { errorText } from "../../shared/runtime/errors.js";
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import { decode, keys, parseShardKey } from "../store/keys.js";
 import { listAll } from "../store/reflect.js";
 import type { KV, StateStore } from "../store/store.js";
@@ -25,8 +26,9 @@ import type {
 } from "../store/values.js";
 import { detached, patiently } from "./background.js";
 import { type CampaignEntry, closeJob, isEnded, type JobEntry } from "./board.js";
+import { damagedJob, type Sealed } from "./damaged.js";
 import { campaignEvent } from "./lifecycle.js";
-import { readManifest, type ShardRecord } from "./manifest.js";
+import { readManifest } from "./manifest.js";
 import type { CampaignParts } from "./parts.js";
 import { readPlan } from "./plan.js";
 import { resumePlanning, resumeSealing } from "./resume.js";
@@ -110,6 +112,7 @@ async function restoreCampaign(
     await layOut(parts, entry, state.planSha256, jobs, signal);
   } catch (error) {
     signal.throwIfAborted();
+    if (error instanceof ForeignVersion) throw error; // invariant 5
     const reason = `it cannot be read back: ${errorText(error)}`;
     parts.log.error({ err: error, campaign: id }, "a campaign cannot go on");
     if (state.kind === "SEALING") return;
@@ -156,23 +159,18 @@ async function readSealed(
   job: JobEntry,
   manifestSha256: string,
   signal: AbortSignal,
-): Promise<{ manifestSha256: string; done: readonly ShardRecord[]; state?: JobState }> {
-  const { artifacts, clock, log } = parts;
-  const campaign = entry.value.id;
+): Promise<Sealed> {
+  const { artifacts } = parts;
   try {
-    const what = `reading manifests of ${campaign}`;
+    const what = `reading manifests of ${entry.value.id}`;
     return {
       manifestSha256,
       done: await patiently(parts, what, () => readManifest(artifacts, manifestSha256)),
     };
   } catch (error) {
     signal.throwIfAborted();
-    const reason = `its manifest cannot be read back: ${errorText(error)}`;
-    log.error({ err: error, campaign, job: job.spec.id, manifestSha256 }, "a sealed job cannot be read back");
-    const warning = `${job.spec.id}: ${reason}`;
-    const { warnings } = entry.value;
-    if (!warnings.includes(warning)) entry.value = { ...entry.value, warnings: [...warnings, warning] };
-    return { manifestSha256, done: [], state: { kind: "FAILED", endedMs: clock.wallMs(), reason } };
+    if (error instanceof ForeignVersion) throw error; // invariant 5
+    return damagedJob(parts, entry, job.spec.id, manifestSha256, error);
   }
 }
 
@@ -200,6 +198,7 @@ class Records {
     }
     for (const kv of this.of(keys.gates)) {
       const [campaign = "", job = ""] = kv.key.slice(keys.gates.from.length).split("/");
+      decode(keys.gates.codec, kv); // that it is there says what counts, as long as it is a gate as we know them
       found(campaign, job).gate = kv.createRev;
     }
     for (const kv of this.of(keys.dones)) {

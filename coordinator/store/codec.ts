@@ -3,19 +3,31 @@
  * (revisions, fences' parts) travel as decimal strings; each value says which of its fields they are.
  */
 import { SaiError } from "../../shared/runtime/errors.js";
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 
 export interface Codec<T> {
   encode(value: T): Uint8Array;
-  /** Throws SaiError `internal` naming `key` when the bytes are no such value. */
+  /** Throws SaiError `internal` naming `key` when the bytes are no such value, ForeignVersion when it is of another. */
   decode(bytes: Uint8Array, key: string): T;
 }
 
-type Shape = { readonly [field: string]: unknown };
+type Shape = Parameters<Turn>[0];
+const asItIs: Turn = (fields) => fields;
+
+/** Turns the fields of a value as another version has them into those of the one that is written. */
+export type Turn = (fields: { readonly [field: string]: unknown }) => { readonly [field: string]: unknown };
 
 /**
- * JSON of version `v`. `bigints` are the paths of bigint fields, such as `state.gate`; a path that is absent is skipped.
+ * JSON, written in version `v`. `bigints` are the paths of bigint fields, such as `state.gate`; a path that is absent is
+ * skipped. `others`: versions that are read as well, the one before and, so that releases can be mixed, the one to come
+ * (ADR 0017).
  */
-export function jsonCodec<T extends object>(v: number, bigints: readonly string[] = []): Codec<T> {
+export function jsonCodec<T extends object>(
+  v: number,
+  bigints: readonly string[] = [],
+  others: { readonly [v: number]: Turn } = {},
+): Codec<T> {
+  const read = [v, ...Object.keys(others).map(Number)].sort((a, b) => a - b);
   return {
     encode(value) {
       const text = JSON.stringify(
@@ -26,10 +38,12 @@ export function jsonCodec<T extends object>(v: number, bigints: readonly string[
     },
     decode(bytes, key) {
       const { v: seen, ...rest } = parse(bytes, key);
-      if (seen !== v) {
-        throw bad(key, `has version ${JSON.stringify(seen)}, this program reads version ${v}`);
+      const turn = seen === v ? asItIs : typeof seen === "number" ? others[seen] : undefined;
+      if (turn === undefined) {
+        if (typeof seen !== "number") throw bad(key, "does not say its version");
+        throw new ForeignVersion(`the value of ${key} in the state store`, seen, read);
       }
-      return convert(rest, bigints, (x, path) => toBigint(x, path, key)) as T;
+      return convert(turn(rest), bigints, (x, path) => toBigint(x, path, key)) as T;
     },
   };
 }
@@ -100,6 +114,6 @@ function at(
 
 const bad = (key: string, what: string, cause?: unknown) =>
   new SaiError("internal", `the value of ${key} in the state store ${what}`, {
-    hint: "another program version wrote it, or the store is damaged; see the upgrade notes before deleting anything",
+    hint: "the store is damaged, or something else writes there; delete nothing before you know",
     ...(cause === undefined ? {} : { cause }),
   });

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { jsonCodec } from "./codec.js";
 import { decode, keys, parseShardKey } from "./keys.js";
 import { type KV, rev } from "./store.js";
 import type { DoneValue, JobValue } from "./values.js";
@@ -55,6 +56,7 @@ test("what cannot be read names its key", () => {
   expect(read(new Uint8Array([0xff]))).toThrow(`${name} is not JSON`);
   expect(read("[]")).toThrow(`${name} is not a JSON object`);
   expect(read('{"v":2,"epoch":"1"}')).toThrow(`${name} has version 2, this program reads version 1`);
+  expect(read('{"epoch":"1"}')).toThrow(`${name} does not say its version`);
   expect(read('{"v":1,"epoch":1}')).toThrow(`${name} has no decimal string at epoch`);
 });
 
@@ -70,4 +72,29 @@ test("shard keys sort by number and say what they are about; a part cannot chang
   expect(parseShardKey(keys.gate("c-1", "j0000").key)).toBeUndefined();
   for (const bad of ["", "a/b", "a b", "é"]) expect(() => keys.campaign(bad)).toThrow(RangeError);
   expect(() => keys.done("c-1", "j0000", 1e8)).toThrow(RangeError);
+});
+
+test("a value of the version before and of the one to come is read, and written as it was agreed; others are refused", () => {
+  interface Value {
+    limitMs: bigint;
+  }
+  // Version 2 counted in seconds, version 4 says it in an object.
+  const codec = jsonCodec<Value>(3, ["limitMs"], {
+    2: ({ limitS, ...rest }) => ({ ...rest, limitMs: `${Number(limitS) * 1000}` }),
+    4: ({ limit, ...rest }) => ({ ...rest, limitMs: (limit as { ms: string }).ms }),
+  });
+  const read = (text: string) => codec.decode(bytes(text), "/k");
+  expect(read('{"v":2,"limitS":3}')).toEqual({ limitMs: 3000n });
+  expect(read('{"v":3,"limitMs":"3000","since":"later"}')).toEqual({ limitMs: 3000n, since: "later" });
+  expect(read('{"v":4,"limit":{"ms":"3000"}}')).toEqual({ limitMs: 3000n });
+  expect(Buffer.from(codec.encode({ limitMs: 3000n })).toString()).toBe('{"v":3,"limitMs":"3000"}');
+  const refused = (v: number, hint: string) =>
+    expect(() => read(`{"v":${v}}`)).toThrow(
+      expect.objectContaining({
+        message: `the value of /k in the state store has version ${v}, this program reads version 2 and 3 and 4`,
+        hint: expect.stringContaining(hint),
+      }),
+    );
+  refused(5, "upgrade this one");
+  refused(1, "go back to the version before this one");
 });

@@ -1,6 +1,6 @@
 /**
  * The versions of sai.agent.v1 that this program speaks: its own and the one before, so that agents and coordinators are
- * upgraded one after the other (ADR 0016).
+ * upgraded one after the other (ADR 0017).
  *
  * 1. Fields and messages are added, never changed, and whoever does not know them goes on without. That needs no new
  *    version: nobody may require what a peer of the other version does not know.

@@ -72,7 +72,7 @@ async function onMemoryDisk(latencyMs: number) {
   const items = [1, 2, 3, 4].map((n) => ({ id: `q${n}`, input: `${n}`, target: "a", media: [] }));
   const dataset = { id: "d", manifestSha256: await putCas(artifacts, manifestBytes(items)), items: 4 };
   const job = jobSpec(modelSpec("simulated", "m", { latency_ms: latencyMs }), 4, { dataset });
-  const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ jobs: [job] })));
+  const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ v: 1, jobs: [job] })));
   const disk = new MemoryDisk();
   const logs: { msg: string; level: string }[] = [];
   core = await startAgentCore({
