@@ -8,7 +8,7 @@ import { MemoryDisk } from "../../test/support/memory-disk.js";
 import { until } from "../../test/support/until.js";
 import { attemptsOf } from "../attempt/attempts.test-support.js";
 import { Identity } from "./identity.js";
-import type { Link } from "./link.js";
+import type { Dial, Link } from "./link.js";
 import { Supervisor } from "./supervisor.js";
 
 /** A stream that breaks, after a Welcome or without one. */
@@ -101,6 +101,44 @@ test.each([
   });
   await supervisor.run(stop.signal);
   expect(reasons[0]).toContain(says ?? "the stream broke");
+});
+
+/** A coordinator that only says who leads. */
+function naming(address: string): Link {
+  async function* messages() {
+    const value = { address, retryAfterMs: 0, reason: "it leads" };
+    yield CoordinatorMessage.fromPartial({ body: { $case: "goodbye" as const, value } });
+  }
+  return { send: () => "sent", drained: async () => {}, messages: messages(), close: async () => {} };
+}
+
+test("each round asks everybody once and follows at once whom they name; only rounds are apart", async () => {
+  const said: string[] = [];
+  const stop = new AbortController();
+  const clock: Clock = {
+    ...systemClock,
+    async sleep(ms) {
+      if (ms > 0) said.push(`${ms} ms`);
+    },
+  };
+  // The leader, c1, is gone: the others still name it, and in the next round the new one.
+  const dial: Dial = async (address) => {
+    said.push(address);
+    if (address === "c3:1" && said.includes("2 ms")) {
+      stop.abort();
+      throw new Error("the end of this test");
+    }
+    if (address === "c1:1") throw new SaiError("unavailable", "it is gone");
+    return naming(said.includes("2 ms") ? "c3:1" : "c1:1");
+  };
+  const addresses = ["c1:1", "c2:1", "c3:1"];
+  const supervisor = new Supervisor({
+    ...{ dial, addresses, session: await sessionParts(clock), backoff: { baseMs: 1, capMs: 2 }, clock },
+    ...{ random: { ...systemRandom, next: () => 1 }, log: silentLogger() },
+  });
+  await supervisor.run(stop.signal);
+  const round = ["c1:1", "1 ms", "c2:1", "1 ms", "c1:1", "1 ms", "c3:1", "1 ms", "c1:1"];
+  expect(said).toEqual([...round, "2 ms", "c1:1", "1 ms", "c2:1", "1 ms", "c3:1"]);
 });
 
 async function sessionParts(clock: Clock): Promise<ConstructorParameters<typeof Supervisor>[0]["session"]> {

@@ -2,10 +2,15 @@
  * Keeps a session with a coordinator: dials, serves, and dials again with full jitter when the stream ends or breaks,
  * until it is told to stop. Running attempts do not notice.
  *
+ * It goes in rounds: every coordinator it knows is asked once, and whoever one of them names as the leader is dialled at
+ * once. Only between rounds it waits longer and longer, so that when another leads, one wait is all that is lost.
+ *
  * 1. Each dial in a row may take twice as long as the one before, up to 30 s. When thousands dial at once, a coordinator
  *    (or a busy machine) that needs longer than the first limit to answer them all would otherwise finish none: whoever
  *    gives up starts anew at the end of the queue.
  * 2. A coordinator may ask for longer waits than its configuration says, as it knows how large the fleet is.
+ * 3. A round has at most twice as many dials as there are coordinators: two that each take the other for the leader are
+ *    not dialled in a tight loop.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -47,16 +52,14 @@ export class Supervisor {
   /** Resolves when `signal` aborts and the last session has ended. Never rejects. */
   async run(signal: AbortSignal): Promise<void> {
     const { clock, random, backoff, log } = this.parts;
-    const { addresses } = this.parts;
-    let turn = 0;
-    let address = addresses[turn] as string;
-    /** In a row; a session that was welcome for a while ends the row. */
-    let failures = 0;
+    const rounds = new Rounds(this.parts.addresses);
     /** The longest wait that the last coordinator asked for, ms. */
     let told = 0;
     let welcomeMs = Number.POSITIVE_INFINITY;
     while (!signal.aborted) {
-      let waitMs: number;
+      const { address, failures } = rounds;
+      let waitMs = 0;
+      let leader: string | undefined;
       try {
         welcomeMs = Number.POSITIVE_INFINITY;
         const dialMs = Math.min(LONGEST_DIAL_MS, DIAL_MS * 2 ** failures); // invariant 1
@@ -64,29 +67,24 @@ export class Supervisor {
           welcomeMs = clock.nowMs();
           told = reconnectCapMs;
         });
-        // Who is only sent on, from one that does not lead to one that does not answer, must not dial in a tight loop.
-        if (welcomeMs !== Number.POSITIVE_INFINITY) failures = 0;
-        // Whoever cannot say who leads may be asked again; whoever was the leader may be gone: then the next one is.
-        const leads = end.kind === "goodbye" && end.address !== "";
-        if (!leads) turn = (turn + 1) % addresses.length;
-        address = leads ? end.address : (addresses[turn] as string);
+        if (welcomeMs !== Number.POSITIVE_INFINITY) rounds.good();
+        if (end.kind === "goodbye" && end.address !== "") leader = end.address;
         waitMs = end.kind === "goodbye" ? end.retryAfterMs : end.kind === "drained" ? DRAINED_MS : 0;
       } catch (error) {
         if (signal.aborted) return;
         // A coordinator that welcomes and breaks at once must not be dialled in a tight loop.
-        if (clock.nowMs() - welcomeMs >= STEADY_MS) failures = 0;
+        if (clock.nowMs() - welcomeMs >= STEADY_MS) rounds.good();
         // Said once, then every tenth time: a coordinator may stay away for hours.
-        const said = failures % 10 === 0;
-        log[said ? "warn" : "debug"]({ address, reason: reasonOf(error), failures }, "no session");
-        failures += 1;
-        waitMs = 0;
-        turn = (turn + 1) % addresses.length;
-        address = addresses[turn] as string;
+        const said = rounds.failures % 10 === 0;
+        log[said ? "warn" : "debug"](
+          { address, reason: reasonOf(error), failures: rounds.failures },
+          "no session",
+        );
       }
       const capMs = Math.max(backoff.capMs, told); // invariant 2
-      await clock
-        .sleep(Math.max(waitMs, backoffMs(failures, { ...backoff, capMs }, random)), signal)
-        .catch(() => {});
+      const over = rounds.next(leader);
+      const backedOffMs = backoffMs(over ? rounds.failures : 0, { ...backoff, capMs }, random);
+      await clock.sleep(Math.max(waitMs, backedOffMs), signal).catch(() => {});
     }
   }
 
@@ -103,6 +101,46 @@ export class Supervisor {
     } finally {
       this.current = undefined;
     }
+  }
+}
+
+/** Whom to dial next. */
+class Rounds {
+  address: string;
+  /** Rounds in a row without a good session. */
+  failures = 0;
+  private turn = 0;
+  /** Of this round, coordinators that were asked and leaders that were followed. */
+  private asked = 1;
+  private followed = 0;
+
+  constructor(private readonly addresses: readonly string[]) {
+    this.address = addresses[0] as string;
+  }
+
+  /** The last session was one: the next dial begins a row. */
+  good(): void {
+    this.failures = 0;
+    this.asked = 1;
+    this.followed = 0;
+  }
+
+  /** After an answer that named a leader, or none. True when that ended a round. */
+  next(leader: string | undefined): boolean {
+    const count = this.addresses.length;
+    if (leader !== undefined && this.followed < count) {
+      this.followed += 1;
+      this.address = leader;
+      return false;
+    }
+    // Whoever cannot say who leads may be asked again; whoever was the leader may be gone: then the next one is.
+    this.turn = (this.turn + 1) % count;
+    this.address = this.addresses[this.turn] as string;
+    const over = this.asked >= count; // invariant 3
+    if (over) this.failures += 1;
+    this.asked = over ? 1 : this.asked + 1;
+    if (over) this.followed = 0;
+    return over;
   }
 }
 

@@ -28,6 +28,8 @@ interface Shape {
   shardSize: number;
   /** Of each sample. */
   latencyMs: number;
+  /** The last job runs on the agents' test devices, one attempt at a time on each. */
+  onDevices?: boolean;
 }
 
 const USUAL: Shape = { jobs: 2, samples: 180, shardSize: 6, latencyMs: 120 };
@@ -39,7 +41,7 @@ export async function submitSimulated(
   name: string,
   change: Partial<Shape> = {},
 ): Promise<Campaign> {
-  const { jobs, samples, shardSize, latencyMs } = { ...USUAL, ...change };
+  const { jobs, samples, shardSize, latencyMs, onDevices } = { ...USUAL, ...change };
   const ids = Array.from({ length: samples }, (_, i) => `q${i}`);
   const suite = {
     schema: "sai/v1",
@@ -48,7 +50,10 @@ export async function submitSimulated(
     models: Array.from({ length: jobs }, (_, i) => ({
       id: `m${i}`,
       engine: "simulated",
-      options: { latency_ms: latencyMs, seed: i },
+      options: {
+        ...{ latency_ms: latencyMs, seed: i },
+        ...(onDevices && i === jobs - 1 ? { device: "test" } : {}),
+      },
     })),
     datasets: [
       { id: "d", items: ids.map((id) => ({ id, input: `question ${id}`, target: `answer ${id}` })) },
@@ -57,6 +62,7 @@ export async function submitSimulated(
     run: { shard_size: shardSize },
   };
   const { id } = await world.api.create({ suite: JSON.stringify(suite) }, name);
+  world.acknowledged.push(id);
   const wrong: Campaign["wrong"] = ({ item_id, ordinal, output }) =>
     item_id === `q${ordinal}` && output === `answer ${item_id}`
       ? undefined
@@ -97,10 +103,13 @@ export async function submitPictures(
 }
 
 /** Resolves when half of all samples of a campaign have a record in some journal: the event at which faults happen. */
-export async function halfRecorded(world: World, { id, jobs, samples }: Campaign): Promise<void> {
+export const halfRecorded = (world: World, campaign: Campaign) => recorded(world, campaign, 0.5);
+
+/** The same for another part of them. */
+export async function recorded(world: World, { id, jobs, samples }: Campaign, part: number): Promise<void> {
   await seen({
-    what: "half of the records are journaled",
-    ask: () => world.journals.recorded(id).size * 2 >= jobs * samples,
+    what: `${Math.round(part * 100)} % of the records are journaled`,
+    ask: () => world.journals.recorded(id).size >= part * jobs * samples,
     progress: () => world.journals.recorded(id).size,
     fault: () => world.faults(),
   });

@@ -33,6 +33,14 @@ export interface Line {
   ordinal: number;
   /** Of the other kinds, what the journal calls it. */
   name: string;
+  /** Which start of the agent wrote it, and on which lane the attempt runs. */
+  incarnation: string;
+  lane: string;
+  /** Of a record: when the sample was due and when it had ended, ns of that start of the agent. */
+  fromNs: number;
+  toNs: number;
+  /** When it was seen, wall ms. */
+  seenMs: number;
 }
 
 interface Kept {
@@ -43,7 +51,8 @@ interface Kept {
   rest: string;
   /** The agent has removed it, and all of it was read. */
   over: boolean;
-  about: { campaign: string; job: string; shard: number } | undefined;
+  about: { campaign: string; job: string; shard: number; lane: string } | undefined;
+  incarnation: string;
 }
 
 export class Journals {
@@ -60,6 +69,7 @@ export class Journals {
   constructor(
     private readonly folders: ReadonlyMap<string, string>,
     private readonly keep: string | undefined,
+    private readonly everyMs = 5,
   ) {
     if (keep !== undefined) mkdirSync(keep, { recursive: true });
     this.looks = this.watch();
@@ -97,7 +107,7 @@ export class Journals {
   private async watch(): Promise<void> {
     while (this.watching) {
       this.look();
-      await pause(5);
+      await pause(this.everyMs);
     }
   }
 
@@ -117,6 +127,7 @@ export class Journals {
           rest: "",
           over: false,
           about: undefined,
+          incarnation: "",
         });
       } catch {
         // Removed between the listing and the link.
@@ -149,24 +160,32 @@ export class Journals {
     if (said === undefined) return;
     if (said.k === "attempt") {
       const assignment = typeof said.assignment === "string" ? JSON.parse(said.assignment) : said.assignment;
-      const { campaign, job, index } = (
-        assignment as { shard: { campaign: string; job: string; index: number } }
-      ).shard;
-      kept.about = { campaign, job, shard: index };
+      const { shard, lane } = assignment as {
+        shard: { campaign: string; job: string; index: number };
+        lane: string;
+      };
+      kept.about = { campaign: shard.campaign, job: shard.job, shard: shard.index, lane };
+      kept.incarnation = said.origin?.incarnation ?? "";
     }
+    if (said.k === "resumed") kept.incarnation = said.incarnation ?? "";
     if (kept.about === undefined) return;
     const kind = said.k === "attempt" || said.k === "begin" || said.k === "record" ? said.k : "other";
     const ordinal = said.record?.ordinal ?? said.ordinal ?? -1;
     const lines = this.lines.get(kept.about.campaign) ?? [];
     this.lines.set(kept.about.campaign, lines);
-    lines.push({ agent: kept.agent, fence: kept.fence, ...kept.about, kind, ordinal, name: said.k });
+    const { agent, fence, about, incarnation } = kept;
+    const { scheduled: fromNs = 0, done: toNs = 0 } = said.record?.t_ns ?? {};
+    const more = { incarnation, fromNs, toNs, seenMs: Date.now() };
+    lines.push({ agent, fence, ...about, kind, ordinal, name: said.k, ...more });
   }
 }
 
 interface Said {
   k: string;
   ordinal?: number;
-  record?: { ordinal: number };
+  record?: { ordinal: number; t_ns?: { scheduled: number; done: number } };
+  origin?: { incarnation: string };
+  incarnation?: string;
   assignment?: unknown;
 }
 

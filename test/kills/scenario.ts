@@ -1,4 +1,5 @@
 /** One kind of fault: a world to do it in, and what is done and checked in each repetition. */
+import type { Random } from "./random.js";
 import type { World, WorldOptions } from "./world.js";
 
 export interface Scenario {
@@ -7,10 +8,14 @@ export interface Scenario {
   holds: string;
   /** When nothing else is asked for, as in continuous integration; with 0 another one stands for it there. */
   repetitions: number;
+  /** In the long run; as often unless said. */
+  long?: number;
   /** Scenarios beside one another that have the same function share a world. */
   world: () => WorldOptions;
   /** Does it once and checks it; one line about what was seen. `n` counts from 0. */
-  run(world: World, n: number): Promise<string>;
+  run(world: World, n: number, random: Random): Promise<string>;
+  /** One line about all repetitions. */
+  sum?(): string;
 }
 
 export const AGENTS = ["a1", "a2", "a3"];

@@ -4,13 +4,10 @@
  * coordinator/store/embedded/batch.ts.
  */
 import { open } from "lmdb";
+import { jsonOf, ROOT, type Value } from "../support/etcd-eyes.js";
 
 const KEY_PREFIX = 2;
 const RECORD_HEAD = 32;
-const ROOT = "/sai/v1/";
-
-export type Value = { readonly [field: string]: unknown };
-
 /** Every key below `/sai/v1/`, without that, and its value. */
 export async function readState(folder: string): Promise<Map<string, Value>> {
   const db = open<Buffer, Buffer>({
@@ -24,9 +21,7 @@ export async function readState(folder: string): Promise<Map<string, Value>> {
     for (const { key, value } of db.getRange({ start: Buffer.from([KEY_PREFIX]) })) {
       const name = key.toString("utf8", 1);
       if (!name.startsWith(ROOT)) throw new Error(`the store has a key of nobody: ${name}`);
-      // Records that travel with a result are behind its JSON and a line's end.
-      const [json = ""] = value.toString("utf8", RECORD_HEAD).split("\n", 1);
-      state.set(name.slice(ROOT.length), JSON.parse(json) as Value);
+      state.set(name.slice(ROOT.length), jsonOf(value.subarray(RECORD_HEAD)));
     }
     return state;
   } finally {

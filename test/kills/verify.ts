@@ -5,8 +5,9 @@
 import { createHash } from "node:crypto";
 import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
+import type { Value } from "../support/etcd-eyes.js";
 import type { Campaign } from "./campaigns.js";
-import { below, readState, type Value } from "./state-on-disk.js";
+import { below } from "./state-on-disk.js";
 import { seen } from "./waiting.js";
 import type { World } from "./world.js";
 
@@ -61,7 +62,7 @@ export async function verify(world: World, campaign: Campaign): Promise<Verified
   const state = await seen({
     what: "the campaign's shard records are gone",
     ask: async () => {
-      const now = await readState(world.storeFolder);
+      const now = await world.readState();
       return openKeys(now, id).length === 0 && now;
     },
     progress: () => undefined,

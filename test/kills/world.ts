@@ -1,17 +1,22 @@
 /**
- * One coordinator and some agents as their users run them: the built program, a process each, with folders of their
- * own below a temporary one. Everything here is ended by pid, and `stop` says what was left behind.
+ * Coordinators and agents as their users run them: the built program, a process each, with folders of their own below
+ * a temporary one. One coordinator on its own store, or several on a real etcd. Everything here is ended by pid, and
+ * `stop` says what was left behind.
  */
 import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
-import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { type Api, connectApi } from "../support/api.js";
 import { freePort } from "../support/child.js";
+import { type EtcdCluster, type EtcdOptions, startEtcd } from "../support/etcd.js";
+import type { Value } from "../support/etcd-eyes.js";
 import { Journals } from "./journals.js";
 import { descendants, isAlive, nameOf, type ProcessName, stateOf, stillAlive } from "./processes.js";
+import { Recording } from "./recording.js";
+import { readState } from "./state-on-disk.js";
 import { seen } from "./waiting.js";
 
 const root = fileURLToPath(new URL("../..", import.meta.url));
@@ -31,6 +36,25 @@ export interface WorldOptions {
   keepsJournals?: boolean;
   /** Called when the world's folder is removed. */
   removed?(): void;
+  /** Their names; one, with a store of its own, where there is no etcd. */
+  coordinators?: readonly string[];
+  /** The store, instead of a folder; what happens in it is recorded. */
+  etcd?: EtcdOptions;
+  /** Whether it is recorded, too, which coordinator asks etcd for what; then one member is all they see. */
+  tapped?: boolean;
+  /** Gives each agent an exclusive test device. */
+  testDevice?: boolean;
+  /** How often journals are looked at; 5 ms. */
+  lookEveryMs?: number;
+  /** More environment of one process. */
+  settingsOf?(name: string): { readonly [name: string]: string };
+}
+
+interface Place {
+  api: number;
+  agents: number;
+  http: number;
+  client: Api;
 }
 
 interface Running {
@@ -43,9 +67,14 @@ export class World {
   readonly artifacts = join(this.folder, "artifacts");
   readonly storeFolder: string;
   journals!: Journals;
-  api!: Api;
+  /** Ids of campaigns whose submit was answered. */
+  readonly acknowledged: string[] = [];
+  etcd: EtcdCluster | undefined;
+  /** There where the store is etcd. */
+  recording: Recording | undefined;
   private env!: NodeJS.ProcessEnv;
-  private ports!: { api: number; agents: number; http: number };
+  private readonly places = new Map<string, Place>();
+  private readonly frozen = new Set<string>();
   private readonly running = new Map<string, Running>();
   /** Everything that ever ran below our processes. */
   private readonly descended = new Map<string, ProcessName>();
@@ -54,8 +83,10 @@ export class World {
     this.storeFolder = options.storeIn ?? join(this.folder, "coordinator", "state");
   }
 
-  static async start(options: WorldOptions): Promise<World> {
+  /** `starting` hears of it before anything runs, so that it can be ended at any moment. */
+  static async start(options: WorldOptions, starting?: (world: World) => void): Promise<World> {
     const world = new World(options);
+    starting?.(world);
     try {
       await world.begin();
       return world;
@@ -67,6 +98,62 @@ export class World {
 
   get agents(): readonly string[] {
     return this.options.agents;
+  }
+
+  get coordinators(): readonly string[] {
+    return this.options.coordinators ?? [COORDINATOR];
+  }
+
+  /** Through a coordinator that runs. */
+  get api(): Api {
+    const name = this.coordinators.find((one) => this.running.has(one) && !this.frozen.has(one));
+    return this.apiOf(name ?? this.coordinators[0] ?? COORDINATOR);
+  }
+
+  /** Through that coordinator. */
+  apiOf(name: string): Api {
+    return this.place(name).client;
+  }
+
+  /** host:port of a coordinator's sai.v1. */
+  addressOf(name: string): string {
+    return `127.0.0.1:${this.place(name).api}`;
+  }
+
+  /** The coordinator that says that it leads; undefined if none does. */
+  async leading(): Promise<string | undefined> {
+    for (const name of this.coordinators) {
+      if (!this.running.has(name) || this.frozen.has(name)) continue;
+      const health = await this.health(name);
+      if (health?.["leads"] === true) return name;
+    }
+    return undefined;
+  }
+
+  /** The same, once one does. */
+  leader(): Promise<string> {
+    return seen({
+      what: "a coordinator leads",
+      ask: () => this.leading(),
+      fault: () => this.faults(),
+      stallMs: 60_000,
+    });
+  }
+
+  /** What a coordinator says of itself; undefined while it does not answer. */
+  async health(name: string): Promise<Value | undefined> {
+    try {
+      const url = `http://127.0.0.1:${this.place(name).http}/health`;
+      const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+      return (await answer.json()) as Value;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What the store holds, by key below `/sai/v1/`. */
+  readState(): Promise<Map<string, Value>> {
+    return this.recording ? this.recording.eyes.read() : readState(this.storeFolder);
   }
 
   agentFolder(id: string): string {
@@ -81,16 +168,22 @@ export class World {
     return this.running.has(name);
   }
 
-  /** Starts the coordinator; resolves when it is ready. */
-  async startCoordinator(): Promise<void> {
-    const { api, agents, http } = this.ports;
-    const ports = ["--grpc-port", `${api}`, "--agent-port", `${agents}`, "--http-port", `${http}`];
-    this.start(COORDINATOR, [COORDINATOR, ...ports]);
+  /** Starts a coordinator; resolves when it is ready: it leads, or knows who does. */
+  async startCoordinator(name = this.coordinators[0] ?? COORDINATOR): Promise<void> {
+    this.launchCoordinator(name);
+    const { http } = this.place(name);
     await seen({
-      what: "the coordinator is ready",
+      what: `${name} is ready`,
       ask: async () => (await fetch(`http://127.0.0.1:${http}/readyz`)).ok,
-      fault: () => this.ended(COORDINATOR),
+      fault: () => this.ended(name),
     });
+  }
+
+  /** Starts a coordinator, which becomes ready by itself. */
+  launchCoordinator(name: string): void {
+    const { api, agents, http } = this.place(name);
+    const ports = ["--grpc-port", `${api}`, "--agent-port", `${agents}`, "--http-port", `${http}`];
+    this.start(name, [COORDINATOR, ...ports]);
   }
 
   /** Starts an agent; it becomes ready by itself. */
@@ -128,15 +221,26 @@ export class World {
     await gone;
   }
 
+  /** SIGTERM; resolves with the exit code (null after a signal) and how long it took, ms. */
+  async terminate(name: string): Promise<{ code: number | null; tookMs: number }> {
+    const { child } = this.of(name);
+    this.noteDescendants();
+    this.running.delete(name);
+    const beganMs = Date.now();
+    return { code: await end(child), tookMs: Date.now() - beganMs };
+  }
+
   /** SIGSTOP; resolves when the kernel says that it stands still. */
   async freeze(name: string): Promise<void> {
     const { child, name: process } = this.of(name);
+    this.frozen.add(name);
     child.kill("SIGSTOP");
     await seen({ what: `${name} stands still`, ask: () => stateOf(process.pid) === "T" });
   }
 
   thaw(name: string): void {
     this.of(name).child.kill("SIGCONT");
+    this.frozen.delete(name);
   }
 
   /** Processes that run below one of ours, whose command line has `pattern` in it. */
@@ -168,7 +272,7 @@ export class World {
 
   /** The last lines of every log, for a person. */
   tails(lines = 25): string {
-    return [COORDINATOR, ...this.agents]
+    return [...this.coordinators, ...this.agents]
       .map((name) => `--- ${name}\n${this.logText(name).trimEnd().split("\n").slice(-lines).join("\n")}`)
       .join("\n");
   }
@@ -188,10 +292,10 @@ export class World {
       this.running.delete(name);
       if (code !== 0) faults.push(`${name} ended with ${code ?? child.signalCode}`);
     };
-    await Promise.all([...this.running.keys()].filter((name) => name !== COORDINATOR).map(ended));
-    if (this.running.has(COORDINATOR)) await ended(COORDINATOR);
+    await Promise.all(this.agents.filter((name) => this.running.has(name)).map(ended));
+    await Promise.all([...this.running.keys()].map(ended));
     await this.journals.stop();
-    this.api.close();
+    await this.closeStore();
     for (const one of await stillAlive([...this.descended.values()], 5_000)) {
       faults.push(`process ${one.pid} was left behind: ${one.command}`);
       process.kill(one.pid, "SIGKILL");
@@ -214,21 +318,30 @@ export class World {
       await gone;
     }
     this.running.clear();
+    this.frozen.clear();
     for (const one of await stillAlive([...this.descended.values()], 5_000)) process.kill(one.pid, "SIGKILL");
     await this.journals?.stop();
-    this.api?.close();
+    await this.closeStore();
+  }
+
+  private async closeStore(): Promise<void> {
+    for (const { client } of this.places.values()) client.close();
+    await this.recording?.close();
+    await this.etcd?.close();
   }
 
   private async begin(): Promise<void> {
-    this.ports = { api: await freePort(), agents: await freePort(), http: await freePort() };
+    for (const name of this.coordinators) {
+      const [api, agents, http] = [await freePort(), await freePort(), await freePort()];
+      this.places.set(name, { api, agents, http, client: connectApi(`127.0.0.1:${api}`) });
+    }
+    const config = join(this.folder, "sai.yaml");
+    writeFileSync(config, this.options.testDevice ? TEST_DEVICE : "{}\n");
     this.env = {
       PATH: process.env["PATH"],
       NO_COLOR: "1",
+      SAI_CONFIG_PATH: config,
       SAI_ARTIFACTS_DIR: this.artifacts,
-      SAI_STORE_KIND: "embedded",
-      SAI_STORE_PATH: this.storeFolder,
-      SAI_AGENT_COORDINATOR: `127.0.0.1:${this.ports.agents}`,
-      SAI_DATA_DIR: join(this.folder, "coordinator"),
       SAI_STORAGE_DATASETS_DIR: join(root, "examples/ocr"),
       // Nothing listens there: no outside program takes part.
       SAI_ENGINES_OLLAMA_BASE_URL: "http://127.0.0.1:1",
@@ -237,18 +350,46 @@ export class World {
     const folders = new Map(this.agents.map((id) => [id, this.agentFolder(id)]));
     for (const folder of folders.values()) mkdirSync(folder, { recursive: true });
     const keep = join(this.folder, "kept-journals");
-    this.journals = new Journals(folders, this.options.keepsJournals === false ? undefined : keep);
-    this.api = connectApi(`127.0.0.1:${this.ports.api}`);
-    await this.startCoordinator();
+    await this.openStore();
+    const { lookEveryMs } = this.options;
+    this.journals = new Journals(
+      folders,
+      this.options.keepsJournals === false ? undefined : keep,
+      lookEveryMs,
+    );
+    await Promise.all(this.coordinators.map((name) => this.startCoordinator(name)));
+    this.recording?.follow(this);
     for (const id of this.agents) this.startAgent(id);
     await this.ready();
+  }
+
+  private async openStore(): Promise<void> {
+    if (this.options.etcd === undefined) return;
+    this.etcd = await startEtcd(this.options.etcd);
+    this.recording = await Recording.start(this.etcd, this.options.tapped ? this.coordinators : undefined);
+  }
+
+  /** Where a process finds what it needs. */
+  private settingsOf(name: string): { readonly [name: string]: string } {
+    if (!this.places.has(name)) {
+      // Each agent has another coordinator first in its list.
+      const places = [...this.places.values()];
+      const first = this.agents.indexOf(name) % places.length;
+      const turned = [...places.slice(first), ...places.slice(0, first)];
+      const addresses = turned.map(({ agents }) => `127.0.0.1:${agents}`).join(",");
+      return { SAI_AGENT_COORDINATOR: addresses, SAI_DATA_DIR: join(this.folder, name) };
+    }
+    const store = this.recording
+      ? { SAI_STORE_KIND: "etcd", SAI_STORE_ENDPOINTS: this.recording.endpointsOf(name).join(",") }
+      : { SAI_STORE_KIND: "embedded", SAI_STORE_PATH: this.storeFolder };
+    return { ...store, SAI_DATA_DIR: join(this.folder, name) };
   }
 
   private start(name: string, args: string[]): void {
     // By pipes: a limit on the size of the child's files must not be one on its log.
     const child = spawn(process.execPath, [PROGRAM, ...args], {
       cwd: this.folder,
-      env: this.env,
+      env: { ...this.env, ...this.settingsOf(name), ...this.options.settingsOf?.(name) },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const output of [child.stdout, child.stderr]) {
@@ -270,6 +411,12 @@ export class World {
     }
   }
 
+  private place(name: string): Place {
+    const place = this.places.get(name);
+    if (place === undefined) throw new Error(`there is no coordinator ${name}`);
+    return place;
+  }
+
   private of(name: string): Running {
     const running = this.running.get(name);
     if (running === undefined) throw new Error(`${name} does not run`);
@@ -280,6 +427,11 @@ export class World {
 }
 
 const GRACE_MS = 35_000;
+
+const TEST_DEVICE = `agent:
+  test_devices:
+    - { uuid: t0, slots: 1 }
+`;
 
 /** SIGTERM, and after the longest time that a stop may take SIGKILL; the exit code, null after a signal. */
 async function end(child: ChildProcess): Promise<number | null> {

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
 import { debianProgram, goProgram } from "../support/outside.js";
+import { ETCD_VERSION, etcdProgram } from "./etcd/programs.js";
 
 declare module "vitest" {
   export interface ProvidedContext {
@@ -14,17 +15,14 @@ declare module "vitest" {
   }
 }
 
-const ETCD = "v3.6.16";
-
 export default async function setup(project: TestProject): Promise<void> {
   await debianProgram({ program: "/usr/bin/openssl", package: "openssl" }, console.error);
-  const etcd = (name: string, part: string) =>
-    goProgram({ package: `go.etcd.io/etcd/${part}/v3`, name, version: ETCD }, console.error);
   project.provide("etcds", {
     old: await debianProgram({ program: "/usr/bin/etcd", package: "etcd-server" }, console.error),
-    current: await etcd("etcd", "server"),
+    current: await etcdProgram(console.error),
   });
-  project.provide("etcdutl", await etcd("etcdutl", "etcdutl"));
+  const etcdutl = { package: "go.etcd.io/etcd/etcdutl/v3", name: "etcdutl", version: ETCD_VERSION };
+  project.provide("etcdutl", await goProgram(etcdutl, console.error));
   project.provide(
     "grpcurl",
     await goProgram(

@@ -1,0 +1,62 @@
+/** What a scenario checks at its end: every sample by the disks (kills/verify.ts), and the history by its recording. */
+import { type Campaign, succeeded } from "../kills/campaigns.js";
+import type { Line } from "../kills/journals.js";
+import { verify } from "../kills/verify.js";
+import type { World } from "../kills/world.js";
+import { slotsOf } from "./fleets.js";
+import { historyFaults, requeues, type Span } from "./history.js";
+
+export interface Allowed {
+  /** Running shards may be given to another agent. */
+  requeued?: boolean;
+}
+
+/** Waits for the end of the campaigns and throws with everything that was wrong. How many samples there are. */
+export async function checked(
+  world: World,
+  campaigns: readonly Campaign[],
+  allowed: Allowed = {},
+): Promise<number> {
+  const recording = world.recording;
+  if (recording === undefined) throw new Error("this world is not recorded");
+  const counted = new Map<string, string>();
+  let samples = 0;
+  for (const campaign of campaigns) {
+    await succeeded(world, campaign);
+    const found = await verify(world, campaign);
+    for (const [shard, fence] of found.fences) counted.set(`${campaign.id}/${shard}`, fence);
+    samples += found.samples;
+  }
+  await recording.eyes.settled();
+  const lines = campaigns.flatMap(({ id }) => world.journals.of(id));
+  const spans = spansOf(lines);
+  const faults = historyFaults({
+    ...{ changes: recording.eyes.changes, writes: recording.writes, events: recording.events },
+    ...{ acknowledged: world.acknowledged, counted, spans, slots: slotsOf },
+  });
+  if (!allowed.requeued) {
+    faults.push(...requeues(spans));
+    for (const { key, kind, rev } of recording.eyes.changes)
+      if (kind === "put" && campaigns.some(({ id }) => key.startsWith(`fail/${id}/`)))
+        faults.push(`an attempt failed: ${key} at ${rev}`);
+  }
+  if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
+  return samples;
+}
+
+/** From when to when each attempt ran samples, once for each start of its agent. */
+export function spansOf(lines: readonly Line[]): Span[] {
+  const spans = new Map<string, Span>();
+  for (const line of lines) {
+    if (line.kind !== "record") continue;
+    const { agent, incarnation, fence, lane, campaign, job, shard, fromNs, toNs } = line;
+    const name = `${agent} ${incarnation} ${fence}`;
+    const known = spans.get(name);
+    spans.set(name, {
+      ...{ agent, incarnation, lane, fence, shard: `${campaign}/${job}/${shard}` },
+      fromNs: Math.min(known?.fromNs ?? fromNs, fromNs),
+      toNs: Math.max(known?.toNs ?? toNs, toNs),
+    });
+  }
+  return [...spans.values()];
+}

@@ -1,0 +1,34 @@
+/**
+ * Real faults on a fleet of several coordinators and a real etcd: the built program's own processes, killed, stopped,
+ * cut off and lied to while campaigns run. What happened is recorded (etcd's history, who asked for each write, events,
+ * journals) and checked as a whole (history.ts), beside every sample on the disks.
+ *
+ *   npm run test:faults                        as continuous integration runs it, some of each
+ *   npm run test:faults -- --long              everything, as often as the guarantees are stated for
+ *   npm run test:faults -- --only leader       those whose name has "leader" in it
+ *   npm run test:faults -- --repetitions 10 --seed 7 --keep
+ */
+import { parseArgs } from "node:util";
+import { runScenarios } from "../kills/run.js";
+import type { Scenario } from "../kills/scenario.js";
+import { fleets } from "./fleets.js";
+import { leaderKilled } from "./scenarios/leader-killed.js";
+
+const { values: flags } = parseArgs({
+  options: {
+    repetitions: { type: "string" },
+    only: { type: "string", default: "" },
+    seed: { type: "string" },
+    long: { type: "boolean", default: false },
+    keep: { type: "boolean", default: false },
+  },
+});
+
+const { fleet } = await fleets();
+const SCENARIOS: readonly Scenario[] = [leaderKilled(fleet)];
+
+await runScenarios(
+  SCENARIOS,
+  flags,
+  "nothing was lost, doubled or written by the wrong one; nothing was left behind",
+);
