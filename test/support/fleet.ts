@@ -43,10 +43,13 @@ export interface FleetOptions {
   agents?: string[];
   /** For the coordinator and every agent. */
   config?: (config: Config) => void;
+  /** Called with the folder before anything is started in it. */
+  before?: (folder: string) => Promise<void>;
 }
 
 export async function startFleet(options: FleetOptions = {}): Promise<TestFleet> {
   const folder = await mkdtemp(join(tmpdir(), "sai-fleet-"));
+  await options.before?.(folder);
   const nowhere = await refusedUrl();
   const logs: LogLine[] = [];
   const logger = lineLogger((line) => logs.push(JSON.parse(line) as LogLine), "debug");
