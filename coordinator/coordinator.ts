@@ -5,6 +5,7 @@
  * on as a follower at the same addresses, with nothing but what the stores hold.
  */
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
+import type { IncomingStore } from "../shared/artifacts/incoming.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import { type Config, isLoopback } from "../shared/runtime/config.js";
@@ -97,7 +98,7 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
 }
 
 interface RolesParts extends CoordinatorParts {
-  artifacts: ArtifactStore;
+  artifacts: ArtifactStore & IncomingStore;
   state: OpenStore;
   doors: Doors;
   follower: Follower;

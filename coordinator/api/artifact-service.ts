@@ -1,4 +1,5 @@
 import type { ServerReadableStream } from "@grpc/grpc-js";
+import type { Incoming, IncomingStore } from "../../shared/artifacts/incoming.js";
 import { type ArtifactStore, casKey, getCas } from "../../shared/artifacts/store.js";
 import type {
   ArtifactServiceServer,
@@ -6,7 +7,6 @@ import type {
   UploadResponse,
 } from "../../shared/gen/sai/v1/artifact.js";
 import { type CallObserver, observed, streaming, unary } from "../../shared/rpc/serve.js";
-import { sha256 as hashOf } from "../../shared/runtime/hash.js";
 import { refuse } from "./page.js";
 
 const MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
@@ -14,22 +14,20 @@ const MAX_STAT = 1000;
 const CHUNK_BYTES = 512 * 1024;
 
 /** sai.v1.ArtifactService over the artifact store's blobs by hash. */
-export function artifactService(artifacts: ArtifactStore, calls: CallObserver): ArtifactServiceServer {
+export function artifactService(
+  artifacts: ArtifactStore & IncomingStore,
+  calls: CallObserver,
+): ArtifactServiceServer {
   return {
     upload(call, callback) {
       const end = observed(calls, call.getPath());
-      receive(call)
-        .then(async ({ sha256, bytes }): Promise<UploadResponse> => {
-          await artifacts.put(casKey(sha256), bytes);
-          return { sha256, sizeBytes: bytes.byteLength };
-        })
-        .then(
-          (answer) => {
-            callback(null, answer);
-            end();
-          },
-          (error) => callback(end(error)),
-        );
+      receive(artifacts, call).then(
+        (answer) => {
+          callback(null, answer);
+          end();
+        },
+        (error) => callback(end(error)),
+      );
     },
     statArtifacts: unary(calls, async ({ sha256 }) => {
       if (sha256.length > MAX_STAT)
@@ -52,30 +50,38 @@ function checkHash(field: string, hash: string): void {
   if (!/^[0-9a-f]{64}$/.test(hash)) throw refuse(field, "is not a SHA-256 in lower-case hex");
 }
 
-/** Everything of one upload, checked against its head. */
-async function receive(call: ServerReadableStream<UploadRequest, UploadResponse>) {
+/** Takes one upload piece by piece, checked against its head; what is refused or cut off leaves nothing. */
+async function receive(
+  artifacts: IncomingStore,
+  call: ServerReadableStream<UploadRequest, UploadResponse>,
+): Promise<UploadResponse> {
   let head: { sha256: string; sizeBytes: number } | undefined;
-  const chunks: Buffer[] = [];
+  let blob: Incoming | undefined;
   let size = 0;
-  for await (const { part } of call as AsyncIterable<UploadRequest>) {
-    if (part?.$case === "head") {
-      if (head !== undefined) throw refuse("head", "came twice");
-      head = part.value;
-      checkHash("head.sha256", head.sha256);
-      if (head.sizeBytes > MAX_UPLOAD_BYTES) {
-        throw refuse("head.size_bytes", `is ${head.sizeBytes}, at most ${MAX_UPLOAD_BYTES}`);
+  try {
+    for await (const { part } of call as AsyncIterable<UploadRequest>) {
+      if (part?.$case === "head") {
+        if (head !== undefined) throw refuse("head", "came twice");
+        head = part.value;
+        checkHash("head.sha256", head.sha256);
+        if (head.sizeBytes > MAX_UPLOAD_BYTES) {
+          throw refuse("head.size_bytes", `is ${head.sizeBytes}, at most ${MAX_UPLOAD_BYTES}`);
+        }
+        blob = await artifacts.receive(head.sha256);
+      } else if (part?.$case === "chunk") {
+        if (head === undefined || blob === undefined) throw refuse("head", "must come first");
+        size += part.value.byteLength;
+        if (size > head.sizeBytes) throw refuse("head.size_bytes", `says ${head.sizeBytes}, more bytes came`);
+        await blob.write(part.value);
       }
-    } else if (part?.$case === "chunk") {
-      if (head === undefined) throw refuse("head", "must come first");
-      size += part.value.byteLength;
-      if (size > head.sizeBytes) throw refuse("head.size_bytes", `says ${head.sizeBytes}, more bytes came`);
-      chunks.push(part.value);
     }
+    if (head === undefined || blob === undefined) throw refuse("head", "is required");
+    if (size !== head.sizeBytes)
+      throw refuse("head.size_bytes", `says ${head.sizeBytes}, ${size} bytes came`);
+    const { sha256, stored } = await blob.commit();
+    if (!stored) throw refuse("head.sha256", `says ${head.sha256}, the bytes have ${sha256}`);
+    return { sha256, sizeBytes: size };
+  } finally {
+    await blob?.abort();
   }
-  if (head === undefined) throw refuse("head", "is required");
-  if (size !== head.sizeBytes) throw refuse("head.size_bytes", `says ${head.sizeBytes}, ${size} bytes came`);
-  const bytes = Buffer.concat(chunks);
-  const found = hashOf(bytes);
-  if (found !== head.sha256) throw refuse("head.sha256", `says ${head.sha256}, the bytes have ${found}`);
-  return { sha256: head.sha256, bytes };
 }

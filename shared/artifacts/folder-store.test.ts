@@ -2,12 +2,14 @@ import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { sha256 } from "../runtime/hash.js";
 import { systemRandom } from "../runtime/random.js";
 import { openFolderStore } from "./folder-store.js";
+import type { IncomingStore } from "./incoming.js";
 import { type ArtifactStore, casKey, getCas, putCas, recordsKey } from "./store.js";
 
 let dir: string;
-let store: ArtifactStore;
+let store: ArtifactStore & IncomingStore;
 beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "sai-artifacts-"));
   store = await openFolderStore(dir, systemRandom);
@@ -74,4 +76,55 @@ test("a place that cannot be looked at, or made, is unavailable and no raw error
   await mkdir(join(dir, "probe", "n1"), { recursive: true });
   const size = (await store.size("probe/n1")) ?? 0;
   await expect(store.put("probe/n1", Buffer.alloc(size))).rejects.toMatchObject({ code: "unavailable" });
+});
+
+const below = async () =>
+  (await readdir(join(dir, "cas"), { recursive: true, withFileTypes: true })).filter((e) => e.isFile());
+
+test("a blob that comes in pieces is there with its last byte, once, and not at all under another hash", async () => {
+  const hash = sha256("in pieces");
+  const first = await store.receive(hash);
+  await first.write(Buffer.from("in "));
+  expect(await store.size(casKey(hash))).toBeUndefined();
+  const second = await store.receive(hash);
+  await second.write(Buffer.from("in "));
+  for (const blob of [first, second]) await blob.write(Buffer.from("pieces"));
+  for (const blob of [first, second]) {
+    expect(await blob.commit()).toEqual({ sha256: hash, stored: true });
+    await blob.abort();
+  }
+  expect((await getCas(store, hash)).toString()).toBe("in pieces");
+  const other = await store.receive(sha256("announced"));
+  await other.write(Buffer.from("another"));
+  expect(await other.commit()).toEqual({ sha256: sha256("another"), stored: false });
+  await other.abort();
+  expect((await below()).map(({ name }) => name)).toEqual([hash]);
+});
+
+test("a blob of 100 MiB that comes in pieces takes no memory of its size", async () => {
+  const piece = Buffer.alloc(1024 * 1024, 7);
+  const blob = await store.receive(sha256("whatever"));
+  const before = process.memoryUsage().arrayBuffers;
+  let most = 0;
+  for (let i = 0; i < 100; i++) {
+    await blob.write(piece);
+    most = Math.max(most, process.memoryUsage().arrayBuffers - before);
+  }
+  expect((await below()).length).toBe(1);
+  await blob.abort();
+  expect(most).toBeLessThan(16 * 1024 * 1024);
+  expect(await below()).toEqual([]);
+});
+
+test("pieces for a place that holds other bytes, or cannot be written, are refused and leave nothing", async () => {
+  const hash = await putCas(store, Buffer.from("whole"));
+  await writeFile(join(dir, casKey(hash)), "WHOLE");
+  const blob = await store.receive(hash);
+  await blob.write(Buffer.from("whole"));
+  await expect(blob.commit()).rejects.toMatchObject({ code: "already_exists" });
+  await blob.abort();
+  expect((await below()).map(({ name }) => name)).toEqual([hash]);
+  await rm(join(dir, "cas"), { recursive: true });
+  await writeFile(join(dir, "cas"), "a file where the folder was");
+  await expect(store.receive(hash)).rejects.toMatchObject({ code: "unavailable" });
 });

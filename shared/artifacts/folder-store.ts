@@ -6,12 +6,13 @@ import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { errorText, SaiError } from "../runtime/errors.js";
 import type { Random } from "../runtime/random.js";
-import type { ArtifactStore } from "./store.js";
+import { fileSha256, type Incoming, IncomingFile, type IncomingStore } from "./incoming.js";
+import { type ArtifactStore, casKey } from "./store.js";
 
 const KEY = /^[A-Za-z0-9._:@-]+(\/[A-Za-z0-9._:@-]+)*$/;
 
 /** Opens the store in `dir`, which is made if absent. Throws failed_precondition if it cannot be written. */
-export async function openFolderStore(dir: string, random: Random): Promise<ArtifactStore> {
+export async function openFolderStore(dir: string, random: Random): Promise<ArtifactStore & IncomingStore> {
   const root = resolve(dir);
   await mkdir(root, { recursive: true }).catch((cause) => {
     throw new SaiError("failed_precondition", `artifacts.dir ${root} cannot be made`, {
@@ -22,7 +23,7 @@ export async function openFolderStore(dir: string, random: Random): Promise<Arti
   return new FolderStore(root, random);
 }
 
-class FolderStore implements ArtifactStore {
+class FolderStore implements ArtifactStore, IncomingStore {
   constructor(
     readonly location: string,
     private readonly random: Random,
@@ -42,6 +43,29 @@ class FolderStore implements ArtifactStore {
       await rm(temp, { force: true }).catch(() => {});
       throw this.unavailable("write", key, cause);
     }
+  }
+
+  async receive(sha256: string): Promise<Incoming> {
+    const key = casKey(sha256);
+    const path = this.path(key);
+    const doing = <T>(what: Promise<T>): Promise<T> =>
+      what.catch((cause) => {
+        throw cause instanceof SaiError ? cause : this.unavailable("write", key, cause);
+      });
+    const file = await doing(IncomingFile.begin(path, `${path}.tmp-${this.random.id(10)}`));
+    const commit = async () => {
+      const found = file.digest();
+      if (found !== sha256) return { sha256: found, stored: false };
+      if ((await this.size(key)) === undefined) await file.place();
+      else if ((await fileSha256(path)) !== sha256)
+        throw new SaiError("already_exists", `artifact ${key} in ${this.location} holds other bytes`);
+      return { sha256, stored: true };
+    };
+    return {
+      write: (bytes) => doing(file.write(bytes)),
+      commit: () => doing(commit()),
+      abort: () => file.drop(),
+    };
   }
 
   async get(key: string): Promise<Buffer> {

@@ -1,5 +1,5 @@
 /** Requests that must be refused, each with the field named, and keys that must not double a campaign. */
-import { mkdir, writeFile } from "node:fs/promises";
+import { mkdir, readdir, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { type CampaignSpec, CampaignState } from "../../shared/gen/sai/v1/campaign.js";
@@ -8,6 +8,7 @@ import { sha256 } from "../../shared/runtime/hash.js";
 import { ask, listen } from "../support/api.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
 import { suiteOf } from "../support/suites.js";
+import { until } from "../support/until.js";
 
 let fleet: TestFleet;
 beforeAll(async () => {
@@ -229,6 +230,20 @@ test("uploads that are not what their head says leave nothing", async () => {
   expect(stored).toEqual({ sha256: hash, sizeBytes: bytes.byteLength });
   expect(await fleet.api.missing([hash, other])).toEqual([other]);
   expect(await fleet.api.download(hash)).toEqual(bytes);
+});
+
+test("an upload that its sender breaks off leaves nothing", async () => {
+  const stream = fleet.api.artifacts.upload(() => {});
+  stream.on("error", () => {});
+  const hash = sha256("never sent whole");
+  stream.write({ part: { $case: "head", value: { sha256: hash, sizeBytes: 1_000_000 } } });
+  stream.write({ part: { $case: "chunk", value: Buffer.alloc(100_000) } });
+  const folder = join(fleet.folder, "artifacts/cas/sha256", hash.slice(0, 2));
+  const files = () => readdir(folder).catch((): string[] => []);
+  const begun = async () => (await files()).some((name) => name.startsWith(hash));
+  await until("it has begun", begun);
+  stream.cancel();
+  await until("nothing of it is left", async () => !(await begun()));
 });
 
 test("one key, one campaign: the same spec returns it, another is refused", async () => {
