@@ -9,12 +9,14 @@ import type { IncomingStore } from "../shared/artifacts/incoming.js";
 import type { ArtifactStore } from "../shared/artifacts/store.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import { type Config, isLoopback } from "../shared/runtime/config.js";
+import { nodeDisk } from "../shared/runtime/disk.js";
 import { ForeignVersion } from "../shared/runtime/foreign-version.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { type Addresses, type Doors, openDoors } from "./doors.js";
 import { type Follower, startFollower } from "./follower.js";
 import { knownClusterId, lead } from "./leading.js";
+import { Membership } from "./membership.js";
 import { type OpenStore, openStateStore } from "./store/open.js";
 import { startTerm } from "./term.js";
 import { type Led, serveTerms } from "./terms.js";
@@ -49,6 +51,10 @@ const GRACE_MS = 1_000;
 export async function startCoordinator(config: Config, parts: CoordinatorParts): Promise<RunningCoordinator> {
   const { clock, random, logger: log } = parts;
   const artifacts = await openFolderStore(config.artifacts.dir, random);
+  const membership = await Membership.open(
+    nodeDisk,
+    config.store.kind === "etcd" ? config.dataDir : undefined,
+  );
   const state = await openStateStore(config, { clock, random, log });
   const follower = startFollower({ state, clock });
   let doors: Doors;
@@ -61,9 +67,13 @@ export async function startCoordinator(config: Config, parts: CoordinatorParts):
   }
   const ending = new AbortController();
   const failed = new AbortController();
-  const roles = new Roles(config, { ...parts, artifacts, state, doors, follower });
+  const misplaced = new AbortController();
+  const roles = new Roles(config, {
+    ...{ ...parts, artifacts, state, doors, follower, membership },
+    misplaced: (error) => misplaced.abort(error),
+  });
   const led = serveTerms((signal) => roles.lead(signal), {
-    ...{ ending: ending.signal, broken: state.broken, clock, log },
+    ...{ ending: ending.signal, broken: AbortSignal.any([state.broken, misplaced.signal]), clock, log },
     mustBegin: () => roles.clusterId === undefined,
   }).catch((err: unknown) => {
     if (ending.signal.aborted) return;
@@ -102,6 +112,9 @@ interface RolesParts extends CoordinatorParts {
   state: OpenStore;
   doors: Doors;
   follower: Follower;
+  membership: Membership;
+  /** Hears why the store is not one to serve: nothing may be done with it any more. */
+  misplaced(error: unknown): void;
 }
 
 /** Who gave the leadership away, or could not read what is there, asks for it again after so long, ms. */
@@ -149,7 +162,15 @@ class Roles {
     // Our own key of an earlier life: nobody leads until it runs out.
     const seen = (leader: Follower["leader"]) =>
       this.follow(leader?.address === self.address ? undefined : leader);
-    const parts = { clock, random, log, seen, notBeforeMs: this.notBeforeMs };
+    const belongs = (clusterId: string | undefined) => {
+      try {
+        this.parts.membership.check(clusterId);
+      } catch (error) {
+        this.parts.misplaced(error);
+        throw error;
+      }
+    };
+    const parts = { clock, random, log, seen, belongs, notBeforeMs: this.notBeforeMs };
     const store = await lead(state, self, parts, signal);
     const term = await startTerm(this.config, { ...this.parts, store, apiAddress }).catch(
       (error: unknown) => {
@@ -190,6 +211,10 @@ class Roles {
 
   private know(clusterId: string): void {
     this.clusterId = clusterId;
+    const { membership, logger: log } = this.parts;
+    membership
+      .join(clusterId)
+      .catch((err: unknown) => log.warn({ err, clusterId }, "the cluster could not be noted"));
     this.onKnown(clusterId);
   }
 }

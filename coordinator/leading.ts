@@ -19,29 +19,45 @@ interface LeadParts {
   log: Logger;
   /** Until then (monotonic ms) others may have it. */
   notBeforeMs?: number;
+  /** Hears the cluster that the store is of before we lead in it, and once for each leader; throws to refuse it. */
+  belongs?(clusterId: string | undefined): void;
   /** Hears who leads each time the store says it; undefined: nobody. */
   seen?(leader: LeaderValue | undefined): Promise<void>;
 }
 
 /**
  * Resolves when this coordinator leads; looks every second while another does, which costs the store one read. Rejects
- * when `signal` aborts, or the store is one that cannot answer any more.
+ * when `signal` aborts, when the store is one that cannot answer any more, and with what `belongs` throws.
  */
 export async function lead(
   state: StateStore,
   self: Omit<LeaderValue, "nonce">,
-  { clock, random, log, seen, notBeforeMs = 0 }: LeadParts,
+  { clock, random, log, seen, belongs, notBeforeMs = 0 }: LeadParts,
   signal: AbortSignal,
 ): Promise<FencedStore> {
   let said = "";
+  let checked: string | undefined;
+  const check = async (leader: LeaderValue | undefined) => {
+    if (belongs === undefined || (leader !== undefined && leader.nonce === checked)) return;
+    const clusterId = await knownClusterId(state);
+    try {
+      belongs(clusterId);
+    } catch (error) {
+      throw new Refused(error);
+    }
+    checked = leader?.nonce;
+  };
   for (;;) {
     signal.throwIfAborted();
     const mayLead = clock.nowMs() >= notBeforeMs;
     const answer = await tryToLead(
       state,
       { ...self, nonce: random.id(20) },
-      { clock, mayLead, signal },
-    ).catch((err: unknown) => ({ kind: "failed" as const, err }));
+      { clock, mayLead, check, signal },
+    ).catch((err: unknown) => {
+      if (err instanceof Refused) throw err.cause;
+      return { kind: "failed" as const, err };
+    });
     if (answer.kind === "acquired") return answer.store;
     const leader = "leader" in answer ? answer.leader : undefined;
     // A store that does not answer us says nothing of who leads.
@@ -63,13 +79,32 @@ export async function lead(
   }
 }
 
+/** The store is not ours. */
+class Refused extends Error {
+  constructor(cause: unknown) {
+    super("the state store is not ours", { cause });
+  }
+}
+
 async function tryToLead(
   state: StateStore,
   self: LeaderValue,
-  { clock, mayLead, signal }: { clock: Clock; mayLead: boolean; signal: AbortSignal },
+  {
+    clock,
+    mayLead,
+    check,
+    signal,
+  }: {
+    clock: Clock;
+    mayLead: boolean;
+    check(leader: LeaderValue | undefined): Promise<void>;
+    signal: AbortSignal;
+  },
 ) {
   const { kv } = await state.get(keys.leader.key, { signal });
-  if (kv) return { kind: "held" as const, leader: decode(keys.leader.codec, kv) };
+  const leader = kv && decode(keys.leader.codec, kv);
+  await check(leader);
+  if (leader) return { kind: "held" as const, leader };
   if (!mayLead) return { kind: "held" as const };
   return FencedStore.acquire(state, self, { ttlMs: LEADER_TTL_MS, clock });
 }
