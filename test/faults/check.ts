@@ -7,8 +7,8 @@ import { slotsOf } from "./fleets.js";
 import { historyFaults, requeues, type Span } from "./history.js";
 
 export interface Allowed {
-  /** Running shards may be given to another agent. */
-  requeued?: boolean;
+  /** Agents whose shards others may run again. */
+  gaveBack?: readonly string[];
 }
 
 /** Waits for the end of the campaigns and throws with everything that was wrong. How many samples there are. */
@@ -34,11 +34,12 @@ export async function checked(
     ...{ changes: recording.eyes.changes, writes: recording.writes, events: recording.events },
     ...{ acknowledged: world.acknowledged, counted, spans, slots: slotsOf },
   });
-  if (!allowed.requeued) {
-    faults.push(...requeues(spans));
-    for (const { key, kind, rev } of recording.eyes.changes)
-      if (kind === "put" && campaigns.some(({ id }) => key.startsWith(`fail/${id}/`)))
-        faults.push(`an attempt failed: ${key} at ${rev}`);
+  const { gaveBack = [] } = allowed;
+  faults.push(...requeues(spans.filter(({ agent }) => !gaveBack.includes(agent))));
+  for (const { key, kind, rev, value } of recording.eyes.changes) {
+    if (gaveBack.includes(String(value?.["agent"]))) continue;
+    if (kind === "put" && campaigns.some(({ id }) => key.startsWith(`fail/${id}/`)))
+      faults.push(`an attempt failed: ${key} at ${rev}`);
   }
   if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
   return samples;

@@ -12,7 +12,12 @@ import { parseArgs } from "node:util";
 import { runScenarios } from "../kills/run.js";
 import type { Scenario } from "../kills/scenario.js";
 import { fleets } from "./fleets.js";
+import { etcdFaults } from "./scenarios/etcd-faults.js";
+import { eachStopped, nodeDrained, rollingRestart } from "./scenarios/in-order.js";
 import { leaderKilled } from "./scenarios/leader-killed.js";
+import { leaderStopped } from "./scenarios/leader-stopped.js";
+import { agentCutOff, halfOpen } from "./scenarios/links.js";
+import { wrongStore } from "./scenarios/wrong-store.js";
 
 const { values: flags } = parseArgs({
   options: {
@@ -24,8 +29,20 @@ const { values: flags } = parseArgs({
   },
 });
 
-const { fleet } = await fleets();
-const SCENARIOS: readonly Scenario[] = [leaderKilled(fleet)];
+const { fleet, quick, etcds, small, links, programs } = await fleets();
+const SCENARIOS: readonly Scenario[] = [
+  leaderKilled(fleet),
+  nodeDrained(fleet),
+  eachStopped(fleet),
+  rollingRestart(fleet),
+  leaderStopped(fleet, { name: "", seconds: 12, repetitions: 1, long: 2 }),
+  leaderStopped(fleet, { name: "", seconds: 60, repetitions: 0, long: 2 }),
+  leaderStopped(quick, { name: ", agents hang up", seconds: 60, repetitions: 0, long: 2 }),
+  ...etcdFaults(etcds, programs.strace),
+  wrongStore(small, programs.etcd),
+  agentCutOff(links),
+  halfOpen(links),
+];
 
 await runScenarios(
   SCENARIOS,

@@ -3,12 +3,13 @@
  * a temporary one. One coordinator on its own store, or several on a real etcd. Everything here is ended by pid, and
  * `stop` says what was left behind.
  */
-import { type ChildProcess, spawn } from "node:child_process";
+import { type ChildProcess, execFile, spawn } from "node:child_process";
 import { once } from "node:events";
 import { appendFileSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { promisify } from "node:util";
 import { type Api, connectApi } from "../support/api.js";
 import { freePort } from "../support/child.js";
 import { type EtcdCluster, type EtcdOptions, startEtcd } from "../support/etcd.js";
@@ -19,6 +20,7 @@ import { Recording } from "./recording.js";
 import { readState } from "./state-on-disk.js";
 import { seen } from "./waiting.js";
 
+const run = promisify(execFile);
 const root = fileURLToPath(new URL("../..", import.meta.url));
 const PROGRAM = join(root, "dist/cli/main.js");
 export const COORDINATOR = "coordinator";
@@ -46,9 +48,16 @@ export interface WorldOptions {
   testDevice?: boolean;
   /** How often journals are looked at; 5 ms. */
   lookEveryMs?: number;
+  /** What the command line of one process begins with. */
+  prefixOf?(name: string): readonly string[] | undefined;
+  /** Where coordinators are found; 127.0.0.1 unless said. */
+  host?: string;
   /** More environment of one process. */
   settingsOf?(name: string): { readonly [name: string]: string };
 }
+
+/** More environment, by name. */
+type Settings = { readonly [name: string]: string };
 
 interface Place {
   api: number;
@@ -115,6 +124,11 @@ export class World {
     return this.place(name).client;
   }
 
+  /** host:port that agents dial. */
+  agentsAddressOf(name: string): string {
+    return `127.0.0.1:${this.place(name).agents}`;
+  }
+
   /** host:port of a coordinator's sai.v1. */
   addressOf(name: string): string {
     return `127.0.0.1:${this.place(name).api}`;
@@ -169,8 +183,8 @@ export class World {
   }
 
   /** Starts a coordinator; resolves when it is ready: it leads, or knows who does. */
-  async startCoordinator(name = this.coordinators[0] ?? COORDINATOR): Promise<void> {
-    this.launchCoordinator(name);
+  async startCoordinator(name = this.coordinators[0] ?? COORDINATOR, more: Settings = {}): Promise<void> {
+    this.launchCoordinator(name, more);
     const { http } = this.place(name);
     await seen({
       what: `${name} is ready`,
@@ -179,24 +193,38 @@ export class World {
     });
   }
 
-  /** Starts a coordinator, which becomes ready by itself. */
-  launchCoordinator(name: string): void {
+  /** Starts a coordinator, which becomes ready by itself; `more` environment for this start. */
+  launchCoordinator(name: string, more: Settings = {}): void {
     const { api, agents, http } = this.place(name);
     const ports = ["--grpc-port", `${api}`, "--agent-port", `${agents}`, "--http-port", `${http}`];
-    this.start(name, [COORDINATOR, ...ports]);
+    this.start(name, [COORDINATOR, ...ports], more);
   }
 
-  /** Starts an agent; it becomes ready by itself. */
-  startAgent(id: string): void {
-    this.start(id, [
-      "agent",
-      "--id",
-      id,
-      "--data-dir",
-      this.agentFolder(id),
-      "--cpu-slots",
-      `${this.options.slots}`,
-    ]);
+  /** Starts an agent; it becomes ready by itself. `more` environment for this start. */
+  startAgent(id: string, more: Settings = {}): void {
+    const where = ["--id", id, "--data-dir", this.agentFolder(id)];
+    this.start(id, ["agent", ...where, "--cpu-slots", `${this.options.slots}`], more);
+  }
+
+  /** Runs `sai` with these arguments to its end, against a coordinator that runs. Throws unless it exits 0. */
+  async sai(args: readonly string[]): Promise<string> {
+    const name =
+      this.coordinators.find((one) => this.running.has(one) && !this.frozen.has(one)) ?? COORDINATOR;
+    const to = ["--address", this.addressOf(name)];
+    const { stdout } = await run(process.execPath, [PROGRAM, ...args, ...to], { env: this.env });
+    return stdout;
+  }
+
+  /** Resolves with its exit code when a process ends that nobody asked to. */
+  async endsByItself(name: string): Promise<number | null> {
+    const { child } = this.of(name);
+    await seen({
+      what: `${name} ends by itself`,
+      ask: () => child.exitCode !== null || child.signalCode !== null,
+      stallMs: 60_000,
+    });
+    this.running.delete(name);
+    return child.exitCode;
   }
 
   /** Resolves when these agents are ready for work. */
@@ -376,7 +404,8 @@ export class World {
       const places = [...this.places.values()];
       const first = this.agents.indexOf(name) % places.length;
       const turned = [...places.slice(first), ...places.slice(0, first)];
-      const addresses = turned.map(({ agents }) => `127.0.0.1:${agents}`).join(",");
+      const host = this.options.host ?? "127.0.0.1";
+      const addresses = turned.map(({ agents }) => `${host}:${agents}`).join(",");
       return { SAI_AGENT_COORDINATOR: addresses, SAI_DATA_DIR: join(this.folder, name) };
     }
     const store = this.recording
@@ -385,11 +414,15 @@ export class World {
     return { ...store, SAI_DATA_DIR: join(this.folder, name) };
   }
 
-  private start(name: string, args: string[]): void {
+  private start(name: string, args: string[], more: Settings = {}): void {
     // By pipes: a limit on the size of the child's files must not be one on its log.
-    const child = spawn(process.execPath, [PROGRAM, ...args], {
+    const [program = "", ...first] = [
+      ...(this.options.prefixOf?.(name) ?? []),
+      ...[process.execPath, PROGRAM, ...args],
+    ];
+    const child = spawn(program, first, {
       cwd: this.folder,
-      env: { ...this.env, ...this.settingsOf(name), ...this.options.settingsOf?.(name) },
+      env: { ...this.env, ...this.settingsOf(name), ...this.options.settingsOf?.(name), ...more },
       stdio: ["ignore", "pipe", "pipe"],
     });
     for (const output of [child.stdout, child.stderr]) {

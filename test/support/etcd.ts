@@ -19,6 +19,8 @@ export interface EtcdMember {
   goOn(): void;
   /** Starts it again on its data, once it was killed. */
   restart(): Promise<void>;
+  /** Removes its data, once it was killed. */
+  wipe(): void;
 }
 
 export interface EtcdCluster {
@@ -126,6 +128,10 @@ class Member implements EtcdMember {
     const gone = once(child, "exit");
     child.kill("SIGKILL");
     await gone;
+  }
+
+  wipe(): void {
+    rmSync(this.place.data, { recursive: true, force: true });
   }
 
   stop(): void {

@@ -12,8 +12,8 @@ import { checked } from "../check.js";
 /** From the kill to the first attempt that the next leader gave out and that runs. */
 const DISPATCH_MS = 15_000;
 
-/** About 10 s of work for ten agents: longer than until the next leader has its agents. */
-export const LOAD = { jobs: 2, samples: 400, shardSize: 5, latencyMs: 200, onDevices: true };
+/** About 6 s of work for ten agents: longer than until the next leader has its agents. */
+export const LOAD = { jobs: 2, samples: 300, shardSize: 5, latencyMs: 200, onDevices: true };
 
 export function leaderKilled(world: () => WorldOptions): Scenario {
   const tookMs: { led: number; gave: number }[] = [];
