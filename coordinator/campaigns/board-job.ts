@@ -48,6 +48,8 @@ export interface JobEntry {
   readonly counters: Counters;
   /** SHA-256 of its manifest once sealed. */
   manifestSha256?: string;
+  /** Why that manifest cannot be read back: what the job has answered is then not known here. */
+  unreadable?: string;
   /** Resolves when it is sealed; absent until somebody began to. */
   sealed?: Promise<void>;
 }

@@ -10,6 +10,8 @@ export interface JobRecords {
   /** Of its job record, which it has from its sealing on. */
   state?: JobState;
   manifestSha256?: string;
+  /** Why the manifest cannot be read back. */
+  unreadable?: string;
   /** Create revision of its gate; 0 when it has none. */
   gate: bigint;
   /** Whether its campaign is paused. */
@@ -28,6 +30,7 @@ export function restoreJob(job: JobEntry, records: JobRecords, nowMs: number): v
   job.state = records.state ?? stateOf(job, records);
   job.held = job.state.kind === "RUNNING" || job.state.kind === "PAUSED";
   if (records.manifestSha256 !== undefined) job.manifestSha256 = records.manifestSha256;
+  if (records.unreadable !== undefined) job.unreadable = records.unreadable;
   for (const [index, value] of records.done) restoreDone(job, index, value, nowMs);
   const histories = new Map<number, ShardHistory>();
   for (const { index, fence, value } of records.fails) {

@@ -9,6 +9,7 @@ export interface Sealed {
   manifestSha256: string;
   done: readonly ShardRecord[];
   state?: JobState;
+  unreadable?: string;
 }
 
 /** What stands for the job; what the store says of it stays, for when the manifest is back. Warns on its campaign. */
@@ -28,5 +29,6 @@ export function damagedJob(
   const warning = `${job}: ${reason}`;
   const { warnings } = entry.value;
   if (!warnings.includes(warning)) entry.value = { ...entry.value, warnings: [...warnings, warning] };
-  return { manifestSha256, done: [], state: { kind: "FAILED", endedMs: clock.wallMs(), reason } };
+  const state: JobState = { kind: "FAILED", endedMs: clock.wallMs(), reason };
+  return { manifestSha256, done: [], state, unreadable: reason };
 }

@@ -2,6 +2,7 @@
  * Ended campaigns of earlier terms, brought back when somebody asks for them: everything that is shown of one comes from
  * its plan and its jobs' manifests. A job whose manifest is damaged is shown as failed and named; the others are shown.
  */
+import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import { decode, keys } from "../store/keys.js";
 import type { JobValue } from "../store/values.js";
 import { isPassing } from "./background.js";
@@ -51,7 +52,8 @@ async function readSealed(
   try {
     return { manifestSha256, done: await readManifest(parts.artifacts, manifestSha256) };
   } catch (error) {
-    if (isPassing(error)) throw error;
+    // What a newer program wrote is not damaged: its campaign waits for a coordinator that can read it.
+    if (isPassing(error) || error instanceof ForeignVersion) throw error;
     return damagedJob(parts, entry, job, manifestSha256, error);
   }
 }

@@ -6,6 +6,7 @@ import { MemoryStore } from "../store/memory-store.js";
 import { listAll } from "../store/reflect.js";
 import { prefix } from "../store/store.js";
 import { campaignEvent } from "./lifecycle.js";
+import { retryCampaign } from "./retry.js";
 import { type Term, World } from "./world.test-support.js";
 
 let world: World;
@@ -116,6 +117,11 @@ test("an ended campaign with a damaged manifest is shown: that job is named, the
   ]);
   expect(again.value.warnings).toEqual([expect.stringContaining(WARNING)]);
   expect(again.value.state.kind).toBe("SUCCEEDED");
+  const retried = retryCampaign(term.parts, again, { idempotencyKey: "" });
+  await expect(world.get(retried)).rejects.toMatchObject({
+    code: "failed_precondition",
+    message: expect.stringMatching(/what job j0000 of campaign .* has answered is not known/),
+  });
 
   world.blobs.set(blobOf(manifest), blob);
   term = await world.term();
@@ -188,4 +194,32 @@ test("a plan that a newer program wrote ends no campaign either", async () => {
     message: `the plan ${planSha256} has version 2, this program reads version 1`,
   });
   expect(Buffer.from((await state.get(key)).kv?.value ?? []).equals(Buffer.from(other))).toBe(true);
+});
+
+test("an ended campaign whose manifest a newer program wrote is not shown as failed, and not run again", async () => {
+  const { term: first, id, manifest, putBack } = await damaged();
+  putBack();
+  const stopped = first.board.campaign(id);
+  if (stopped === undefined) throw new Error("the campaign is gone");
+  await world.get(campaignEvent(first.parts, stopped, { kind: "cancel", reason: "enough" }));
+  await first.ended(stopped);
+  const text = world.blobs.get(blobOf(manifest))?.toString() ?? "";
+  const newer = Buffer.from(text.replace('"v":1', '"v":2'));
+  expect(newer.toString()).not.toBe(text);
+  const state = new MemoryStore(world.core, { clock: world.clock });
+  const { key, codec } = keys.job(id, "j0000");
+  const { kv } = await state.get(key);
+  if (kv === undefined) throw new Error("it has no record");
+  world.blobs.set(blobOf(sha256(newer)), newer);
+  const value = codec.encode({ ...decode(codec, kv), manifestSha256: sha256(newer) });
+  await state.txn({ compare: [], success: [{ put: { key, value } }] });
+
+  const term = await world.term();
+  const entry = term.board.campaign(id);
+  if (entry === undefined) throw new Error("the campaign is gone");
+  const message = expect.stringMatching(/^the job manifest .* has version 2, this program reads version 1$/);
+  await expect(world.get(term.board.loaded(entry))).rejects.toMatchObject({ message });
+  expect(entry.value.warnings).toEqual([]);
+  const retried = retryCampaign(term.parts, entry, { idempotencyKey: "" });
+  await expect(world.get(retried)).rejects.toMatchObject({ message });
 });

@@ -7,6 +7,7 @@
  *
  * 1. Only an ended campaign is retried, and only once: its retry is what can be retried next.
  * 2. What is planned depends on ended campaigns alone, so that it is the same when it is planned again.
+ * 3. Nothing is planned while a manifest of the chain cannot be read: samples with an answer would be run again.
  */
 import { count } from "../../shared/benchmark/count.js";
 import { canonicalJson } from "../../shared/benchmark/json.js";
@@ -104,6 +105,7 @@ async function planRetry(parts: CampaignParts, entry: CampaignEntry): Promise<Om
     const hint = "correct its suite and submit it again";
     throw new SaiError("failed_precondition", `campaign ${entry.value.id} was never planned`, { hint });
   }
+  for (const each of chain) checkReadable(each);
   let poison = 0;
   const jobs: Plan["jobs"] = [];
   for (const job of first.plan.jobs) {
@@ -120,6 +122,17 @@ async function planRetry(parts: CampaignParts, entry: CampaignEntry): Promise<Om
     "failed_precondition",
     `campaign ${entry.value.id} has nothing to retry: no sample lacks an answer${but}`,
     { hint: "submit the suite again to repeat samples that have one" },
+  );
+}
+
+/** Invariant 3. */
+function checkReadable({ value, jobs }: CampaignEntry): void {
+  const job = jobs.find(({ unreadable }) => unreadable !== undefined);
+  if (job === undefined) return;
+  throw new SaiError(
+    "failed_precondition",
+    `what job ${job.spec.id} of campaign ${value.id} has answered is not known: ${job.unreadable}`,
+    { hint: "restore that file in the artifact store, or submit the suite again to run every sample anew" },
   );
 }
 
