@@ -151,7 +151,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     wake: () => scheduling.wake(),
   };
   const scheduling: Scheduling = new Scheduling({
-    ...{ board, fleet, clock, log, metrics },
+    ...{ board, fleet, clock, events, log, metrics },
     epoch: store.epoch,
     acceptDeadlineMs: options.acceptDeadlineMs,
     maxWaitMs: MAX_WAIT_MS,

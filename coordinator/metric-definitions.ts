@@ -114,6 +114,11 @@ export function defineMetrics(
       "Nodes that take no new work because too much failed on them",
       [],
     ),
+    duplicates: counter(
+      "sai_duplicates_total",
+      "Second attempts of shards that took far longer than others",
+      [],
+    ),
     quarantines: counter("sai_quarantines_total", "Times a node was quarantined", []),
     campaigns: gauge("sai_campaigns", "Campaigns by state", ["state"]),
     shards: gauge("sai_shards", "Shards of open campaigns by state", ["state"]),

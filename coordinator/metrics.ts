@@ -115,6 +115,10 @@ export class Metrics {
     this.is.quarantines.inc();
   }
 
+  countDuplicates(): void {
+    this.is.duplicates.inc();
+  }
+
   observeScheduleCycle(seconds: number): void {
     this.is.scheduleCycle.observe(seconds);
   }

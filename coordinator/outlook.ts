@@ -2,10 +2,10 @@
  * What the scheduler sees of the board and the fleet: a standing snapshot, brought up to date before each cycle from
  * what was touched since, or from everything when something happened that is not counted as a touch.
  */
-import type { JobSpec } from "../shared/benchmark/plan.js";
 import { type DeviceKind, deviceClass } from "../shared/domain/device.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
 import { type Tenants, tenantOf } from "./campaigns/quotas.js";
+import { isTimed, modelLoads, needsOf } from "./job-needs.js";
 import {
   type Assignment,
   type Capability,
@@ -154,9 +154,10 @@ export class Outlook {
 
   private putJob(entry: CampaignEntry, job: JobEntry): void {
     const { id } = entry.value;
-    const { gate, held, inFlight, pending, ran, waitingSinceMs, state } = job;
+    const { gate, held, pending, ran, waitingSinceMs, state } = job;
+    const inFlight = job.inFlight + job.twins.size;
     const runs = isOpen(entry) && (state.kind === "RUNNING" || state.kind === "PAUSED");
-    if (!runs || (pending.size === 0 && job.inFlight === 0)) {
+    if (!runs || (pending.size === 0 && inFlight === 0)) {
       this.standing.removeJob(id, job.spec.id);
       return;
     }
@@ -212,26 +213,6 @@ function optionsOf(tenants: Tenants): Pick<SchedulerOptions, "tenantWeights" | "
 
 const isOpen = ({ value }: CampaignEntry): boolean =>
   value.state.kind === "RUNNING" || value.state.kind === "PAUSED";
-
-/** A job with a target for a time needs times that can be compared. */
-const isTimed = ({ metrics }: JobSpec): boolean =>
-  metrics.some(({ id, target }) => target !== undefined && (id === "latency" || id === "throughput"));
-
-/** Whether changing to the job's model costs a load. */
-const modelLoads = ({ model: { engine } }: JobSpec): boolean => engine === "ollama" || engine === "ocr";
-
-const needsOf = (spec: JobSpec) => ({
-  engine: spec.model.engine,
-  model: spec.model.model,
-  lanes: lanesOf(spec),
-  namesServer: "base_url" in spec.engineOptions || "base_url" in spec.model.options,
-});
-
-/** Servers elsewhere take requests, not devices; a simulated job may ask for a declared test device. */
-function lanesOf(spec: JobSpec): string[] {
-  if (spec.model.engine === "ollama" || spec.model.engine === "openai") return ["remote"];
-  return spec.model.options["device"] === "test" ? ["test"] : ["cpu"];
-}
 
 const capabilities = new WeakMap<Inventory, Capability>();
 const NOTHING: Capability = { engines: [], lanes: [] };

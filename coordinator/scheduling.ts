@@ -21,6 +21,7 @@ import {
   suspectsOf,
 } from "./campaigns/board.js";
 import type { Tenants } from "./campaigns/quotas.js";
+import type { EventLog } from "./events.js";
 import type { Meter } from "./metrics.js";
 import { Outlook } from "./outlook.js";
 import type { Draft } from "./scheduler/draft.js";
@@ -30,11 +31,13 @@ import { plan } from "./scheduler/schedule.js";
 import { type Assignment, type JobWaiting, modelKey } from "./scheduler/snapshot.js";
 import { type AttemptOrder, sendOrders } from "./sessions/assign.js";
 import type { Fleet, NodeEntry } from "./sessions/fleet.js";
+import { planTail, type TailPlan } from "./tail.js";
 
 export interface SchedulingParts {
   board: Board;
   fleet: Fleet;
   clock: Clock;
+  events: EventLog;
   log: Logger;
   metrics: Meter;
   epoch: bigint;
@@ -51,6 +54,8 @@ export interface SchedulingParts {
 const COALESCE_MS = 2;
 /** Between two looks at everything because nodes joined (invariant 2). */
 const JOINED_MS = 250;
+/** Between two looks at what waits or runs too long while others are free. */
+const TAILS_MS = 100;
 
 export class Scheduling {
   private cancelTimer: (() => void) | undefined;
@@ -64,6 +69,9 @@ export class Scheduling {
   /** Whether the next cycle looks at everything. */
   private everything = true;
   private stopped = false;
+  /** When tails may be looked at again. */
+  private tailsMs = Number.NEGATIVE_INFINITY;
+  private cancelTailsTimer: (() => void) | undefined;
 
   constructor(private readonly parts: SchedulingParts) {
     this.outlook = new Outlook(parts.board, parts.fleet, parts);
@@ -102,6 +110,7 @@ export class Scheduling {
     this.cancelTimer?.();
     this.cancelJoinedTimer?.();
     this.cancelRetryTimer?.();
+    this.cancelTailsTimer?.();
   }
 
   /**
@@ -125,6 +134,8 @@ export class Scheduling {
     }
     this.sent.splice(0, due);
     for (const [agent, fences] of late) retract(agent, fences);
+    // Attempts become late without anything else happening.
+    if (this.outlook.standing.campaigns.size > 0) this.touched();
   }
 
   /** Why shards of a campaign wait: what a cycle at this moment would say. Gives nothing out. */
@@ -144,9 +155,48 @@ export class Scheduling {
     const draft = plan(this.outlook.standing, startMs);
     const sent = this.apply(draft.assignments);
     for (const entry of campaigns) entry.waiting = stalled(draft, entry);
+    this.lookAtTails(draft, startMs);
     this.wakeForRetries(startMs);
     metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
     if (sent > 0) this.parts.log.debug({ assignments: sent }, "plan applied");
+  }
+
+  /** What waits behind busy slots or runs too long while others are free; looked at a few times a second (tail.ts). */
+  private lookAtTails(draft: Draft, nowMs: number): void {
+    const { board, clock, fleet, retract } = this.parts;
+    if (nowMs < this.tailsMs) {
+      this.cancelTailsTimer ??= clock.after(this.tailsMs - nowMs, () => {
+        this.cancelTailsTimer = undefined;
+        this.touched();
+      });
+      return;
+    }
+    this.tailsMs = nowMs + TAILS_MS;
+    const { takeBack, duplicates } = planTail(draft, board, fleet, nowMs);
+    for (const { agent, fences } of takeBack) retract(agent, fences);
+    for (const one of duplicates) this.duplicate(one);
+  }
+
+  /** Gives a shard to a second node. */
+  private duplicate({ shard, entry, agent, lane, forMs }: TailPlan["duplicates"][number]): void {
+    const { board, clock, epoch, events, fleet, metrics } = this.parts;
+    const node = fleet.node(agent);
+    const { campaign, job: id, index } = shard;
+    const a: Assignment = { campaign, job: id, first: index, count: 1, agent, lane, why: "duplicate" };
+    if (!node || !this.fits(a, node) || fleet.credit(node, lane) <= 0) return;
+    this.n += 1n;
+    const fence = { epoch, n: this.n };
+    const order = this.orderOf(entry, a, index, fence);
+    if (order === undefined) return;
+    entry.duplicated.add(index);
+    entry.twins.set(index, { fence, agent, started: false });
+    board.touch(shard);
+    fleet.given(node, { fence, shard, lane, why: a.why });
+    this.outlook.gave(a, node, entry, order.model, clock.nowMs());
+    sendOrders(node, [order]);
+    metrics.countDuplicates();
+    const text = `shard ${index} runs for ${Math.round(forMs / 1000)} s, far longer than the others: ${agent} runs it too`;
+    events.add("shard.duplicated", { campaign, job: id, node: agent }, text);
   }
 
   /** Shards that failed wait a little; the next cycle is when the first of them may be tried again. */
@@ -168,11 +218,11 @@ export class Scheduling {
         this.wake(); // invariant 3
         continue;
       }
-      const model = modelKey({ engine: job.spec.model.engine, model: job.spec.model.model });
+      const model = modelOf(job);
       const batch = batches.get(node) ?? [];
       batches.set(node, batch);
       for (let index = a.first; index < a.first + a.count; index++) {
-        const order = this.assign(node, job, a, index, model);
+        const order = this.assign(node, job, a, index);
         if (order) batch.push(order);
       }
       this.outlook.gave(a, node, job, model, clock.nowMs());
@@ -201,26 +251,29 @@ export class Scheduling {
     return fit.ok && fit.lanes.includes(lane);
   }
 
-  private assign(
-    node: NodeEntry,
-    job: JobEntry,
-    a: Assignment,
-    index: number,
-    model: string,
-  ): AttemptOrder | undefined {
+  private assign(node: NodeEntry, job: JobEntry, a: Assignment, index: number): AttemptOrder | undefined {
     const { board, clock, fleet, epoch, acceptDeadlineMs } = this.parts;
-    const planSha256 = planOf(board, a.campaign);
-    if (planSha256 === undefined) return undefined;
     this.n += 1n;
     const fence = { epoch, n: this.n };
     const key = { campaign: a.campaign, job: a.job, index };
-    const before = board.shard(key);
+    const order = this.orderOf(job, a, index, fence);
+    if (order === undefined) return undefined;
     const acceptByMs = clock.nowMs() + acceptDeadlineMs;
     if (!board.shardEvent(key, { kind: "assign", fence, agent: node.id, acceptByMs }, clock.nowMs()))
       return undefined;
     fleet.given(node, { fence, shard: key, lane: a.lane, why: a.why });
     this.sent.push({ agent: node.id, shard: key, fence, dueMs: acceptByMs });
     job.waitingSinceMs = clock.nowMs();
+    return order;
+  }
+
+  /** What an agent is told of an attempt; undefined when its campaign does not run any more. */
+  private orderOf(job: JobEntry, a: Assignment, index: number, fence: Fence): AttemptOrder | undefined {
+    const { board } = this.parts;
+    const planSha256 = planOf(board, a.campaign);
+    if (planSha256 === undefined) return undefined;
+    const key = { campaign: a.campaign, job: a.job, index };
+    const now = board.shard(key);
     const range = rangeOf(job, index);
     return {
       fence,
@@ -228,10 +281,10 @@ export class Scheduling {
       gate: job.gate,
       planSha256,
       lane: a.lane,
-      model,
+      model: modelOf(job),
       deadlineMs: attemptDeadlineMs(job.spec, range.count),
       suspects: suspectsOf(job, index),
-      attempt: before && "failures" in before ? before.failures.infra + before.failures.resource : 0,
+      attempt: now && "failures" in now ? now.failures.infra + now.failures.resource : 0,
     };
   }
 }
@@ -246,6 +299,9 @@ function stalled(draft: Draft, { value, jobs }: CampaignEntry): string[] {
   const lines = explain(draft, value.id).map(({ job, message }) => `${job}: ${message}`);
   return lines.length > TOLD ? [...lines.slice(0, TOLD), `and ${lines.length - TOLD} more jobs`] : lines;
 }
+
+const modelOf = ({ spec: { model } }: JobEntry): string =>
+  modelKey({ engine: model.engine, model: model.model });
 
 function planOf(board: Board, campaign: string): string | undefined {
   const state = board.campaign(campaign)?.value.state;

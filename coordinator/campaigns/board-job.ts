@@ -30,6 +30,13 @@ export interface JobEntry {
   inFlight: number;
   /** Shards that ran to their end under this leader, and how long all of them together took, ms. */
   readonly ran: { shards: number; ms: number };
+  /** How long the last of them took, ms; at most `TIMES`. */
+  readonly times: number[];
+  /** Second attempts of shards that take long, by shard: outside its state, and nothing that is counted. */
+  readonly twins: Map<number, Twin>;
+  /** Shards that had a second attempt under this leader, and those that were taken back from a node that was busy. */
+  readonly duplicated: Set<number>;
+  readonly takenBack: Set<number>;
   /** Monotonic ms when it was last given to an agent, or could first have been. */
   waitingSinceMs: number;
   /** Planned under an earlier leader, and the agents that may hold its shards are not heard yet: not given out. */
@@ -54,6 +61,14 @@ export interface JobEntry {
   sealed?: Promise<void>;
 }
 
+/** An attempt beside the one that a shard's state names; the first record counts, whoever's it is. */
+export interface Twin {
+  fence: Fence;
+  agent: string;
+  /** Whether its agent said that it runs. */
+  started: boolean;
+}
+
 interface Counters {
   samplesDone: number;
   samplesFailed: number;
@@ -76,6 +91,10 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     pending: PendingShards.first(n),
     inFlight: 0,
     ran: { shards: 0, ms: 0 },
+    times: [],
+    twins: new Map(),
+    duplicated: new Set(),
+    takenBack: new Set(),
     waitingSinceMs: nowMs,
     held: false,
     done: new Map(),
@@ -89,6 +108,9 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     },
   };
 }
+
+/** Run times that are remembered. */
+const TIMES = 100;
 
 const NO_SHARDS: Counters["kinds"] = {
   ...{ PENDING: 0, ASSIGNED: 0, ACCEPTED: 0, RUNNING: 0, UPLOADED: 0, ORPHANED: 0 },
@@ -110,6 +132,8 @@ export function setShard(job: JobEntry, index: number, after: ShardState, nowMs:
   if (before.kind === "RUNNING" && (after.kind === "UPLOADED" || after.kind === "DONE")) {
     job.ran.shards += 1;
     job.ran.ms += nowMs - before.sinceMs;
+    job.times.push(nowMs - before.sinceMs);
+    if (job.times.length > TIMES) job.times.shift();
   }
   job.inFlight += Number("agent" in after) - Number("agent" in before);
   if (after.kind === "PENDING") putBack(job, index, after, nowMs);
@@ -230,6 +254,7 @@ export function shardOf(job: JobEntry, ordinal: number): number | undefined {
 export function closeJob(job: JobEntry): void {
   job.pending.clear();
   job.running.clear();
+  job.twins.clear();
   job.counters.samplesRunning = 0;
   job.inFlight = 0;
 }

@@ -25,6 +25,7 @@ export {
   type JobEntry,
   rangeOf,
   suspectsOf,
+  type Twin,
   tallyJob,
 } from "./board-job.js";
 export { type JobRecords, restoreDone } from "./board-restore.js";
@@ -159,6 +160,13 @@ export class Board {
     const { touched } = this;
     this.touched = new Map();
     return touched;
+  }
+
+  /** Something about a job changed beside the states of its shards. */
+  touch({ campaign, job: id }: Pick<ShardKey, "campaign" | "job">): void {
+    const entry = this.campaigns.get(campaign);
+    const job = entry?.byId.get(id);
+    if (entry && job) this.touched.set(job, entry);
   }
 
   /** Notes how many samples a running attempt has journaled; other states ignore it. */

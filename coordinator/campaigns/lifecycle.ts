@@ -160,6 +160,10 @@ function stopAttempts(parts: CampaignParts, job: JobEntry, event: JobEvent): voi
     parts.agents.stop(shard.agent, shard.fence, reason);
     parts.agents.ended(shard.agent, shard.fence);
   }
+  for (const { agent, fence } of job.twins.values()) {
+    parts.agents.stop(agent, fence, reason);
+    parts.agents.ended(agent, fence);
+  }
   closeJob(job);
 }
 

@@ -97,7 +97,8 @@ export async function failByDeath(
     const effects = shardEvent(parts, shard, event);
     await applyEffects(parts, job, shard, failure, effects);
     // The shard went elsewhere meanwhile; what killed the engine is evidence all the same.
-    if (effects === undefined && isNew) await parts.commits.write({ shard, gate: job.gate, also: [report] });
+    if ((effects ?? []).length === 0 && isNew)
+      await parts.commits.write({ shard, gate: job.gate, also: [report] });
   });
 }
 

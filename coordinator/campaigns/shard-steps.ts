@@ -3,9 +3,11 @@
  * shard ended is finished.
  *
  * 1. A shard's end is noted once, from the verdict on its record.
+ * 2. A shard may have a second attempt beside the one its state names (a twin): whichever record is first counts, the
+ *    other is stopped, and a twin that fails is charged to nobody. If the first is lost, its twin takes its place.
  */
 import { count } from "../../shared/benchmark/count.js";
-import type { Fence } from "../../shared/domain/fence.js";
+import { type Fence, sameFence } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
 import type { ShardEffect, ShardEvent } from "../../shared/domain/shard.js";
 import { put } from "../store/fenced-store.js";
@@ -35,11 +37,15 @@ export function shardEvent(
   shard: ShardKey,
   event: ShardEvent,
 ): ShardEffect[] | undefined {
+  const job = parts.board.job(shard.campaign, shard.job);
+  if (job !== undefined && ofTwin(job, shard, event)) return twinEvent(parts, job, shard, event);
   const effects = parts.board.shardEvent(shard, event, parts.clock.nowMs());
+  if (job?.twins.has(shard.index) && effects !== undefined) followTwin(parts, job, shard, event);
   if (effects === undefined || effects.length === 0) return effects;
   let node = "";
   for (const effect of effects) {
-    if (effect.kind === "requeue") {
+    // Its twin, if it had one, goes on in its place.
+    if (effect.kind === "requeue" && parts.board.shard(shard)?.kind === "PENDING") {
       const { campaign, job, index } = shard;
       parts.events.add("shard.requeued", { campaign, job, node }, `shard ${index}: ${effect.reason}`);
       parts.wake();
@@ -50,6 +56,47 @@ export function shardEvent(
     if (effect.notify) parts.agents.stop(effect.agent, effect.fence, "it is no longer wanted");
   }
   return effects;
+}
+
+/** Whether an event is about a shard's second attempt; its record ends the shard like any other. */
+const ofTwin = (job: JobEntry, { index }: ShardKey, event: ShardEvent): boolean => {
+  const twin = job.twins.get(index);
+  return (
+    twin !== undefined && "fence" in event && event.kind !== "commit" && sameFence(event.fence, twin.fence)
+  );
+};
+
+/** What becomes of a second attempt: however it ends, nothing is counted and nobody waits for it. */
+function twinEvent(parts: CampaignParts, job: JobEntry, shard: ShardKey, event: ShardEvent): ShardEffect[] {
+  const { index } = shard;
+  const twin = job.twins.get(index);
+  if (twin === undefined) return [];
+  if (event.kind === "start") twin.started = true;
+  if (event.kind === "accept" || event.kind === "start" || event.kind === "upload") return [];
+  job.twins.delete(index);
+  parts.board.touch(shard);
+  parts.agents.ended(twin.agent, twin.fence);
+  if ("notify" in event && event.notify) parts.agents.stop(twin.agent, twin.fence, "it is no longer wanted");
+  return [];
+}
+
+/** After a step of a shard with a second attempt: it ends with its shard, or takes the place of the first. */
+function followTwin(parts: CampaignParts, job: JobEntry, shard: ShardKey, event: ShardEvent): void {
+  const twin = job.twins.get(shard.index);
+  const kind = parts.board.shard(shard)?.kind;
+  if (twin === undefined || kind === undefined) return;
+  const { fence, agent, started } = twin;
+  parts.board.touch(shard);
+  if (kind === "PENDING") {
+    job.twins.delete(shard.index);
+    const adopt: ShardEvent = { kind: "adopt", fence, agent, running: started };
+    parts.board.shardEvent(shard, adopt, parts.clock.nowMs());
+  } else if (kind === "DONE" || kind === "FAILED" || kind === "SPLIT") {
+    job.twins.delete(shard.index);
+    parts.agents.ended(agent, fence);
+    const own = "fence" in event && sameFence(event.fence, fence);
+    if (!own) parts.agents.stop(agent, fence, "another attempt was sooner");
+  }
 }
 
 /** Makes durable what a failure asks for. */

@@ -144,7 +144,9 @@ export type AssignmentReason =
   /** The lane had work for its model, but this campaign was due; the model is loaded. */
   | "takes_over"
   /** It had waited too long. */
-  | "starved";
+  | "starved"
+  /** A second attempt of a shard that takes far longer than the others. */
+  | "duplicate";
 
 export interface JobWaiting {
   campaign: string;

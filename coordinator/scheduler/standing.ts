@@ -109,6 +109,17 @@ export class Standing {
     return jobs.sort((a, b) => (a.snapshot.job < b.snapshot.job ? -1 : 1));
   }
 
+  /** By class, then in the order of their lanes. */
+  *pools(): Generator<Pool> {
+    for (const { pools } of this.classes.values()) yield* pools;
+  }
+
+  /** Jobs with attempts on nodes. */
+  *running(): Generator<Job> {
+    for (const jobs of this.jobs.values())
+      for (const job of jobs.values()) if ((job.snapshot.inFlight ?? 0) > 0) yield job;
+  }
+
   /** Whether a campaign holds any attempt. */
   holds(campaign: string): boolean {
     for (const shares of this.shares.values()) if (shares.has(campaign)) return true;

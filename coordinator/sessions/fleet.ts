@@ -3,7 +3,7 @@
  * nowhere else, so that a stalled store cannot declare a fleet dead; what outlives the leader is in fleet-records.ts.
  *
  * 1. An agent's state changes only through its transition function.
- * 2. `attempts` holds exactly the attempts whose shards name this agent.
+ * 2. `attempts` holds exactly the attempts whose shards name this agent, as the first or as the second to run them.
  * 3. Nobody becomes LOST by silence unless the brake allows it.
  * 4. An inventory is kept, and stored, as long as some node has it.
  * 5. A larger fleet beats more slowly (`STEADY_NODES`); a node's silence is measured by the pace it was told, or by that

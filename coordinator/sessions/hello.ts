@@ -140,6 +140,11 @@ function verdictOn(
   }
   // What is finished is resent and gets its own answer.
   if (state === "uploaded" || state === "failed") return "KEEP";
+  const twin = job?.twins.get(shard.index);
+  if (twin && sameFence(twin.fence, fence)) {
+    if (state === "running") shardEvent(campaigns, shard, { kind: "start", fence });
+    return "KEEP";
+  }
   if (now === undefined || !("fence" in now) || !sameFence(now.fence, fence)) return "STOP";
   if (now.kind === "DONE") return "COMMITTED";
   // Its own news of these may have been lost with the last stream.

@@ -17,6 +17,8 @@ export interface RunWatch {
   poisonous(model: string, ordinal: number): boolean;
   /** Whatever runs here dies. */
   readonly sick: boolean;
+  /** What runs here takes so much longer, ms. */
+  readonly slowMs: number;
   began(model: string, ordinal: number): void;
   ended(model: string, ordinal: number): void;
   /** The engine's process died with what was in flight. */
@@ -28,7 +30,7 @@ export class DyingEngine {
   private death = new AbortController();
 
   constructor(
-    process: Process,
+    private readonly process: Process,
     private readonly watch: RunWatch,
   ) {
     const real = createSimulatedEngine({ clock: process.clock });
@@ -49,7 +51,7 @@ export class DyingEngine {
   }
 
   private mortal(model: string, prepared: PreparedModel): PreparedModel {
-    const { watch } = this;
+    const { process, watch } = this;
     const deathNow = () => this.death.signal;
     const kill = () => this.die();
     return {
@@ -59,6 +61,7 @@ export class DyingEngine {
         const doomed = watch.sick || watch.poisonous(model, request.ordinal);
         watch.began(model, request.ordinal);
         try {
+          if (watch.slowMs > 0) await process.clock.sleep(watch.slowMs, AbortSignal.any([signal, end]));
           for await (const event of prepared.run(request, AbortSignal.any([signal, end]))) {
             if (doomed && event.kind === "delta") kill();
             if (end.aborted) throw end.reason;

@@ -223,6 +223,19 @@ const KINDS = {
       };
     },
   },
+  machine_slow: {
+    on: "agent",
+    ms: [3000, 14_000],
+    size: [2000, 8000],
+    begin: (fleet, { who, size }) => {
+      const watch = fleet.agent(who)?.watch;
+      if (watch === undefined) return undefined;
+      watch.slowMs = size;
+      return () => {
+        watch.slowMs = 0;
+      };
+    },
+  },
   answers_lost: {
     on: "all",
     ms: LONG,
@@ -239,7 +252,7 @@ const KINDS = {
 export type FaultKind = keyof typeof KINDS;
 export const FAULT_KINDS = Object.keys(KINDS) as FaultKind[];
 /** Those that are drawn alike; the others come by a draw of their own. */
-export const USUAL_KINDS = FAULT_KINDS.filter((kind) => kind !== "machine_sick");
+export const USUAL_KINDS = FAULT_KINDS.filter((kind) => !kind.startsWith("machine_s"));
 
 export interface Hosts {
   agents: readonly string[];

@@ -18,6 +18,7 @@ import { QuotaWatch } from "./quota-watch.js";
 import { MachineWatch } from "./run-watch.js";
 import { StoreWatch } from "./store-watch.js";
 import { watcher } from "./transitions.js";
+import { TwinWatch } from "./twin-watch.js";
 import type { Invariant, Violation } from "./violations.js";
 import { TENANTS } from "./workload.js";
 
@@ -36,6 +37,7 @@ export class Invariants {
   readonly messages: MessageWatch;
   private readonly quotas: QuotaWatch;
   private readonly health: HealthWatch;
+  private readonly twins: TwinWatch;
   /** Shards that went back to wait. */
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
@@ -60,9 +62,11 @@ export class Invariants {
       },
       (campaign, job, shard) => this.unproven(campaign, job, shard),
     );
+    this.twins = new TwinWatch(fail);
     this.health = new HealthWatch(fail);
     this.quotas = new QuotaWatch(TENANTS, this.store.campaigns, fail);
     this.messages = new MessageWatch(this.store, fail);
+    this.store.onFailure = (fence, value) => this.twins.charged(fence, value);
     this.store.onQuarantine = (event) => this.health.stored(event);
     this.store.onCampaign = (value) => this.quotas.stored(value);
     fleet.store.onCall = (host) => {
@@ -85,9 +89,15 @@ export class Invariants {
   /** A coordinator leads. */
   watchCore(core: Core): void {
     const { board, fleet } = core;
+    const give = fleet.given.bind(fleet);
+    fleet.given = (node, attempt) => {
+      give(node, attempt);
+      this.twins.given(core, attempt);
+    };
     this.health.restored(fleet);
     const step = board.shardEvent.bind(board);
     board.shardEvent = (key, event, nowMs) => {
+      if (event.kind === "adopt") this.twins.adopted(event.fence);
       const effects = step(key, event, nowMs);
       if (effects === undefined || event.kind !== "assign") return effects;
       this.quotas.given(board, key.campaign);

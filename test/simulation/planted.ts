@@ -132,6 +132,27 @@ export const PLANTED: readonly PlantedBug[] = [
     "credits are not overdrawn",
   ),
   bug(
+    "a shard is duplicated again and again",
+    "coordinator/scheduling.ts",
+    "entry.duplicated.add(index);",
+    "",
+    "one duplicate at most",
+  ),
+  bug(
+    "jobs whose times are compared have duplicates",
+    "coordinator/tail.ts",
+    "return !isTimed(spec) && !maySample(spec);",
+    "return !maySample(spec);",
+    "times and samples have no duplicates",
+  ),
+  bug(
+    "a duplicate that fails is charged to its shard",
+    "coordinator/campaigns/shard-steps.ts",
+    'if (event.kind === "accept" || event.kind === "start" || event.kind === "upload") return [];',
+    'if (event.kind === "accept" || event.kind === "start" || event.kind === "upload") return []; if (event.kind === "fail") { job.failed.set(attemptKey(index, event.fence), { agent: twin.agent, class: event.class, message: "" }); return [{ kind: "record_failure", fence: event.fence, class: event.class, reason: "" }]; }',
+    "duplicates are charged to nobody",
+  ),
+  bug(
     "a quarantined node is given work",
     "coordinator/scheduler/feasible.ts",
     "return quarantined ?",

@@ -28,7 +28,9 @@ export class QuotaWatch {
     const most = tenant === undefined ? undefined : this.tenants.get(tenant)?.maxRunningShards;
     if (most === undefined) return;
     const own = board.list().filter((entry) => tenantOf(entry.value) === tenant);
-    const now = own.flatMap(({ jobs }) => jobs).reduce((sum, { inFlight }) => sum + inFlight, 0);
+    const now = own
+      .flatMap(({ jobs }) => jobs)
+      .reduce((sum, { inFlight, twins }) => sum + inFlight + twins.size, 0);
     if (now > most) this.fail("quotas are kept", `${tenant} is given an attempt more and has ${now}`);
   }
 }

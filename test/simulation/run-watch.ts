@@ -9,6 +9,7 @@ import { LANES } from "./workload.js";
 export class MachineWatch implements RunWatch {
   /** While a fault says so. */
   sick = false;
+  slowMs = 0;
   /** In flight, by `model/ordinal`; one sample may run for two campaigns of one shape. */
   private running: string[] = [];
 

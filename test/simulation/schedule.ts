@@ -10,7 +10,7 @@ import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
 import type { Action } from "./users.js";
 import type { Violation } from "./violations.js";
-import { SHAPES, type Shape, TENANTS } from "./workload.js";
+import { ENDING_SHAPES, SHAPES, type Shape, TENANTS } from "./workload.js";
 
 export interface Schedule {
   seed: number;
@@ -62,6 +62,13 @@ export function draw(seed: number): Schedule {
   if (sick.chance(0.2))
     for (let n = sick.int(1, 2); n > 0; n--)
       faults.push(drawFault("machine_sick", sick, hosts, LAST_FAULT_MS / 3));
+  const slow = new SeededRandom(seed, "tails");
+  if (slow.chance(0.25)) {
+    for (let n = slow.int(1, 2); n > 0; n--)
+      faults.push(drawFault("machine_slow", slow, hosts, LAST_FAULT_MS / 3));
+    const [shape = 0] = [slow.pick(ENDING_SHAPES.slice(0, 3))];
+    actions.push({ kind: "submit", atMs: slow.int(0, 2000), key: "tail", shape, priority: 1, twice: false });
+  }
   shareOut(actions, new SeededRandom(seed, "tenants"));
   const shape = random.pick(shapes);
   const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];

@@ -2,7 +2,9 @@
 import { availableParallelism } from "node:os";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { fixtures } from "./fixtures.js";
+import type { Schedule } from "./schedule.js";
 import { type Built, buildSimulation, simulate, Worker } from "./simulate.js";
+import { EVERY_SHAPE } from "./workload.js";
 
 const MINUTES = { timeout: 600_000 };
 
@@ -40,6 +42,27 @@ test("what once failed, or fails with a planted bug, does not fail", MINUTES, as
       const { outcome } = await worker.ask({ kind: "one", seed: schedule.seed, schedule, keepsLines: false });
       expect({ name, violation: outcome.violation }).toEqual({ name, violation: undefined });
     }
+  } finally {
+    await worker.close();
+  }
+});
+
+test("what waits behind busy slots goes to a node that becomes free", MINUTES, async () => {
+  const shape = EVERY_SHAPE.findIndex(({ name }) => name === "round"); // five shards of 3 s
+  const schedule: Schedule = {
+    ...{ seed: 1, coordinators: 1, poison: [] },
+    agents: [3, 2].map((cpuSlots) => ({ cpuSlots, testSlots: 0 })),
+    // The second one is away when the first takes all five: three of them run, and two wait there.
+    faults: [{ kind: "agent_killed", who: "a1", atMs: 500, ms: 1500, size: 0 }],
+    actions: [{ kind: "submit", atMs: 1000, key: "k", shape, priority: 0, twice: false }],
+  };
+  const worker = new Worker(built.file);
+  try {
+    const { outcome } = await worker.ask({ kind: "one", seed: 1, schedule, keepsLines: true });
+    expect(outcome.violation).toBeUndefined();
+    expect(outcome.lines?.some((line) => line.includes('"$case":"retracted"'))).toBe(true);
+    // It is back at 2 s; two rounds on the first would last until 7 s.
+    expect(outcome.virtualMs).toBeLessThan(6000);
   } finally {
     await worker.close();
   }

@@ -7,8 +7,15 @@ import { isEnded } from "../../coordinator/campaigns/board.js";
 import { decode, keys, parseShardKey } from "../../coordinator/store/keys.js";
 import type { MemoryCore } from "../../coordinator/store/memory-core.js";
 import { type KV, prefix, rev, type StoreEvent, type WatchMsg } from "../../coordinator/store/store.js";
-import type { CampaignValue, DoneValue, JobValue, LeaderValue } from "../../coordinator/store/values.js";
+import type {
+  CampaignValue,
+  DoneValue,
+  FailValue,
+  JobValue,
+  LeaderValue,
+} from "../../coordinator/store/values.js";
 import { isTerminal } from "../../shared/domain/campaign.js";
+import type { Fence } from "../../shared/domain/fence.js";
 import type { ShardRange } from "../../shared/domain/sharding.js";
 import type { Fail } from "./violations.js";
 
@@ -31,6 +38,7 @@ export class StoreWatch {
   /** Ranges of the children of split shards, by the same names. */
   readonly children = new Map<string, ShardRange>();
   readonly idems = new Map<string, string>();
+  onFailure: (fence: Fence, value: FailValue) => void = () => {};
   onQuarantine: (event: StoreEvent) => void = () => {};
   onCampaign: (value: CampaignValue) => void = () => {};
   /** Counted failures. */
@@ -147,6 +155,7 @@ export class StoreWatch {
     const shard = parseShardKey(kv.key);
     if (shard === undefined) return;
     this.failures += 1;
+    if (shard.fence) this.onFailure(shard.fence, decode(keys.fails.codec, kv));
     this.behindGate(`${shard.campaign}/${shard.job}`, kv, at);
   }
 

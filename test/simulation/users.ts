@@ -10,7 +10,7 @@ import type { Core } from "../../coordinator/core.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { SimulatedFleet } from "./fleet.js";
 import { Process } from "./process.js";
-import { SHAPES } from "./workload.js";
+import { EVERY_SHAPE } from "./workload.js";
 
 /** What somebody does, at a time of the schedule; what is done to a campaign waits until that was acknowledged. */
 export type Action = { atMs: number } & (
@@ -106,7 +106,7 @@ export class Users {
   }
 
   private async submit(action: Action & { kind: "submit" }): Promise<void> {
-    const shape = SHAPES[action.shape % SHAPES.length];
+    const shape = EVERY_SHAPE[action.shape % EVERY_SHAPE.length];
     if (shape === undefined) return;
     const { priority, tenant } = action;
     const request = { ...shape.request, priority, ...(tenant === undefined ? {} : { tenant }) };

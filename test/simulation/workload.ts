@@ -11,6 +11,7 @@ export interface Shape {
 interface Job {
   latencyMs: number;
   device?: "test";
+  temperature?: number;
   errorRate?: number;
   oomRate?: number;
 }
@@ -19,7 +20,13 @@ interface Job {
 const ITEMS = 5;
 
 /** Every model is a job of ITEMS × `repetitions` samples. */
-function shape(name: string, repetitions: number, shardSize: number, models: Job[]): Shape {
+function shape(
+  name: string,
+  repetitions: number,
+  shardSize: number,
+  models: Job[],
+  metrics: unknown[] = ["exact_match"],
+): Shape {
   const suite = {
     schema: "sai/v1",
     name,
@@ -39,7 +46,10 @@ function shape(name: string, repetitions: number, shardSize: number, models: Job
         items: Array.from({ length: ITEMS }, (_, i) => ({ id: `q${i}`, input: `q${i}`, target: `a${i}` })),
       },
     ],
-    metrics: ["exact_match"],
+    metrics,
+    ...(models[0]?.temperature === undefined
+      ? {}
+      : { engine_config: { temperature: models[0].temperature } }),
     run: { shard_size: shardSize, repetitions },
   };
   const request = { suite: JSON.stringify(suite), inputs: [], modelMap: {}, priority: 0 };
@@ -57,6 +67,18 @@ export const SHAPES: readonly Shape[] = [
   shape("out-of-memory", 2, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
   shape("quick", 2, 1, [{ latencyMs: 20 }]),
 ];
+
+/** Jobs whose ends matter: what may have duplicates, and what may not. They come by a draw of their own. */
+const ENDINGS: readonly Shape[] = [
+  shape("tail", 4, 1, [{ latencyMs: 200 }]),
+  shape("timed", 4, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
+  shape("sampled", 4, 1, [{ latencyMs: 200, temperature: 0.7 }]),
+  shape("round", 1, 1, [{ latencyMs: 3000 }]),
+];
+
+/** All shapes, by the numbers that schedules name them with. */
+export const EVERY_SHAPE: readonly Shape[] = [...SHAPES, ...ENDINGS];
+export const ENDING_SHAPES = ENDINGS.map((_, i) => SHAPES.length + i);
 
 /** The lanes of models that do not run on the CPU. */
 export const LANES: ReadonlyMap<string, string> = new Map([["devices-m1", "test"]]);
