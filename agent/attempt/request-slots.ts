@@ -5,20 +5,19 @@
 export class RequestSlots {
   private readonly jobs = new Map<string, { used: number; waiting: (() => void)[] }>();
 
-  /** Runs `work` in a slot of the job; without a limit at once. Rejects with the signal's reason while waiting. */
-  async with<T>(
-    job: string,
-    limit: number | undefined,
-    signal: AbortSignal,
-    work: () => Promise<T>,
-  ): Promise<T> {
-    if (limit === undefined) return work();
+  /** Runs `work` in a slot of the job. Rejects with the signal's reason while waiting. */
+  async with<T>(job: string, limit: number, signal: AbortSignal, work: () => Promise<T>): Promise<T> {
     await this.enter(job, limit, signal);
     try {
       return await work();
     } finally {
       this.leave(job);
     }
+  }
+
+  /** Samples of a job that wait. */
+  waiting(job: string): number {
+    return this.jobs.get(job)?.waiting.length ?? 0;
   }
 
   private async enter(job: string, limit: number, signal: AbortSignal): Promise<void> {

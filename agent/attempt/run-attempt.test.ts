@@ -11,11 +11,12 @@ import type { Item } from "../../shared/benchmark/item.js";
 import type { Json } from "../../shared/benchmark/json.js";
 import { manifestBytes } from "../../shared/datasets/manifest.js";
 import type { Fence } from "../../shared/domain/fence.js";
-import { systemClock } from "../../shared/runtime/clock.js";
+import { type Clock, systemClock } from "../../shared/runtime/clock.js";
 import { nodeDisk } from "../../shared/runtime/disk.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { lineLogger } from "../../shared/runtime/logger.js";
 import { systemRandom } from "../../shared/runtime/random.js";
+import { ManualClock } from "../../test/conformance/manual-clock.js";
 import { jobSpec, modelSpec, never } from "../../test/support/inference.js";
 import { until } from "../../test/support/until.js";
 import { createEngines } from "../engines/index.js";
@@ -73,6 +74,10 @@ async function attempt(
     incarnation?: bigint;
     resumes?: boolean;
     gate?: SampleGate;
+    slots?: RequestSlots;
+    /** Of the job at once, over all attempts. */
+    requests?: number;
+    clock?: Clock;
     progressed?(done: number): void;
     released?(): void;
   } = {},
@@ -82,15 +87,17 @@ async function attempt(
     dataset: { id: "d", manifestSha256, items: items.length },
     warmup: more.warmup ?? 0,
   });
+  if (more.requests !== undefined)
+    job.generation = { ...job.generation, maxConcurrentRequests: more.requests };
   const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ v: 1, jobs: [job] })));
   const log = lineLogger((line) => logs.push(line), "debug");
   const inputs = new Inputs(artifacts);
   const journals = journalsOf(more.incarnation);
   const run = attemptRunner({
     nodeId: "n1",
-    ...{ inputs, journals, artifacts, log, clock: systemClock, random: systemRandom },
+    ...{ inputs, journals, artifacts, log, clock: more.clock ?? systemClock, random: systemRandom },
     models: new LoadedModels(createEngines({}, { clock: systemClock }), 1, log),
-    slots: new RequestSlots(),
+    slots: more.slots ?? new RequestSlots(),
     gate: more.gate ?? new SampleGate(),
     intake: { trouble: (error) => void troubles.push(error) },
   });
@@ -155,6 +162,20 @@ test("time that runs out fails the attempt, and its journal says so until somebo
   });
   const found = await readJournal(nodeDisk, join(dir, "journal"), fence);
   expect(found).toMatchObject({ end: outcome, deaths: [] });
+});
+
+test("waiting for other attempts of its job costs an attempt none of its time", async () => {
+  const slots = new RequestSlots();
+  const clock = new ManualClock();
+  let leave = () => {};
+  const other = slots.with("c/j0000", 1, never(), () => new Promise<void>((resolve) => (leave = resolve)));
+  const run = await attempt([text(1), text(2)], { slots, requests: 1, clock, deadlineMs: 700 });
+  const ran = run();
+  await until("it waits", () => slots.waiting("c/j0000") === 1);
+  await clock.advance(60_000);
+  leave();
+  await other;
+  expect((await recordsOf(await ran)).map(({ status }) => status)).toEqual(["ok", "ok"]);
 });
 
 /** The journal as the agent's death leaves it: two of four samples recorded, the third begun. */

@@ -11,6 +11,7 @@
  * 4. A model that was just loaded is warmed up with samples of the attempt's own that are no suspects, begun in the
  *    journal like any other: what they kill is charged to them. Other shards' samples may be suspects or poison, which
  *    nobody has told this agent. The last are taken, so that others run before they are measured.
+ * 5. Waiting for other attempts of the job (`max_concurrent_requests`) does not count towards the deadline.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
@@ -26,6 +27,7 @@ import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import { EngineError } from "../engines/engine.js";
 import { type Assignment, attemptText, type ShardFailure } from "./assignment.js";
+import { Deadline } from "./deadline.js";
 import type { Inputs } from "./inputs.js";
 import type { Intake } from "./intake.js";
 import { Journal, type JournalParts, removeJournal } from "./journal.js";
@@ -65,6 +67,7 @@ interface Work {
   suspects: ReadonlySet<number>;
   hooks: RunHooks;
   log: Logger;
+  deadline: Deadline;
   signal: AbortSignal;
 }
 
@@ -77,15 +80,15 @@ export const attemptRunner =
     const onAbort = () => end.abort(signal.reason);
     signal.addEventListener("abort", onAbort, { once: true });
     if (signal.aborted) onAbort();
-    const cancelDeadline = parts.clock.after(assignment.deadlineMs, () => {
+    const deadline = new Deadline(parts.clock, assignment.deadlineMs, () => {
       const message = `the attempt took longer than ${assignment.deadlineMs} ms`;
       end.abort(new SaiError("deadline_exceeded", message));
     });
     let work: Work | undefined;
     try {
-      work = await begin(parts, assignment, resumes, { hooks, log, signal: end.signal });
+      work = await begin(parts, assignment, resumes, { hooks, log, deadline, signal: end.signal });
       if (work.records.size < assignment.shard.count) await runSamples(parts, work, device.lane);
-      cancelDeadline();
+      deadline.cancel();
       // Only storing is left: the next attempt may have the device meanwhile.
       hooks.released();
       await work.journal.flush();
@@ -99,7 +102,7 @@ export const attemptRunner =
       await noteFailure(parts, work, failure, error);
       return { kind: "failed", failure };
     } finally {
-      cancelDeadline();
+      deadline.cancel();
       signal.removeEventListener("abort", onAbort);
     }
   };
@@ -108,7 +111,7 @@ async function begin(
   { journals }: AttemptParts,
   assignment: Assignment,
   resumes: boolean,
-  more: Pick<Work, "hooks" | "log" | "signal">,
+  more: Pick<Work, "hooks" | "log" | "deadline" | "signal">,
 ): Promise<Work> {
   const { fence } = assignment;
   const found = resumes ? await readJournal(journals.disk, journals.dir, fence) : undefined;
@@ -162,7 +165,7 @@ async function runOne(parts: AttemptParts, ctx: SampleContext, work: Work, ordin
 async function ranOnce(
   parts: AttemptParts,
   ctx: SampleContext,
-  { journal, inFlight, signal, suspects, assignment }: Work,
+  { journal, inFlight, signal, suspects, assignment, deadline }: Work,
   ordinal: number,
   ended: (ran: ResultRecord) => void,
 ): Promise<void> {
@@ -170,7 +173,7 @@ async function ranOnce(
   const limit = ctx.job.generation.maxConcurrentRequests;
   signal.throwIfAborted();
   // Only what is let in begins: a sample that waits behind a suspect has nothing to do with its death.
-  await parts.slots.with(`${campaign}/${job}`, limit, signal, () =>
+  const run = () =>
     parts.gate.with(suspects.has(ordinal), signal, async () => {
       await journal.begin(ordinal);
       inFlight.add(ordinal);
@@ -178,8 +181,13 @@ async function ranOnce(
       signal.throwIfAborted();
       inFlight.delete(ordinal);
       ended(ran);
-    }),
-  );
+    });
+  if (limit === undefined) return run();
+  deadline.pause(); // invariant 5
+  await parts.slots.with(`${campaign}/${job}`, limit, signal, () => {
+    deadline.goOn();
+    return run();
+  });
 }
 
 const ordinalsOf = (job: JobSpec, { first, count }: Assignment["shard"]): number[] =>

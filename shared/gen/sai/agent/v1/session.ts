@@ -431,7 +431,10 @@ export interface Assignment {
   lane: string;
   /** ENGINE:MODEL, for affinity. */
   model: string;
-  /** Time the attempt may take from its start on a device, in ms; counted anew when it goes on after its agent's end. */
+  /**
+   * Time the attempt may take from its start on a device, in ms; counted anew when it goes on after its agent's end.
+   * Waiting for other attempts of the job, as max_concurrent_requests has them do, does not count.
+   */
   deadlineMs: number;
   /** How many attempts of this shard were counted before. */
   attempt: number;
