@@ -20,13 +20,13 @@ import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import type { ShardFailure, ShardResult } from "../attempt/assignment.js";
 import type { Attempts } from "../attempt/attempts.js";
-import { assignmentOf, failureMessage, fenceOf, resultMessage } from "./convert.js";
+import { assignmentOf, fenceOf } from "./convert.js";
 import { Credits } from "./credits.js";
 import { type HelloParts, helloMessages, spokenBy } from "./hello.js";
 import type { Identity } from "./identity.js";
-import { inventoryParts, PART_BYTES } from "./inventory-parts.js";
 import type { Link } from "./link.js";
-import { type Body, Outbox } from "./outbox.js";
+import { type BodyOf, News } from "./news.js";
+import { Outbox } from "./outbox.js";
 import { Vitals } from "./vitals.js";
 import { Window } from "./window.js";
 
@@ -55,8 +55,6 @@ export interface SessionParts {
   onWelcome(reconnectCapMs: number): void;
 }
 
-type BodyOf<K extends Body["$case"]> = NonNullable<Extract<Body, { $case: K }>["value"]>;
-
 /** What the coordinator wants next when a session ends in order. */
 export type SessionEnd =
   | { kind: "goodbye"; address: string; retryAfterMs: number }
@@ -66,14 +64,9 @@ export type SessionEnd =
 
 /** How often progress is told, and surplus given back, ms. */
 const PROGRESS_MS = 500;
-/** Most results and failures that wait for an answer at a time; a result takes at most 1 KiB and some names. */
+/** Most results and failures that wait for an answer at a time. */
 const RESULTS_WINDOW = 1_000;
 const FAILURES_WINDOW = 100;
-const RESULTS_AT_ONCE = 100;
-/** A fence takes about 20 bytes. */
-const FENCES_AT_ONCE = 5_000;
-const FENCE_BYTES = 20;
-const NAMES_BYTES = 300;
 /** Verdicts after which nobody needs what is kept of an attempt. */
 const LAST_WORDS: ReadonlySet<string> = new Set(["COMMITTED", "SUPERSEDED", "CLOSED", "NOTED"]);
 /** Longest wait for answers before a drained agent says goodbye, ms. */
@@ -84,6 +77,7 @@ export class Session {
   private error: SaiError | undefined;
   private end: SessionEnd = { kind: "closed" };
   private readonly outbox: Outbox;
+  private readonly news: News;
   private readonly vitals: Vitals;
   private readonly credits = new Credits();
   private readonly results: Window<ShardResult>;
@@ -104,9 +98,10 @@ export class Session {
     const beforeFlush = () => this.offer();
     const envelope = () => identity.envelope();
     this.outbox = new Outbox({ ...{ link, clock, envelope, beforeFlush, broken } });
+    this.news = new News(this.outbox);
     this.vitals = new Vitals({ beat: (seq) => this.heartbeat(seq), lost: broken, clock, random });
-    this.results = new Window(RESULTS_WINDOW, (some) => this.sendResults(some));
-    this.failures = new Window(FAILURES_WINDOW, (some) => this.sendFailures(some));
+    this.results = new Window(RESULTS_WINDOW, (some) => this.news.results(some));
+    this.failures = new Window(FAILURES_WINDOW, (some) => this.news.failures(some));
   }
 
   /** Says Hello and serves until the stream ends; throws SaiError when it breaks. */
@@ -117,14 +112,9 @@ export class Session {
     try {
       const blob = await probe();
       const inventoryHash = inventory().hash;
-      for (const body of helloMessages({
-        version,
-        inventoryHash,
-        attempts,
-        probe: blob,
-        notOffering: notOffering(),
-      }))
-        this.say(body);
+      this.news.hello(
+        helloMessages({ version, inventoryHash, attempts, probe: blob, notOffering: notOffering() }),
+      );
       this.stage = "greeted";
       this.outbox.flush();
       this.vitals.greeted();
@@ -148,7 +138,7 @@ export class Session {
 
   /** Before Ready it waits, and is said for all that run. */
   started(fence: Fence): void {
-    if (this.stage === "ready") this.fences("started", [fence]);
+    if (this.stage === "ready") this.news.attempts("started", [fence]);
   }
 
   /** Told at most every `PROGRESS_MS`, at once after a longer pause. */
@@ -159,11 +149,7 @@ export class Session {
     if (running.length === 0) return;
     this.progressAtMs = nowMs;
     const attempts = running.map(({ assignment, done }) => ({ fence: assignment.fence, done }));
-    this.outbox.latest(
-      "progress",
-      [{ $case: "progress", value: { attempts } }],
-      running.length * FENCE_BYTES,
-    );
+    this.news.progress(attempts);
   }
 
   finished(result: ShardResult): void {
@@ -176,7 +162,7 @@ export class Session {
 
   /** Before Welcome it waits, and is said for all that were to be kept and are gone. */
   retracted(fences: readonly Fence[]): void {
-    if (this.isWelcome()) this.fences("retracted", fences);
+    if (this.isWelcome()) this.news.attempts("retracted", fences);
   }
 
   roomChanged(): void {
@@ -186,18 +172,13 @@ export class Session {
 
   inventoryChanged(): void {
     if (!this.isWelcome()) return;
-    const parts = inventoryParts(this.parts.inventory(), this.protocol);
-    this.outbox.latest(
-      "inventory",
-      parts.map((value): Body => ({ $case: "inventory", value })),
-      PART_BYTES,
-    );
+    this.news.inventory(this.parts.inventory(), this.protocol);
   }
 
   /** Says goodbye behind everything else; to whom nothing was said there is none. */
   bye(reason: string): void {
     if (this.stage === "new" || this.stage === "over") return;
-    this.outbox.latest("bye", [{ $case: "bye", value: { reason } }]);
+    this.news.bye(reason);
     this.outbox.flush();
   }
 
@@ -307,7 +288,7 @@ export class Session {
     this.stage = "ready";
     log.info("ready for work");
     const running = attempts.list().filter(({ state }) => state.kind === "RUNNING");
-    this.fences(
+    this.news.attempts(
       "started",
       running.map(({ assignment }) => assignment.fence),
     );
@@ -319,11 +300,8 @@ export class Session {
     const { attempts } = this.parts;
     const offered = this.credits.came(assignment.lane);
     const answer = offered || attempts.holds(assignment.fence) ? attempts.accept(assignment) : "no_credit";
-    if (answer === "accepted") this.fences("accepted", [assignment.fence]);
-    else {
-      const body = (fences: Fence[]): Body => ({ $case: "rejected", value: { fences, reason: answer } });
-      this.outbox.add(`rejected ${answer}`, FENCES_AT_ONCE, [assignment.fence], () => FENCE_BYTES, body);
-    }
+    if (answer === "accepted") this.news.attempts("accepted", [assignment.fence]);
+    else this.news.rejected(assignment.fence, answer);
   }
 
   private acknowledged(fence: Fence, verdict: string): void {
@@ -378,18 +356,15 @@ export class Session {
   private heartbeat(seq: bigint): void {
     const { attempts, loopLagMs, loadedModels, takeLoads, notOffering } = this.parts;
     const { results, bytes } = attempts.waitingResults;
-    this.outbox.first({
-      $case: "heartbeat",
-      value: {
-        seq,
-        loopLagMs: loopLagMs(),
-        loadedModels: loadedModels(),
-        running: attempts.running(),
-        loads: takeLoads(),
-        unacknowledged: results,
-        unacknowledgedBytes: bytes,
-        notOffering: notOffering(),
-      },
+    this.news.heartbeat({
+      seq,
+      loopLagMs: loopLagMs(),
+      loadedModels: loadedModels(),
+      running: attempts.running(),
+      loads: takeLoads(),
+      unacknowledged: results,
+      unacknowledgedBytes: bytes,
+      notOffering: notOffering(),
     });
   }
 
@@ -410,42 +385,8 @@ export class Session {
     const { attempts, lanes } = this.parts;
     for (const lane of lanes()) {
       const total = this.credits.offer(lane, attempts.room(lane), attempts.active(lane));
-      if (total !== undefined)
-        this.outbox.latest(`credit ${lane}`, [{ $case: "credit", value: { lane, total } }]);
+      if (total !== undefined) this.news.credit(lane, total);
     }
-  }
-
-  private say(body: Body): void {
-    this.outbox.add(
-      body.$case,
-      1,
-      [body],
-      () => 0,
-      ([one]) => one as Body,
-    );
-  }
-
-  private fences(kind: "accepted" | "started" | "retracted", fences: readonly Fence[]): void {
-    if (fences.length === 0) return;
-    const body = (some: Fence[]): Body => ({ $case: kind, value: { fences: some } });
-    this.outbox.add(kind, FENCES_AT_ONCE, fences, () => FENCE_BYTES, body);
-  }
-
-  private sendResults(results: ShardResult[]): void {
-    const body = (some: ShardResult[]): Body => ({
-      $case: "results",
-      value: { results: some.map(resultMessage) },
-    });
-    const bytes = ({ inline }: ShardResult) => NAMES_BYTES + (inline?.byteLength ?? 0);
-    this.outbox.add("results", RESULTS_AT_ONCE, results, bytes, body);
-  }
-
-  private sendFailures(failures: ShardFailure[]): void {
-    const body = ([failure]: ShardFailure[]): Body => ({
-      $case: "failed",
-      value: failureMessage(failure as ShardFailure),
-    });
-    this.outbox.add("failed", 1, failures, ({ message }) => NAMES_BYTES + message.length, body);
   }
 
   private hangUp(error: SaiError): void {
