@@ -1,8 +1,12 @@
 /** The worlds that faults happen in, at the program's own timers unless said. */
+import { existsSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
 import type { WorldOptions } from "../kills/world.js";
 import { etcdProgram } from "../services/etcd/programs.js";
 import { type Island, makeIsland } from "../support/island.js";
 import { debianProgram } from "../support/outside.js";
+import { clockFile, faketimePath } from "./scenarios/agents.js";
 import { LINK_TIMERS, type Links } from "./scenarios/links.js";
 
 export const COORDINATORS = ["c1", "c2", "c3"];
@@ -17,6 +21,8 @@ export interface Fleets {
   etcds: () => WorldOptions;
   /** One agent and two coordinators. */
   small: () => WorldOptions;
+  /** Where the processes of `etcds` read how wrong their clocks are. */
+  clocks: () => string;
   /** Three agents, one of them on an island, with short timers. */
   links: Links;
   programs: { etcd: string; strace: string };
@@ -27,6 +33,8 @@ export async function fleets(): Promise<Fleets> {
   const program = await etcdProgram(console.error);
   const strace = await debianProgram({ program: "/usr/bin/strace", package: "strace" }, console.error);
   const ip = await debianProgram({ program: "/sbin/ip", package: "iproute2" }, console.error);
+  const faketime = await debianProgram({ program: faketimePath(), package: "libfaketime" }, console.error);
+  let clocks = "";
   const fleet = (): WorldOptions => ({
     ...{ agents: AGENTS, slots: SLOTS, coordinators: COORDINATORS, settings: {}, testDevice: true },
     ...{ etcd: { program }, tapped: true, lookEveryMs: 20 },
@@ -34,10 +42,24 @@ export async function fleets(): Promise<Fleets> {
   return {
     fleet,
     quick: () => ({ ...fleet(), settings: { SAI_COORDINATOR_HEARTBEAT_INTERVAL_MS: "1000" } }),
-    etcds: () => ({
-      ...{ agents: AGENTS.slice(0, 4), slots: SLOTS, coordinators: COORDINATORS.slice(0, 2) },
-      ...{ settings: {}, testDevice: true, etcd: { program, members: 3 }, lookEveryMs: 10 },
-    }),
+    etcds: () => {
+      const folder = mkdtempSync(join(tmpdir(), "sai-clocks-"));
+      clocks = folder;
+      return {
+        ...{ agents: AGENTS.slice(0, 4), slots: SLOTS, coordinators: COORDINATORS.slice(0, 2) },
+        ...{ settings: {}, testDevice: true, etcd: { program, members: 3 }, lookEveryMs: 10 },
+        settingsOf(name: string) {
+          const path = clockFile(folder, name);
+          if (!existsSync(path)) writeFileSync(path, "+0");
+          return {
+            ...{ LD_PRELOAD: faketime, FAKETIME_TIMESTAMP_FILE: path, FAKETIME_CACHE_DURATION: "1" },
+            FAKETIME_DONT_FAKE_MONOTONIC: "1",
+          };
+        },
+        removed: () => rmSync(folder, { recursive: true, force: true }),
+      };
+    },
+    clocks: () => clocks,
     small: () => ({
       ...{ agents: ["a1"], slots: SLOTS, coordinators: COORDINATORS.slice(0, 2), settings: {} },
       ...{ etcd: { program } },

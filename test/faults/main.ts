@@ -12,11 +12,13 @@ import { parseArgs } from "node:util";
 import { runScenarios } from "../kills/run.js";
 import type { Scenario } from "../kills/scenario.js";
 import { fleets } from "./fleets.js";
+import { artifactsAway, clocksJump, journalTorn } from "./scenarios/agents.js";
 import { etcdFaults } from "./scenarios/etcd-faults.js";
 import { eachStopped, nodeDrained, rollingRestart } from "./scenarios/in-order.js";
 import { leaderKilled } from "./scenarios/leader-killed.js";
 import { leaderStopped } from "./scenarios/leader-stopped.js";
 import { agentCutOff, halfOpen } from "./scenarios/links.js";
+import { allReconnect, overloaded } from "./scenarios/overload.js";
 import { wrongStore } from "./scenarios/wrong-store.js";
 
 const { values: flags } = parseArgs({
@@ -29,16 +31,22 @@ const { values: flags } = parseArgs({
   },
 });
 
-const { fleet, quick, etcds, small, links, programs } = await fleets();
+const { fleet, quick, etcds, clocks, small, links, programs } = await fleets();
 const SCENARIOS: readonly Scenario[] = [
   leaderKilled(fleet),
   nodeDrained(fleet),
   eachStopped(fleet),
   rollingRestart(fleet),
+  allReconnect(fleet),
+  overloaded(fleet),
   leaderStopped(fleet, { name: "", seconds: 12, repetitions: 1, long: 2 }),
   leaderStopped(fleet, { name: "", seconds: 60, repetitions: 0, long: 2 }),
   leaderStopped(quick, { name: ", agents hang up", seconds: 60, repetitions: 0, long: 2 }),
   ...etcdFaults(etcds, programs.strace),
+  journalTorn(etcds),
+  artifactsAway(etcds, { seconds: 8, repetitions: 1, long: 1 }),
+  artifactsAway(etcds, { seconds: 600, repetitions: 0, long: 1 }),
+  clocksJump(etcds, clocks),
   wrongStore(small, programs.etcd),
   agentCutOff(links),
   halfOpen(links),
