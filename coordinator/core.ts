@@ -101,7 +101,6 @@ export interface Core {
 const MAX_WAIT_MS = 120_000;
 /** Agents that may come in per second; the others are told when. */
 const HELLOS_PER_SECOND = 300;
-/** How long the agents of a large fleet wait at most before they dial again. */
 /** How often expired idempotency keys are looked for. */
 const SWEEP_MS = 3_600_000;
 
@@ -169,6 +168,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     wake: () => scheduling.wake(),
     withdraw: (node, reason) => withdraw(node, reason, true),
     pardon: (node) => health.pardon(node),
+    removed: (node) => health.forget(node),
   });
   const brake = new Brake({
     ...{ clock, events, log, fleet, limits: options.brake },
@@ -218,6 +218,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     admit: admitOne,
     reconciled: (node: NodeEntry) => {
       admin.startDrain(node);
+      health.reconciled(node);
       hold.check(node.id);
     },
   };

@@ -81,15 +81,18 @@ function resultProblem(job: JobEntry, result: AttemptResult, fence: string): str
   return records === samples ? undefined : `it has ${records} records for ${samples} samples`;
 }
 
-/** Counts a failure and retries the shard elsewhere or gives it up; resolves when that is durable. */
+/**
+ * Counts a failure and retries the shard elsewhere or gives it up; resolves when that is durable, with whether it counts:
+ * once, however often it is told, and not when a sample is named for it.
+ */
 export async function failAttempt(
   parts: CampaignParts,
   shard: ShardKey,
   failure: AttemptFailure,
-): Promise<void> {
+): Promise<boolean> {
   const { fence, message, items = [] } = failure;
   if (toldFailure(parts.board, shard, fence) !== undefined) await lateFailure(parts, shard, failure);
-  await failOnce(parts, shard, fence, async (job) => {
+  return failOnce(parts, shard, fence, async (job) => {
     if (failure.class === "poison" && items.length > 0) return failByDeath(parts, job, shard, failure, items);
     // A death with nothing in flight says nothing about any sample.
     const of = failure.class === "poison" ? "infra" : failure.class;
@@ -111,13 +114,13 @@ export async function lateFailure(
 }
 
 /** The agent that held it does not come back; resolves when that is durable. */
-export function expireAttempt(
+export async function expireAttempt(
   parts: CampaignParts,
   shard: ShardKey,
   agent: string,
   fence: Fence,
 ): Promise<void> {
-  return failOnce(parts, shard, fence, async (job) => {
+  await failOnce(parts, shard, fence, async (job) => {
     shardEvent(parts, shard, { kind: "orphan", fence });
     const expired = shardEvent(parts, shard, { kind: "expire", fence, limits: limitsOf(job) });
     await applyEffects(parts, job, shard, { agent, cause: "node_lost" }, expired);
@@ -133,9 +136,9 @@ async function failOnce(
   shard: ShardKey,
   fence: Fence,
   fail: (job: JobEntry) => Promise<void>,
-): Promise<void> {
+): Promise<boolean> {
   const job = parts.board.job(shard.campaign, shard.job);
-  if (job === undefined) return;
+  if (job === undefined) return false;
   const told = toldFailure(parts.board, shard, fence);
   if (told !== undefined) {
     await told;
@@ -145,13 +148,14 @@ async function failOnce(
       reason: "its failure counts already",
       notify: false,
     });
-    return;
+    return false;
   }
   const name = attemptKey(shard.index, fence);
   const durable = fail(job);
   job.failing.set(name, durable);
   try {
     await durable;
+    return job.failed.has(name);
   } catch (error) {
     job.failed.delete(name);
     throw error;

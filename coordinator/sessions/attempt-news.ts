@@ -3,6 +3,8 @@
  * the answers go back when they are durable, without holding up what comes behind.
  *
  * 1. Every result and failure is answered, also of an attempt that is over or another's: the agent keeps it until it is.
+ * 2. A node is judged by what is durable, results and failures alike and each once: a store that stalls, or an agent that
+ *    tells all again, changes nothing about it.
  */
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { AgentMessage, ShardFailed, ShardResult } from "../../shared/gen/sai/agent/v1/session.js";
@@ -92,29 +94,31 @@ export class AttemptNews {
   }
 
   private commit(wire: ShardResult): void {
-    const { campaigns, fleet } = this.parts;
+    const { campaigns, fleet, health } = this.parts;
     const result = resultOf(this.node.id, wire);
+    const held = this.node.attempts.has(fenceText(result.fence));
     completeAttempt(campaigns, result).then((verdict) => {
-      if (verdict === "COMMITTED") this.parts.health.succeeded(this.node, result.shard);
-      else {
+      if (verdict !== "COMMITTED")
         campaigns.metrics.countDroppedResults(verdict === "CLOSED" ? "closed" : "superseded");
-      }
+      else if (held) health.succeeded(this.node, result.shard); // invariant 2
       fleet.ended(this.node.id, result.fence);
       this.acknowledge(result.fence, verdict);
     }, this.unanswered);
   }
 
   private failed(wire: ShardFailed): void {
-    const { campaigns } = this.parts;
+    const { campaigns, health } = this.parts;
     const failure = failureOf(this.node.id, wire);
     const { fence } = failure;
     const held = this.node.attempts.get(fenceText(fence));
-    if (held) this.parts.health.failed(this.node, held.shard, failure);
     // An earlier word about it may still be on its way to the store: only then is it over.
     const durable = held
       ? failAttempt(campaigns, held.shard, failure)
-      : lateFailure(campaigns, shardOf(wire.shard), failure);
-    durable.then(() => this.acknowledge(fence, "NOTED"), this.unanswered);
+      : lateFailure(campaigns, shardOf(wire.shard), failure).then(() => false);
+    durable.then((counts) => {
+      if (held && counts) health.failed(this.node, held.shard, failure); // invariant 2
+      this.acknowledge(fence, "NOTED");
+    }, this.unanswered);
   }
 
   private acknowledge(fence: Fence, verdict: string): void {

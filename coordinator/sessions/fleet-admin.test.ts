@@ -72,3 +72,37 @@ test("a later leader keeps the deadline that was asked for", async () => {
   later.admin.stop();
   await later.records.stop();
 });
+
+test.each([
+  ["cordoned", () => on.admin.cordon("n1", "later"), "cordoned"],
+  ["drained", () => on.admin.drain("n1", 0, "later"), "draining"],
+] as const)("a node that is %s while it is uncordoned stays so, also with a quarantine to end", async (_, act, kind) => {
+  await on.ready();
+  on.health.restore({
+    node: "n1",
+    level: 1,
+    reason: "r",
+    forMs: 60_000,
+    untilMs: on.world.clock.wallMs() + 60_000,
+  });
+  await on.world.get(Promise.all([on.admin.uncordon("n1"), act()]));
+  expect(on.node()).toMatchObject({ cordon: { kind }, quarantine: { kind: "none" } });
+  const { kv } = await on.campaigns.state.get(keys.agent("n1").key);
+  expect(kv && decode(keys.agent("n1").codec, kv).cordon.kind).toBe(kind);
+});
+
+test("a node that is removed while it is uncordoned leaves no record", async () => {
+  await on.ready();
+  on.health.restore({
+    node: "n1",
+    level: 1,
+    reason: "r",
+    forMs: 60_000,
+    untilMs: on.world.clock.wallMs() + 60_000,
+  });
+  on.fleet.event(on.node(), { kind: "disconnect" });
+  on.fleet.lose(on.node());
+  await on.world.get(Promise.all([on.admin.uncordon("n1"), on.admin.remove("n1")]));
+  await on.world.clock.advance(1000);
+  expect((await on.campaigns.state.get(keys.agent("n1").key)).kv).toBeUndefined();
+});

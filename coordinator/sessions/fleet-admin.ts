@@ -5,6 +5,7 @@
  *
  * 1. The deadline counts from the moment the drain was asked for, however often the node or the leader changes since. A
  *    later leader's wall clock may be off: it gives the node at most the whole time again, never more.
+ * 2. What is asked for is true in memory at once, and only then waited for: of two wishes the later one holds.
  */
 
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -20,8 +21,10 @@ export interface FleetAdminParts {
   records: FleetRecords;
   /** Asks the scheduler for another look. */
   wake(): void;
-  /** Forgets what the node is blamed for; resolves when that is stored. */
+  /** Forgets at once what the node is blamed for; resolves when that is stored. */
   pardon(node: NodeEntry): Promise<void>;
+  /** The node is removed. */
+  removed(node: NodeEntry): void;
   /** Stops what the node still runs; its shards go elsewhere. */
   withdraw(node: NodeEntry, reason: string): void;
 }
@@ -45,12 +48,12 @@ export class FleetAdmin {
   /** Whatever kept the node from work, people's word or a quarantine, is over. */
   async uncordon(id: string): Promise<NodeEntry> {
     const node = this.found(id);
-    await this.parts.pardon(node);
+    const pardoned = this.parts.pardon(node);
     node.cordon = { kind: "open" };
     this.undrain(node);
-    const saved = await this.changed(node, "uncordoned", "");
+    await Promise.all([pardoned, this.changed(node, "uncordoned", "")]); // invariant 2
     this.parts.wake();
-    return saved;
+    return node;
   }
 
   /** Empties the node; what runs gets `deadlineMs` to finish, 0 for as long as it takes. */
@@ -111,6 +114,7 @@ export class FleetAdmin {
     }
     this.stopDeadline(id);
     fleet.forget(node);
+    this.parts.removed(node);
     await records.removed(id);
     events.add("node.removed", { node: id }, `${id} was removed`);
   }

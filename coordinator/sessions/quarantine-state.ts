@@ -6,7 +6,8 @@
  * 1. Never without others that do well: what fails everywhere is not the node's fault.
  * 2. A fleet keeps most of its nodes (`mostQuarantined`): of one or two none is taken out, of three or four one may be,
  *    and of more at most a fifth.
- * 3. What a named sample has killed counts for nobody (`exonerated`).
+ * 3. What a named sample has killed counts for nobody, and a quarantine that is due to it ends (`isStillBlamed`).
+ * 4. What others did is asked for only when the node's own endings speak against it.
  */
 export interface QuarantineLimits {
   /** Shards that must have ended on a node. */
@@ -32,8 +33,6 @@ export interface Ending {
   job: string;
   /** Why it failed; absent for a result. */
   failed?: {
-    /** The attempt, which may say it more than once. */
-    fence: string;
     /** Samples in flight when the engine's process died. */
     samples: readonly number[];
   };
@@ -46,47 +45,45 @@ export type Quarantine =
   /** It takes work again; the next time is longer unless it does well. */
   | { kind: "probation"; level: number; reason: string };
 
-/** The last endings with one more; failures that are told again change nothing. */
-export function ended(endings: readonly Ending[], one: Ending, { window }: QuarantineLimits): Ending[] {
-  const fence = one.failed?.fence;
-  if (fence !== undefined && endings.some(({ failed }) => failed?.fence === fence)) return [...endings];
-  return [...endings.slice(Math.max(0, endings.length + 1 - window)), one];
+/** How many shards ended well and how many did not. */
+export interface Tally {
+  done: number;
+  failed: number;
 }
 
-/** Invariant 3: endings without the failures that a sample caused. */
-export const exonerated = (
-  endings: readonly Ending[],
-  { campaign, job, sample }: { campaign: string; job: string; sample: number },
-): Ending[] =>
-  endings.filter((one) => {
-    return one.campaign !== campaign || one.job !== job || !one.failed?.samples.includes(sample);
-  });
-
-/** Why a node is to be quarantined, from its last endings and the other nodes'; undefined if it is not. */
+/** Why a node is to be quarantined, from its last endings and how the same jobs went elsewhere; undefined if it is not. */
 export function blame(
   own: readonly Ending[],
-  others: Iterable<readonly Ending[]>,
-  { window, jobs, share }: QuarantineLimits,
+  elsewhere: (jobs: ReadonlySet<string>) => Tally,
+  limits: QuarantineLimits,
 ): string | undefined {
-  const failed = own.filter((one) => one.failed !== undefined);
-  if (own.length < window || failed.length <= share * window) return undefined;
-  const failing = new Set(failed.map(jobOf));
-  if (failing.size < jobs) return undefined;
-  let [done, lost] = [0, 0];
-  for (const endings of others)
-    for (const one of endings) {
-      if (!failing.has(jobOf(one))) continue;
-      if (one.failed === undefined) done++;
-      else lost++;
-    }
-  if (done === 0 || lost > share * (done + lost)) return undefined; // invariant 1
-  const elsewhere = `of those jobs elsewhere ${lost} of ${done + lost}`;
-  return `${failed.length} of its last ${own.length} shards failed, of ${failing.size} jobs; ${elsewhere}`;
+  if (own.length < limits.window) return undefined;
+  const jobs = failingJobs(own, limits);
+  if (jobs === undefined) return undefined;
+  const others = elsewhere(jobs); // invariant 4
+  const all = others.done + others.failed;
+  if (others.done === 0 || others.failed > limits.share * all) return undefined; // invariant 1
+  const here = `${failures(own)} of its last ${own.length} shards failed, of ${jobs.size} jobs`;
+  return `${here}; of those jobs elsewhere ${others.failed} of ${all}`;
+}
+
+/** Whether what is left of the endings that led to a quarantine would do for one (invariant 3). */
+export const isStillBlamed = (own: readonly Ending[], limits: QuarantineLimits): boolean =>
+  failingJobs(own, limits) !== undefined;
+
+/** The jobs that fail here, if enough shards fail and of enough jobs. */
+function failingJobs(
+  own: readonly Ending[],
+  { window, jobs, share }: QuarantineLimits,
+): Set<string> | undefined {
+  if (failures(own) <= share * window) return undefined;
+  const failing = new Set(own.flatMap((one) => (one.failed === undefined ? [] : [jobOf(one)])));
+  return failing.size < jobs ? undefined : failing;
 }
 
 /** Whether a node that was quarantined has done well since. */
 export const isWell = (own: readonly Ending[], { window, share }: QuarantineLimits): boolean =>
-  own.length >= window && own.filter((one) => one.failed !== undefined).length <= share * window;
+  own.length >= window && failures(own) <= share * window;
 
 /** How many nodes of a fleet may be out at once (invariant 2). */
 export function mostQuarantined(nodes: number, { fleetShare }: QuarantineLimits): number {
@@ -98,4 +95,6 @@ export function mostQuarantined(nodes: number, { fleetShare }: QuarantineLimits)
 export const termMs = (level: number, { termsMs }: QuarantineLimits): number =>
   termsMs[Math.min(level, termsMs.length) - 1] ?? 0;
 
-const jobOf = ({ campaign, job }: Ending): string => `${campaign}/${job}`;
+export const jobOf = ({ campaign, job }: Pick<Ending, "campaign" | "job">): string => `${campaign}/${job}`;
+
+const failures = (own: readonly Ending[]): number => own.filter((one) => one.failed !== undefined).length;

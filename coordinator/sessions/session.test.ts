@@ -22,10 +22,13 @@ let campaigns: CampaignParts;
 /** While it is set the store takes transactions and does not carry them out. */
 let stalled: Promise<void> | undefined;
 let records: FleetRecords;
+/** What counts for and against the node. */
+let judged: string[];
 
 beforeEach(async () => {
   world = new World();
   stalled = undefined;
+  judged = [];
   const stall = async () => stalled;
   term = await world.term({ hook: { request: stall, reply: async () => {} } });
   const { clock } = world;
@@ -56,7 +59,10 @@ async function session(held: { fence: Fence; shard: ShardKey; state?: string }[]
         lostAfterMs: 60_000,
         admit: () => 0,
         reconciled: () => {},
-        health: { succeeded: () => {}, failed: () => {} },
+        health: {
+          succeeded: (_, shard) => void judged.push(`${shard.index} done`),
+          failed: (_, shard) => void judged.push(`${shard.index} failed`),
+        },
       },
     },
     { send: (body) => void sent.push(body), close: () => {} },
@@ -109,16 +115,68 @@ test.each([
   after.say({ $case: "failed", value });
   for (let i = 0; i < 10; i += 1) await world.clock.advance(10);
   expect(after.noted()).toEqual([]);
+  expect(judged).toEqual([]);
 
   stalled = undefined;
   goOn();
   await world.until("it is answered", () => after.noted().length > 0);
   expect(after.noted()).toEqual(["NOTED"]);
+  expect(judged).toEqual(["0 failed"]);
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { [failureClass]: 1 } });
   // What was answered outlives the leader, and counts once there as well.
   term = await world.term();
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { [failureClass]: 1 } });
   expect(term.board.job(shard.campaign, shard.job)?.failed.has(`0/${fenceText(fence)}`)).toBe(true);
+});
+
+test("a node is judged by what is durable: results and failures wait alike while the store stalls", async () => {
+  const entry = await term.campaign({ items: 3, shardSize: 1 });
+  const one = await session();
+  let goOn = () => {};
+  stalled = new Promise((resolve) => {
+    goOn = resolve;
+  });
+  const key = (index: number) => ({ campaign: entry.value.id, job: "j0000", index });
+  const wire = (index: number) => ({ ...key(index), first: index, count: 1 });
+  const done = async (index: number) => {
+    const fence = term.give(key(index));
+    fleet.adopted(fleet.meet("n1"), { fence, shard: key(index), lane: "cpu" });
+    const { counts, inline, ...result } = await term.result(key(index), fence);
+    const value = { ...result, shard: wire(index), records: inline, inline, counts };
+    return { $case: "results" as const, value: { results: [value as never] } };
+  };
+  const [first, last] = [await done(0), await done(2)];
+  const fence = term.give(key(1));
+  fleet.adopted(fleet.meet("n1"), { fence, shard: key(1), lane: "cpu" });
+  const failure = { fence, shard: wire(1), class: "infra", message: "it died", cause: "", items: [] };
+  one.say(first);
+  one.say({ $case: "failed", value: failure });
+  one.say(last);
+  for (let i = 0; i < 10; i += 1) await world.clock.advance(10);
+  expect(judged).toEqual([]);
+  stalled = undefined;
+  goOn();
+  await world.until("all is answered", () => one.noted().length === 3);
+  expect([...judged].sort()).toEqual(["0 done", "1 failed", "2 done"]);
+  one.say(first);
+  one.say({ $case: "failed", value: failure });
+  await world.until("it is answered again", () => one.noted().length === 5);
+  expect(judged).toHaveLength(3);
+});
+
+test("a death that names its sample counts against no node", async () => {
+  const entry = await term.campaign({ items: 4, shardSize: 4, run: { retry: { max: 5 } } });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const one = await session();
+  for (const times of [1, 2]) {
+    const fence = term.give(shard);
+    fleet.adopted(fleet.meet("n1"), { fence, shard, lane: "cpu" });
+    const wire = { ...shard, first: 0, count: 4 };
+    const value = { fence, shard: wire, class: "poison", message: "it died", cause: "", items: [2] };
+    one.say({ $case: "failed", value });
+    await world.until("it is answered", () => one.noted().length === times);
+    expect(judged).toEqual(["0 failed"]);
+  }
 });
 
 test("in a large fleet an agent is told to beat more slowly, and to wait as much longer for an answer", async () => {
@@ -162,6 +220,7 @@ test.each([
   one.say({ $case: "failed", value });
   await world.until("it is answered", () => one.noted().length > 0);
   expect(one.noted()).toEqual(["NOTED"]);
+  expect(judged).toEqual([]);
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { infra: 1 } });
 });
 

@@ -67,7 +67,9 @@ export class Sessions {
         shardEvent(campaigns, shard, { kind: "withdraw", fence, reason, notify: true });
     };
     const pardon = (node: NodeEntry) => health.pardon(node);
-    const admin = new FleetAdmin({ ...{ clock, events, fleet, records, withdraw, pardon }, wake: nothing });
+    const removed = (node: NodeEntry) => health.forget(node);
+    const parts = { clock, events, fleet, records, withdraw, pardon, removed };
+    const admin = new FleetAdmin({ ...parts, wake: nothing });
     self = new Sessions(world, term, records, fleet, campaigns, admin, health);
     return self;
   }
@@ -83,7 +85,10 @@ export class Sessions {
         ...{ campaigns, board: term.board, fleet, artifacts, clock: world.clock, log, clusterId: CLUSTER },
         ...{ heartbeatIntervalMs: 10_000, lostAfterMs: 60_000, admit: () => 0 },
         health,
-        reconciled: (node) => admin.startDrain(node),
+        reconciled: (node) => {
+          admin.startDrain(node);
+          health.reconciled(node);
+        },
       },
       { send: (body) => void sent.push(body), close: (error) => void closed.push(error) },
     );

@@ -162,7 +162,7 @@ export const PLANTED: readonly PlantedBug[] = [
   bug(
     "any number of nodes may be quarantined",
     "coordinator/sessions/node-health.ts",
-    "if (this.quarantined.size >= mostQuarantined(this.nodes, limits)) {",
+    "if ([...this.quarantined].filter(isAble).length >= mostQuarantined(nodes, limits)) {",
     "if (this.quarantined.size < 0) {",
     "few nodes are quarantined at once",
   ),
