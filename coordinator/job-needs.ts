@@ -5,6 +5,9 @@ import type { JobSpec } from "../shared/benchmark/plan.js";
 export const isTimed = ({ metrics }: JobSpec): boolean =>
   metrics.some(({ id, target }) => target !== undefined && (id === "latency" || id === "throughput"));
 
+/** Whether all of it runs on one device class. */
+export const staysOnClass = (spec: JobSpec): boolean => isTimed(spec) && spec.mixedClasses !== true;
+
 /** Whether the answer to one question may be another the next time; servers sample unless they are told not to. */
 export function maySample({ model: { engine }, generation: { temperature } }: JobSpec): boolean {
   const isServer = engine === "ollama" || engine === "openai";

@@ -179,28 +179,48 @@ test("a lane remembers the last model that loads, until its agent starts anew", 
   expect(laneOf(outlook, "n1")).not.toHaveProperty("lastModel");
 });
 
+const machine = (name: string, slots: number) =>
+  Inventory.fromJSON({
+    devices: [{ uuid: "t", kind: "test", name, slots }],
+    engines: [{ kind: "simulated", models: [] }],
+  });
+/** A job on test devices with a target for its latency. */
+const timed = (more: Partial<JobSpec> = {}) => ({
+  ...spec("j0000", { engine: "simulated", metrics: [{ id: "latency", target: "<= 1" }], ...more }),
+  model: { engine: "simulated", model: "eng", options: { device: "test" } } as unknown as JobSpec["model"],
+});
+
 test("a job whose times are compared stays on the class of device that it was begun on", async () => {
   const { add, join, outlook, fleet } = await world();
   const node = join("n1");
-  const timed = { metrics: [{ id: "latency", target: 1 }] } as unknown as Partial<JobSpec>;
-  const [job] = add("c-1", [spec("j0000", timed)]).jobs;
-  if (!job) throw new Error("it has one");
+  fleet.setInventory(node, "h1", machine("Small", 1));
+  const [job, mixed] = add("c-1", [timed(), { ...timed({ mixedClasses: true }), id: "j0001" }]).jobs;
+  if (!job || !mixed) throw new Error("it has two");
   outlook.update(0, true);
-  const small = jobOf(outlook, "c-1")?.deviceClass;
-  outlook.gave(given({}), node, job, "ocr:eng", 0);
-  const other = fleet.meet("n2");
-  join("n2");
-  fleet.setInventory(
-    other,
-    "h2",
-    Inventory.fromJSON({
-      devices: [{ uuid: "t", kind: "cpu", name: "another", slots: 64 }],
-      engines: [{ kind: "ocr", models: ["eng"] }],
-    }),
-  );
+  expect(jobOf(outlook, "c-1")?.deviceClass).toBe("small");
+  outlook.gave(given({ lane: "test" }), node, job, "simulated:eng", 0);
+  fleet.setInventory(join("n2"), "h2", machine("Large", 64));
   outlook.update(0, true);
-  expect(small).toBeDefined();
-  expect(jobOf(outlook, "c-1")?.deviceClass).toBe(small);
+  expect(jobOf(outlook, "c-1")?.deviceClass).toBe("small");
+  expect(jobOf(outlook, "c-1", "j0001")).not.toHaveProperty("deviceClass");
+  const [fresh] = add("c-2", [timed()]).jobs;
+  outlook.update(0, true);
+  expect(fresh && jobOf(outlook, "c-2")?.deviceClass).toBe("large");
+});
+
+test("a later leader finds the class by who has a result of the job, or holds an attempt", async () => {
+  const { add, begin, join, outlook, fleet } = await world();
+  const node = join("n1");
+  fleet.setInventory(node, "h1", machine("Small", 1));
+  fleet.setInventory(join("n2"), "h2", machine("Large", 64));
+  const [done, running] = ["c-1", "c-2"].map((id) => add(id, [timed()]));
+  if (!done?.jobs[0] || !running?.jobs[0]) throw new Error("they have one each");
+  const value = { kind: "result", fence: "1.1", uri: "", sha256: "", sizeBytes: 0, counts: {} } as const;
+  done.jobs[0].done.set(3, { ...value, agent: "gone" });
+  done.jobs[0].done.set(4, { ...value, agent: "n1" });
+  begin(running, running.jobs[0], 0, node);
+  outlook.update(0, true);
+  expect(["c-1", "c-2"].map((id) => jobOf(outlook, id)?.deviceClass)).toEqual(["small", "small"]);
 });
 
 test("shards that failed come back when they are due, and it says when", async () => {

@@ -5,7 +5,7 @@
 import { type DeviceKind, deviceClass } from "../shared/domain/device.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
 import { type Tenants, tenantOf } from "./campaigns/quotas.js";
-import { isTimed, modelLoads, needsOf } from "./job-needs.js";
+import { modelLoads, needsOf, staysOnClass } from "./job-needs.js";
 import {
   type Assignment,
   type Capability,
@@ -95,7 +95,8 @@ export class Outlook {
     lanes.set(lane, memory);
     if (why === "starved") memory.rescuedMs = nowMs;
     const offered = capabilityOf(node.inventory).lanes.find((l) => l.lane === lane)?.deviceClass;
-    if (isTimed(job.spec) && offered !== undefined && !this.begunOn.has(job)) this.begunOn.set(job, offered);
+    if (staysOnClass(job.spec) && offered !== undefined && !this.begunOn.has(job))
+      this.begunOn.set(job, offered);
     if (!modelLoads(job.spec)) return;
     if (memory.lastModel !== model) memory.modelSinceMs = nowMs;
     memory.lastModel = model;
@@ -171,7 +172,7 @@ export class Outlook {
       known.snapshot.paused === paused &&
       known.snapshot.inFlight === inFlight &&
       known.snapshot.ran?.shards === ran.shards;
-    if (same && !isTimed(job.spec)) return;
+    if (same && !staysOnClass(job.spec)) return;
     this.standing.putJob({
       ...this.fixedOf(entry, job),
       ...this.classFor(job),
@@ -194,9 +195,32 @@ export class Outlook {
 
   /** Jobs whose times are compared stay on the class they began on; the one with most slots to begin with. */
   private classFor(job: JobEntry): { deviceClass?: string } {
-    if (!isTimed(job.spec)) return {};
-    const deviceClass = this.begunOn.get(job) ?? this.standing.widestClass(needsOf(job.spec));
+    if (!staysOnClass(job.spec)) return {};
+    const known = this.begunOn.get(job) ?? this.begunBefore(job);
+    if (known !== undefined) this.begunOn.set(job, known);
+    const deviceClass = known ?? this.standing.widestClass(needsOf(job.spec));
     return deviceClass === undefined ? {} : { deviceClass };
+  }
+
+  /**
+   * The class on which an earlier leader began a job: that of a node that has a result of it, or holds an attempt. Neither
+   * is looked for before somebody could have begun.
+   */
+  private begunBefore({ done, inFlight, shards, spec }: JobEntry): string | undefined {
+    const { lanes } = needsOf(spec);
+    const classOf = (agent: string): string | undefined =>
+      capabilityOf(this.fleet.node(agent)?.inventory).lanes.find(({ lane }) => lanes.includes(lane))
+        ?.deviceClass;
+    for (const value of done.values()) {
+      const found = value.kind === "result" ? classOf(value.agent) : undefined;
+      if (found !== undefined) return found;
+    }
+    if (inFlight === 0) return undefined;
+    for (const shard of shards) {
+      const found = "agent" in shard ? classOf(shard.agent) : undefined;
+      if (found !== undefined) return found;
+    }
+    return undefined;
   }
 }
 

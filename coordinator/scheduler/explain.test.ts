@@ -134,3 +134,15 @@ test("work that waits for a quota says so, and names no node", () => {
   const [, waits] = of([job("c-1", "j0000", { held: true }), job("c-1", "j0001")]);
   expect(waits?.message).toContain("what it has on nodes is not known before they have reconnected");
 });
+
+test("of a job that stays on a class of devices it says on which", () => {
+  const x = (id: string) =>
+    agent(id, { lanes: [{ lane: "cpu", deviceClass: "x", credits: 0, held: { "c-1": 1 } }] });
+  const one = job("c-1", "j0000", { deviceClass: "x" });
+  expect(told([agent("n1")], [one])[0]?.message).toBe(
+    "no node can run ollama:a on devices of class x, where its times are compared: n1 has no device of class x",
+  );
+  expect(told([x("n1"), agent("n2")], [one])[0]?.message).toBe(
+    "the one node that can run ollama:a on devices of class x, where its times are compared is busy",
+  );
+});

@@ -37,11 +37,14 @@ export function waitsFor(draft: Draft, { queue }: Job): { code: WaitingCode; mes
   if (quota) return { code: "quota", message: quota };
   const { model, feasibleAgents: able } = requirement;
   if (draft.standing.agents.size === 0) return { code: "no_nodes", message: "no node is connected" };
-  if (able === 0) return { code: "no_feasible_node", message: `no node can run ${model}` };
+  const { deviceClass } = requirement.needs;
+  const where =
+    deviceClass === undefined ? "" : ` on devices of class ${deviceClass}, where its times are compared`;
+  if (able === 0) return { code: "no_feasible_node", message: `no node can run ${model}${where}` };
   const which = able === 1 ? "the one node that can run" : `all ${able} nodes that can run`;
   const free = requirement.pools.flatMap(({ idle }) => idle.all.lanes.filter((l) => draft.idle(l) > 0));
   if (free.length === 0)
-    return { code: "busy", message: `${which} ${model} ${able === 1 ? "is" : "are"} busy` };
+    return { code: "busy", message: `${which} ${model}${where} ${able === 1 ? "is" : "are"} busy` };
   if (free.some((lane) => draft.offers(queue, lane.agent)))
     return {
       code: "saves_a_load",

@@ -42,6 +42,7 @@ export function expandPlan(input: ExpandInput): Plan {
           shardSize: suite.run.shardSize,
           warmup: suite.run.warmup,
           maxAttempts: suite.run.maxAttempts,
+          ...(suite.placement.mixed ? { mixedClasses: true as const } : {}),
         });
       }
     }

@@ -39,6 +39,8 @@ export interface JobSpec {
   warmup: number;
   /** Attempts of one shard that may fail before its samples get engine_error records. */
   maxAttempts: number;
+  /** It may run on devices of several classes although its times are compared. */
+  mixedClasses?: true;
   /** When only some samples are run, again: `samples` counts these, and shards are ranges of positions among them. */
   retry?: RetrySpec;
 }

@@ -16,6 +16,8 @@ const RESTART_MS = 1000;
 export interface AgentMachine {
   cpuSlots: number;
   testSlots: number;
+  /** What its test device is called; devices of one name are of one class. */
+  testName?: string;
 }
 
 export class AgentHost {
@@ -78,11 +80,21 @@ export class AgentHost {
     const inventory: Inventory = {
       ...{ hostname: name, os: "simulated", cpuModel: "simulated", cpuCores: 4, memoryBytes: 0 },
       devices: devices.map(({ uuid, lane, slots }) => ({
-        ...{ uuid, kind: lane, name: uuid, slots, memoryBytes: 0, used: 0 },
+        ...{
+          uuid,
+          kind: lane,
+          name: lane === "test" ? (machine.testName ?? uuid) : uuid,
+          slots,
+          memoryBytes: 0,
+          used: 0,
+        },
       })),
       engines: [{ kind: "simulated", version: "1", models: [], unavailable: "" }],
     };
-    const report = { hash: `${name}-${machine.cpuSlots}-${machine.testSlots}`, inventory };
+    const report = {
+      hash: `${name}-${machine.cpuSlots}-${machine.testSlots}-${machine.testName ?? ""}`,
+      inventory,
+    };
     const core = await startAgentCore({
       ...{ id: name, version: "1", dir: DIR, devices, clock, random },
       disk: this.disk.of(process),

@@ -7,6 +7,7 @@ import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
 import type { Hello, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import { boardProblem } from "./board-watch.js";
+import { ClassWatch } from "./class-watch.js";
 import { CreditWatch } from "./credit-watch.js";
 import { sealedProblem } from "./ends.js";
 import type { SimulatedFleet } from "./fleet.js";
@@ -38,6 +39,7 @@ export class Invariants {
   private readonly quotas: QuotaWatch;
   private readonly health: HealthWatch;
   private readonly twins: TwinWatch;
+  private readonly classes: ClassWatch;
   /** Shards that went back to wait. */
   requeues = 0;
   /** Deaths of what ran a sample while it was begun and not recorded, by `campaign/job/ordinal`. */
@@ -62,6 +64,7 @@ export class Invariants {
       },
       (campaign, job, shard) => this.unproven(campaign, job, shard),
     );
+    this.classes = new ClassWatch(fail);
     this.twins = new TwinWatch(fail);
     this.health = new HealthWatch(fail);
     this.quotas = new QuotaWatch(TENANTS, this.store.campaigns, fail);
@@ -93,6 +96,7 @@ export class Invariants {
     fleet.given = (node, attempt) => {
       give(node, attempt);
       this.twins.given(core, attempt);
+      this.classes.given(core, node.id, attempt);
     };
     this.health.restored(fleet);
     const step = board.shardEvent.bind(board);

@@ -132,6 +132,20 @@ export const PLANTED: readonly PlantedBug[] = [
     "credits are not overdrawn",
   ),
   bug(
+    "a job whose times are compared runs anywhere",
+    "coordinator/outlook.ts",
+    "...this.classFor(job),",
+    "",
+    "times are compared on one class",
+  ),
+  bug(
+    "a new leader does not see on which class a job was begun",
+    "coordinator/outlook.ts",
+    "this.begunOn.get(job) ?? this.begunBefore(job);",
+    "this.begunOn.get(job);",
+    "times are compared on one class",
+  ),
+  bug(
     "a shard is duplicated again and again",
     "coordinator/scheduling.ts",
     "entry.duplicated.add(index);",

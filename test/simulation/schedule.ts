@@ -69,6 +69,21 @@ export function draw(seed: number): Schedule {
     const [shape = 0] = [slow.pick(ENDING_SHAPES.slice(0, 3))];
     actions.push({ kind: "submit", atMs: slow.int(0, 2000), key: "tail", shape, priority: 1, twice: false });
   }
+  const classes = new SeededRandom(seed, "classes");
+  if (classes.chance(0.15)) {
+    // Test devices of two classes, and a job whose times are compared.
+    for (const [i, agent] of agents.entries())
+      Object.assign(agent, { testSlots: 1, testName: i % 2 ? "x" : "y" });
+    const [, , , , shape = 0] = ENDING_SHAPES;
+    actions.push({
+      kind: "submit",
+      atMs: classes.int(0, 3000),
+      key: "classes",
+      shape,
+      priority: 0,
+      twice: false,
+    });
+  }
   shareOut(actions, new SeededRandom(seed, "tenants"));
   const shape = random.pick(shapes);
   const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];

@@ -16,6 +16,7 @@ export type Invariant =
   | "one duplicate at most"
   | "times and samples have no duplicates"
   | "duplicates are charged to nobody"
+  | "times are compared on one class"
   | "a quarantined node gets nothing new"
   | "few nodes are quarantined at once"
   | "a quarantine outlives its leader"

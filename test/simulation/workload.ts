@@ -74,6 +74,7 @@ const ENDINGS: readonly Shape[] = [
   shape("timed", 4, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
   shape("sampled", 4, 1, [{ latencyMs: 200, temperature: 0.7 }]),
   shape("round", 1, 1, [{ latencyMs: 3000 }]),
+  shape("classes", 2, 1, [{ latencyMs: 400, device: "test" }], [{ id: "latency", target: "<= 60" }]),
 ];
 
 /** All shapes, by the numbers that schedules name them with. */
@@ -81,7 +82,10 @@ export const EVERY_SHAPE: readonly Shape[] = [...SHAPES, ...ENDINGS];
 export const ENDING_SHAPES = ENDINGS.map((_, i) => SHAPES.length + i);
 
 /** The lanes of models that do not run on the CPU. */
-export const LANES: ReadonlyMap<string, string> = new Map([["devices-m1", "test"]]);
+export const LANES: ReadonlyMap<string, string> = new Map([
+  ["devices-m1", "test"],
+  ["classes-m0", "test"],
+]);
 
 /** Whoever is not named here has no quota. */
 export const TENANTS: Tenants = new Map([

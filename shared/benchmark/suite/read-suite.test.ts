@@ -77,6 +77,7 @@ test("a minimal SAI suite has the defaults", () => {
       engineOptions: {},
       test: { iouThreshold: 0.5, confidenceThreshold: 0.5, includeRawResponses: true },
       run: { repetitions: 1, warmup: 0, shardSize: 16, maxAttempts: 3 },
+      placement: { mixed: false },
     },
   });
 });
@@ -375,6 +376,9 @@ const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
   ["a cache", { run: { cache: "deterministic" } }, "run.cache", /not supported in this version/],
   ["fewshot", { fewshot: { n: 2 } }, "fewshot", /not supported in this version/],
   ["a matrix", { matrix: { exclude: [] } }, "matrix", /not supported in this version/],
+  ["labels of nodes", { placement: { labels: { a: "b" } } }, "placement.labels", /not supported in this/],
+  ["an exclusive GPU", { placement: { exclusive_gpu: true } }, "placement.exclusive_gpu", /not supported/],
+  ["a mixed placement that is none", { placement: { mixed: "yes" } }, "placement.mixed", /true or false/],
   ["another schema", { schema: "sai/v2" }, "schema", /not known/],
   ["a dataset in the cloud", { datasets: ["s3://bucket/x"] }, "datasets[0]", /s3:\/\/ are not supported/],
   [
@@ -540,4 +544,11 @@ test("tens of thousands of unknown keys are counted, not listed", () => {
   expect(findings).toHaveLength(201);
   expect(findings.at(-1)?.message).toBe("19800 more warnings like these");
   expect(found({ engine_config: junk, strict: true }).at(-1)).toMatchObject({ severity: "error" });
+});
+
+test("shards whose times are compared may run on several classes only when the suite says so", () => {
+  const base = { schema: "sai/v1", name: "n", prompts: [{ id: "p", template: "t" }], models: ["m"] };
+  const suite = { ...base, datasets: [{ id: "d", items: [{ input: "i" }] }], metrics: ["latency"] };
+  const read = (more: object) => readSuite({ ...suite, ...more } as never).suite?.placement;
+  expect([read({}), read({ placement: { mixed: true } })]).toEqual([{ mixed: false }, { mixed: true }]);
 });

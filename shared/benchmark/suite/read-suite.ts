@@ -11,6 +11,7 @@ import { readDatasets } from "./read-datasets.js";
 import { readEngineConfig } from "./read-engine-config.js";
 import { readMetrics } from "./read-metrics.js";
 import { readModels } from "./read-models.js";
+import { readPlacement } from "./read-placement.js";
 import { readPrompts } from "./read-prompts.js";
 import { readRun } from "./read-run.js";
 import { readTestConfig } from "./read-test-config.js";
@@ -21,7 +22,6 @@ const NOT_IN_THIS_VERSION = [
   "fewshot",
   "matrix",
   "load",
-  "placement",
   "budget",
   "baseline",
   "artifacts",
@@ -56,6 +56,7 @@ export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suit
     ...config,
     test,
     run: readRun(root, test),
+    placement: readPlacement(root),
   };
   root.accept("metadata", "author", "created", "tags");
   for (const key of NOT_IN_THIS_VERSION) {

@@ -27,6 +27,7 @@ export interface Suite {
   engineOptions: { [key: string]: Json };
   test: TestConfig;
   run: RunSettings;
+  placement: { /** Shards whose times are compared may run on devices of several classes. */ mixed: boolean };
 }
 
 /** A prompt of the suite: a built-in one by id, or the suite's own. */
