@@ -17,8 +17,6 @@ export async function checked(
   campaigns: readonly Campaign[],
   allowed: Allowed = {},
 ): Promise<number> {
-  const recording = world.recording;
-  if (recording === undefined) throw new Error("this world is not recorded");
   const counted = new Map<string, string>();
   let samples = 0;
   for (const campaign of campaigns) {
@@ -27,8 +25,22 @@ export async function checked(
     for (const [shard, fence] of found.fences) counted.set(`${campaign.id}/${shard}`, fence);
     samples += found.samples;
   }
+  const ids = campaigns.map(({ id }) => id);
+  await checkHistory(world, ids, counted, allowed);
+  return samples;
+}
+
+/** Throws with what the recording says that should not have happened; `counted` as in `History`. */
+export async function checkHistory(
+  world: World,
+  ids: readonly string[],
+  counted: ReadonlyMap<string, string>,
+  allowed: Allowed = {},
+): Promise<void> {
+  const recording = world.recording;
+  if (recording === undefined) throw new Error("this world is not recorded");
   await recording.eyes.settled();
-  const lines = campaigns.flatMap(({ id }) => world.journals.of(id));
+  const lines = ids.flatMap((id) => world.journals.of(id));
   const spans = spansOf(lines);
   const faults = historyFaults({
     ...{ changes: recording.eyes.changes, writes: recording.writes, events: recording.events },
@@ -38,11 +50,10 @@ export async function checked(
   faults.push(...requeues(spans.filter(({ agent }) => !gaveBack.includes(agent))));
   for (const { key, kind, rev, value } of recording.eyes.changes) {
     if (gaveBack.includes(String(value?.["agent"]))) continue;
-    if (kind === "put" && campaigns.some(({ id }) => key.startsWith(`fail/${id}/`)))
+    if (kind === "put" && ids.some((id) => key.startsWith(`fail/${id}/`)))
       faults.push(`an attempt failed: ${key} at ${rev}`);
   }
   if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
-  return samples;
 }
 
 /** From when to when each attempt ran samples, once for each start of its agent. */

@@ -12,7 +12,7 @@ import { parseArgs } from "node:util";
 import { runScenarios } from "../kills/run.js";
 import type { Scenario } from "../kills/scenario.js";
 import { fleets } from "./fleets.js";
-import { artifactsAway, clocksJump, journalTorn } from "./scenarios/agents.js";
+import { artifactsAway, clocksJump, journalTorn, samplePoison } from "./scenarios/agents.js";
 import { etcdFaults } from "./scenarios/etcd-faults.js";
 import { eachStopped, nodeDrained, rollingRestart } from "./scenarios/in-order.js";
 import { leaderKilled } from "./scenarios/leader-killed.js";
@@ -44,6 +44,7 @@ const SCENARIOS: readonly Scenario[] = [
   leaderStopped(quick, { name: ", agents hang up", seconds: 60, repetitions: 0, long: 2 }),
   ...etcdFaults(etcds, programs.strace),
   journalTorn(etcds),
+  samplePoison(etcds),
   artifactsAway(etcds, { seconds: 8, repetitions: 1, long: 1 }),
   artifactsAway(etcds, { seconds: 600, repetitions: 0, long: 1 }),
   clocksJump(etcds, clocks),

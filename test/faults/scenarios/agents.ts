@@ -6,7 +6,9 @@ import { between } from "../../kills/random.js";
 import type { Scenario } from "../../kills/scenario.js";
 import { pause, seen } from "../../kills/waiting.js";
 import type { World, WorldOptions } from "../../kills/world.js";
-import { checked } from "../check.js";
+import { isEnded } from "../../support/api.js";
+import { suiteOf } from "../../support/suites.js";
+import { checked, checkHistory } from "../check.js";
 
 const LOAD = { jobs: 2, samples: 150, shardSize: 5, latencyMs: 100, onDevices: true };
 /** What a crash leaves of the last line. */
@@ -30,6 +32,37 @@ export const journalTorn = (world: () => WorldOptions): Scenario => ({
     const samples = await checked(w, [campaign], { gaveBack: [victim] });
     await w.ready();
     return `${journals.length} journals of ${victim} torn, ${samples} samples`;
+  },
+});
+
+export const samplePoison = (world: () => WorldOptions): Scenario => ({
+  ...{ name: "poison sample", repetitions: 1, long: 5, world },
+  holds: "the second death names the sample, all others count, no node is blamed",
+  async run(w, n, random) {
+    const samples = 48;
+    const poison = Math.floor(random() * samples);
+    const options = { latency_ms: 30, die_on: [poison] };
+    const { id } = await w.api.create(
+      { suite: suiteOf({ items: samples, shardSize: 4, options }) },
+      `poison-${n}`,
+    );
+    w.acknowledged.push(id);
+    await seen({
+      what: "the campaign has ended",
+      ask: async () => isEnded(await w.api.get(id)),
+      progress: () => w.journals.of(id).length,
+      fault: () => w.faults(),
+    });
+    const said = (await w.api.records(id)).map(({ ordinal, status }) => `${ordinal} ${status}`);
+    const due = Array.from({ length: samples }, (_, i) => `${i} ${i === poison ? "poison" : "ok"}`);
+    const wrong = due.filter((line, i) => said[i] !== line);
+    if (said.length !== samples || wrong.length > 0)
+      throw new Error(
+        `sample ${poison} is poison, and there are ${said.length} records; not so: ${wrong.join(", ")}`,
+      );
+    await checkHistory(w, [id], new Map(), { gaveBack: w.agents });
+    await w.ready();
+    return `sample ${poison} of ${samples} was named, the others count`;
   },
 });
 

@@ -98,5 +98,7 @@ const silences = (w: World): number =>
     .flatMap((name) => w.log(name))
     .filter(
       ({ msg, to, reason }) =>
-        msg === "node transition" && (to === "LOST" || to === "SUSPECT") && !/stopped/.test(`${reason}`),
+        msg === "node transition" &&
+        (to === "LOST" || to === "SUSPECT") &&
+        !/stopped|its stream broke/.test(`${reason}`),
     ).length;
