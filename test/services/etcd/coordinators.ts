@@ -21,12 +21,20 @@ export interface Coordinator {
   /** SIGSTOP, SIGCONT. */
   pause(): void;
   goOn(): void;
+  /** SIGTERM; resolves with its exit code. */
+  end(): Promise<number | null>;
   /** Starts it again where it was. */
   start(): void;
 }
 
 export interface Coordinators {
   readonly all: readonly Coordinator[];
+  /** Where agents dial in, of each coordinator. */
+  readonly agentAddresses: readonly string[];
+  /** SIGTERM to an agent; resolves with its exit code. */
+  endAgent(id: string): Promise<number | null>;
+  /** Starts an agent, which was ended, with these coordinators. */
+  startAgent(id: string, addresses: readonly string[]): void;
   /** The one that says that it leads. */
   leader(): Promise<Coordinator>;
   logs(): string;
@@ -38,6 +46,8 @@ export async function startCoordinators(
   etcd: readonly string[],
   count: number,
   agents: readonly string[],
+  /** What agents dial instead of the coordinators. */
+  through: (addresses: readonly string[]) => Promise<readonly string[]> = async (addresses) => addresses,
 ): Promise<Coordinators> {
   const folder = mkdtempSync(join(tmpdir(), "sai-coordinators-"));
   const places = await Promise.all(
@@ -61,6 +71,11 @@ export async function startCoordinators(
     closeSync(output);
     running.set(name, child);
   };
+  const end = async (name: string) => {
+    const child = running.get(name) as ChildProcess;
+    running.delete(name);
+    return stopProcess(child, 35_000);
+  };
   const all = places.map(({ name, api, agents: agentPort, http }): Coordinator => {
     const ports = ["--grpc-port", `${api}`, "--agent-port", `${agentPort}`, "--http-port", `${http}`];
     const coordinator: Coordinator = {
@@ -75,6 +90,7 @@ export async function startCoordinators(
       },
       pause: () => void running.get(name)?.kill("SIGSTOP"),
       goOn: () => void running.get(name)?.kill("SIGCONT"),
+      end: () => end(name),
       start: () =>
         start(name, ["coordinator", ...ports], {
           SAI_STORE_KIND: "etcd",
@@ -102,7 +118,9 @@ export async function startCoordinators(
     }
   };
   const fleet: Coordinators = {
-    all,
+    ...{ all, endAgent: end, agentAddresses: places.map((place) => `127.0.0.1:${place.agents}`) },
+    startAgent: (id, addresses) =>
+      start(id, ["agent", "--id", id, "--cpu-slots", "2"], { SAI_AGENT_COORDINATOR: addresses.join(",") }),
     logs,
     leader: () =>
       until(
@@ -111,7 +129,7 @@ export async function startCoordinators(
           for (const coordinator of all) if (await leads(coordinator)) return coordinator;
           return undefined;
         },
-        30_000,
+        60_000,
       ),
     async stop() {
       for (const { api } of all) api.close();
@@ -122,10 +140,9 @@ export async function startCoordinators(
   };
   try {
     for (const coordinator of all) coordinator.start();
+    const dialled = await through(fleet.agentAddresses);
     agents.forEach((id, i) => {
-      const turned = [...places.slice(i % count), ...places.slice(0, i % count)];
-      const addresses = turned.map((place) => `127.0.0.1:${place.agents}`).join(",");
-      start(id, ["agent", "--id", id, "--cpu-slots", "2"], { SAI_AGENT_COORDINATOR: addresses });
+      fleet.startAgent(id, [...dialled.slice(i % count), ...dialled.slice(0, i % count)]);
     });
     const { api } = await fleet.leader();
     await until(
