@@ -1,5 +1,5 @@
 /**
- * The coordinator under test, a process of its own: the real core on the embedded store and the real agent port, put
+ * The coordinator under test, a process of its own: the real core on the embedded store or on etcd and the real agent port, put
  * together as coordinator.ts does, without the ports for people. The campaign is submitted through the use case that
  * CreateCampaign calls.
  *
@@ -19,6 +19,8 @@ import { addAgentService } from "../../coordinator/sessions/agent-service.js";
 import { BRAKE_LIMITS } from "../../coordinator/sessions/brake-state.js";
 import { QUARANTINE_LIMITS } from "../../coordinator/sessions/quarantine-state.js";
 import { openEmbeddedStore } from "../../coordinator/store/embedded/embedded-store.js";
+import { EtcdStore } from "../../coordinator/store/etcd/etcd-store.js";
+import type { Txn, TxnResult } from "../../coordinator/store/store.js";
 import { openFolderStore } from "../../shared/artifacts/folder-store.js";
 import { listen, newServer } from "../../shared/rpc/serve.js";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
@@ -48,9 +50,17 @@ let core: Core | undefined;
 let entry: CampaignEntry | undefined;
 let endWindow: (() => Promise<CoordinatorWindow>) | undefined;
 
+/** Sends what it is told, and counts. */
+class CountedEtcd extends EtcdStore {
+  override txn(t: Txn): Promise<TxnResult> {
+    txns += 1;
+    return super.txn(t);
+  }
+}
+
 const questions = {
-  /** Starts it; where agents dial. */
-  async start({ folder }: { folder: string }): Promise<{ address: string }> {
+  /** Starts it, on a folder or on an etcd server; where agents dial. */
+  async start({ folder, etcd }: { folder: string; etcd: string }): Promise<{ address: string }> {
     const config = defaultConfig();
     const { coordinator: o } = config;
     const artifacts = await openFolderStore(join(folder, "artifacts"), random);
@@ -61,9 +71,10 @@ const questions = {
       async reply() {},
     };
     const { quotaBytes } = config.store;
-    const state = await openEmbeddedStore({
-      ...{ folder: join(folder, "state"), quotaBytes, clock, random, log, hook },
-    });
+    const state =
+      etcd === ""
+        ? await openEmbeddedStore({ folder: join(folder, "state"), quotaBytes, clock, random, log, hook })
+        : new CountedEtcd({ endpoints: [etcd], clock, quotaBytes });
     const self = { replica: "bench", address: "127.0.0.1" };
     const store = await lead(state, self, { clock, random, log }, new AbortController().signal);
     const clusterId = await clusterIdOf(state, store, clock, randomUUID);

@@ -1,14 +1,15 @@
 /**
- * How fast shards are dispatched: a real coordinator on its embedded store and real agent cores that run nothing, in two
+ * How fast shards are dispatched: a real coordinator on its embedded store or on etcd and real agent cores that run nothing, in two
  * processes over gRPC on the loopback; beside it, in the same run, a floor of bare streams and a bare LMDB loop, and the
  * whole ladder with journals and artifacts. Prints a table; `--json FILE` keeps the figures. README.md says what each
  * means.
  *
- *   npm run bench:dispatch [-- --seconds 10 --warmup 5 --agents 4 --slots 8 --rate 1000 --only saturated,floor
+ *   npm run bench:dispatch [-- --seconds 10 --warmup 5 --agents 4 --slots 8 --rate 1000 --only saturated,floor --store etcd
  *                              --profile FOLDER --json FILE]
  */
 import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
+import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
 import { dispatch, floor, ladder, type Measured, type Shape } from "./phases.js";
@@ -19,10 +20,14 @@ const { values: flags } = parseArgs({
     ...{ seconds: { type: "string", default: "10" }, warmup: { type: "string", default: "5" } },
     ...{ agents: { type: "string", default: "4" }, slots: { type: "string", default: "8" } },
     ...{ rate: { type: "string", default: "1000" }, only: { type: "string", default: "" } },
+    store: { type: "string", default: "embedded" },
     ...{ profile: { type: "string", default: "" }, json: { type: "string", default: "" } },
   },
 });
+if (flags.store !== "embedded" && flags.store !== "etcd")
+  throw new Error(`--store ${flags.store}: embedded or etcd`);
 const shape: Shape = {
+  etcd: flags.store === "etcd" ? await etcdProgram(console.error) : "",
   agents: Number(flags.agents),
   slots: Number(flags.slots),
   warmupS: Number(flags.warmup),

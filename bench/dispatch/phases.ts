@@ -9,10 +9,11 @@ import { join } from "node:path";
 import { percentile } from "../../shared/benchmark/statistics/percentiles.js";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { ask } from "../support/asking.js";
+import { type BenchEtcd, startBenchEtcd } from "../support/bench-etcd.js";
 import { compiled } from "../support/compiled.js";
 import { type LineChild, startLineChild } from "../support/line-child.js";
 import type { HotLine } from "../support/profile.js";
-import type { Usage } from "../support/usage.js";
+import { cpuSecondsOf, type Usage } from "../support/usage.js";
 import type { AgentsQuestions, AgentsStart } from "./agents.js";
 import type { CoordinatorQuestions } from "./coordinator.js";
 import { countDone } from "./durable.js";
@@ -26,6 +27,8 @@ export interface Shape {
   warmupS: number;
   seconds: number;
   ratePerS: number;
+  /** The etcd server's program when etcd is the state store; empty: the embedded one. */
+  etcd: string;
   /** Folder for profiles; empty: none are made. */
   profiles: string;
 }
@@ -37,6 +40,8 @@ export interface Measured {
   /** The coordinator's side, or the floor's server. */
   coordinator: Usage;
   agents: Usage;
+  /** Processor time of the etcd server in the window, s, where there is one; and its database's size afterwards. */
+  etcd?: { cpuS: number; dbBytes: number };
   /** From a shard's moment to its start, ms; only where shards are offered. */
   waitMs?: Waits;
   /** Acknowledged to the agents, and found in the store after the coordinator was killed. */
@@ -62,7 +67,7 @@ export const dispatch = (shape: Shape, load: "saturated" | "offered"): Promise<M
     const shards = Math.ceil(
       (shape.warmupS + shape.seconds + 1) * (load === "offered" ? shape.ratePerS : 25_000),
     );
-    const { coordinator, agents, end } = await startBoth(shape, folder, "noop");
+    const { coordinator, agents, etcd, end } = await startBoth(shape, folder, "noop");
     try {
       await ask<CoordinatorQuestions, "campaign">(coordinator, "campaign", {
         suite: suite(shards, 1),
@@ -76,20 +81,21 @@ export const dispatch = (shape: Shape, load: "saturated" | "offered"): Promise<M
         });
       if (load === "offered") await offer(shape.warmupS);
       else await clock.sleep(shape.warmupS * 1000);
-      await begin(shape, load, coordinator, agents);
+      const ofEtcd = await begin(shape, load, { coordinator, agents, etcd });
       if (load === "offered") {
         const offered = await offer(shape.seconds);
-        const ended = await finish(coordinator, agents);
+        const ended = { ...(await finish(coordinator, agents)), ...(await ofEtcd()) };
         await clock.sleep(500);
         const about = { from: offered.from, count: offered.atNs.length };
         const starts = await ask<AgentsQuestions, "starts">(agents, "starts", about);
         return { ...ended, waitMs: waits(offered.atNs, starts) };
       }
       await clock.sleep(shape.seconds * 1000);
-      const measured = await finish(coordinator, agents);
+      const measured = { ...(await finish(coordinator, agents)), ...(await ofEtcd()) };
       const acknowledged = await ask<AgentsQuestions, "acknowledged">(agents, "acknowledged", {});
       await coordinator.kill();
-      return { ...measured, kept: { acknowledged, found: await countDone(join(folder, "state")) } };
+      const where = etcd === undefined ? { folder: join(folder, "state") } : { etcd: etcd.url };
+      return { ...measured, kept: { acknowledged, found: await countDone(where) } };
     } finally {
       await end();
     }
@@ -98,7 +104,7 @@ export const dispatch = (shape: Shape, load: "saturated" | "offered"): Promise<M
 /** Everything a shard goes through: the runner, the journal, a records file in the artifact store. */
 export const ladder = (shape: Shape): Promise<Measured> =>
   inFolder(async (folder) => {
-    const { coordinator, agents, end } = await startBoth(shape, folder, "ladder");
+    const { coordinator, agents, etcd, end } = await startBoth(shape, folder, "ladder");
     try {
       const shards = Math.ceil((shape.warmupS + shape.seconds + 1) * 3000);
       await ask<CoordinatorQuestions, "campaign">(coordinator, "campaign", {
@@ -106,9 +112,9 @@ export const ladder = (shape: Shape): Promise<Measured> =>
         held: false,
       });
       await clock.sleep(shape.warmupS * 1000);
-      await begin(shape, "ladder", coordinator, agents);
+      const ofEtcd = await begin(shape, "ladder", { coordinator, agents, etcd });
       await clock.sleep(shape.seconds * 1000);
-      return await finish(coordinator, agents);
+      return { ...(await finish(coordinator, agents)), ...(await ofEtcd()) };
     } finally {
       await end();
     }
@@ -159,17 +165,21 @@ export const floor = (shape: Shape, load: "saturated" | "offered"): Promise<Meas
   });
 
 async function startBoth(shape: Shape, folder: string, run: AgentsStart["run"]) {
+  const etcd = shape.etcd === "" ? undefined : await startBenchEtcd(shape.etcd);
   const coordinator = startLineChild(compiled(new URL("./coordinator.ts", import.meta.url)));
   const agents = startLineChild(compiled(new URL("./agents.ts", import.meta.url)));
   const end = async () => {
     await Promise.all([agents.end(), coordinator.end()]);
+    await etcd?.close();
   };
   try {
-    const { address } = await ask<CoordinatorQuestions, "start">(coordinator, "start", { folder });
+    const { address } = await ask<CoordinatorQuestions, "start">(coordinator, "start", {
+      ...{ folder, etcd: etcd?.url ?? "" },
+    });
     const { agents: nodes, slots } = shape;
     await ask<AgentsQuestions, "start">(agents, "start", { folder, address, agents: nodes, slots, run });
     await ask<CoordinatorQuestions, "ready">(coordinator, "ready", { nodes });
-    return { coordinator, agents, end };
+    return { coordinator, agents, etcd, end };
   } catch (error) {
     await end();
     throw error;
@@ -179,14 +189,16 @@ async function startBoth(shape: Shape, folder: string, run: AgentsStart["run"]) 
 async function begin(
   { profiles }: Shape,
   phase: string,
-  coordinator: LineChild,
-  agents: LineChild,
-): Promise<void> {
+  { coordinator, agents, etcd }: { coordinator: LineChild; agents: LineChild; etcd: BenchEtcd | undefined },
+): Promise<() => Promise<Pick<Measured, "etcd">>> {
   const of = (who: string) => ({
     profiles: profiles === "" ? "" : join(profiles, `${phase}-${who}.cpuprofile`),
   });
   await ask<AgentsQuestions, "begin">(agents, "begin", of("agents"));
   await ask<CoordinatorQuestions, "begin">(coordinator, "begin", of("coordinator"));
+  if (etcd === undefined) return async () => ({});
+  const before = cpuSecondsOf(etcd.pid);
+  return async () => ({ etcd: { cpuS: cpuSecondsOf(etcd.pid) - before, dbBytes: await etcd.dbBytes() } });
 }
 
 async function finish(coordinator: LineChild, agents: LineChild): Promise<Measured> {

@@ -12,6 +12,7 @@ export function printed(measured: { [phase: string]: Measured }, shape: Shape, m
     "",
     ...["shards/s", "wait p50 ms", "p99 ms", "txns/shard"],
     ...["coord µs/shard", "loop µs", "busy", "lag p99 ms", "agents µs/shard", "busy", "coord MB"],
+    ...(shape.etcd === "" ? [] : ["etcd µs/shard", "etcd db MB"]),
   ];
   const rows = Object.entries(measured).map(([name, m]) => {
     const shards = m.shardsPerS * m.coordinator.wallS;
@@ -28,6 +29,9 @@ export function printed(measured: { [phase: string]: Measured }, shape: Shape, m
       us(m.agents.cpuS, shards),
       percent(m.agents.loopBusy),
       (m.coordinator.rssBytes / 2 ** 20).toFixed(0),
+      ...(shape.etcd === ""
+        ? []
+        : [m.etcd ? us(m.etcd.cpuS, shards) : "", m.etcd ? (m.etcd.dbBytes / 2 ** 20).toFixed(0) : ""]),
     ];
   });
   return [
@@ -69,7 +73,7 @@ const kept = (name: string, { kept: k }: Measured): string[] =>
   k
     ? [
         "",
-        `${name}: ${k.acknowledged} acknowledged, ${k.found} found on the disk after kill -9: ${k.found >= k.acknowledged ? "none lost" : "LOST"}`,
+        `${name}: ${k.acknowledged} acknowledged, ${k.found} found in the store after kill -9: ${k.found >= k.acknowledged ? "none lost" : "LOST"}`,
       ]
     : [];
 

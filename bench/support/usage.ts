@@ -48,10 +48,14 @@ export function measureUsage(): () => Usage {
 
 const TICKS_PER_S = 100;
 
-/** Linux only; elsewhere 0. */
-function mainThreadCpuS(): number {
+/** Processor time of another process so far, all its threads, s. Linux only; elsewhere, and of one that is gone, 0. */
+export const cpuSecondsOf = (pid: number): number => cpuS(`/proc/${pid}/stat`);
+
+const mainThreadCpuS = (): number => cpuS(`/proc/self/task/${process.pid}/stat`);
+
+function cpuS(file: string): number {
   try {
-    const stat = readFileSync(`/proc/self/task/${process.pid}/stat`, "utf8");
+    const stat = readFileSync(file, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
     return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
   } catch {
