@@ -198,7 +198,10 @@ async function begin(
   await ask<CoordinatorQuestions, "begin">(coordinator, "begin", of("coordinator"));
   if (etcd === undefined) return async () => ({});
   const before = cpuSecondsOf(etcd.pid);
-  return async () => ({ etcd: { cpuS: cpuSecondsOf(etcd.pid) - before, dbBytes: await etcd.dbBytes() } });
+  return async () => {
+    const cpuS = cpuSecondsOf(etcd.pid) - before;
+    return { etcd: { cpuS, dbBytes: (await etcd.size()).dbBytes } };
+  };
 }
 
 async function finish(coordinator: LineChild, agents: LineChild): Promise<Measured> {

@@ -1,9 +1,10 @@
 /**
  * Many simulated agents in one process: real agent cores, each with a connection of its own as a machine has it, with
- * heartbeats, probes of the artifact store and the reconnecting of the real ones. They run nothing, and their disk is
- * memory.
+ * heartbeats, probes of the artifact store and the reconnecting of the real ones. They take no work, or answer it at once
+ * with a record of the real shape; their disk is memory.
  */
 import { join } from "node:path";
+import type { RunAttempt } from "../../agent/attempt/attempts.js";
 import { startAgentCore } from "../../agent/core.js";
 import { dialGrpc } from "../../agent/session/transport.js";
 import { openFolderStore } from "../../shared/artifacts/folder-store.js";
@@ -12,6 +13,7 @@ import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { defaultConfig } from "../../shared/runtime/config.js";
 import { silentLogger } from "../../shared/runtime/logger.js";
 import { systemRandom as random } from "../../shared/runtime/random.js";
+import { resultOf } from "../dispatch/noop.js";
 import { answer } from "../support/asking.js";
 import { measureUsage, type Usage } from "../support/usage.js";
 import { memoryDisk } from "./memory-disk.js";
@@ -22,16 +24,44 @@ export interface AgentsStart {
   /** The number of the first one. */
   first: number;
   count: number;
+  /** What becomes of an attempt: it is given back, or it succeeds at once. */
+  run: "nothing" | "noop";
+}
+
+/** How often shards of a job were run by the agents of this process, one byte each, base64. */
+export interface Runs {
+  [job: string]: string;
 }
 
 /** Agents of a larger fleet wait longer between two dials. */
 const LARGE_FLEET = 1000;
 const LARGE_CAP_MS = 10_000;
 
+const runs = new Map<string, Uint8Array>();
+
+function count({ campaign, job, index }: { campaign: string; job: string; index: number }): void {
+  const name = `${campaign}/${job}`;
+  let counts = runs.get(name) ?? new Uint8Array(1024);
+  while (index >= counts.length) {
+    const more = new Uint8Array(counts.length * 2);
+    more.set(counts);
+    counts = more;
+  }
+  runs.set(name, counts);
+  counts[index] = Math.min(255, (counts[index] ?? 0) + 1);
+}
+
+const noop: RunAttempt = async (assignment, _, hooks) => {
+  count(assignment.shard);
+  hooks.started();
+  return { kind: "result", result: resultOf(assignment) };
+};
+const nothing: RunAttempt = async () => ({ kind: "cancelled" });
+
 let endWindow: (() => Usage) | undefined;
 
 const questions = {
-  async start({ folder, address, first, count }: AgentsStart): Promise<void> {
+  async start({ folder, address, first, count, run }: AgentsStart): Promise<void> {
     const config = defaultConfig();
     const { reconnectBaseMs: baseMs, reconnectCapMs } = config.agent;
     const capMs = count > LARGE_FLEET ? LARGE_CAP_MS : reconnectCapMs;
@@ -45,7 +75,7 @@ const questions = {
       const inventory = Inventory.fromPartial({ hostname: id, devices: [device], engines: [engine] });
       await startAgentCore({
         ...{ id, version: "bench", disk: memoryDisk(), dir: id, artifacts, dial: dialGrpc() },
-        work: { run: async () => ({ kind: "cancelled" }) },
+        work: { run: run === "noop" ? noop : nothing },
         devices: [{ uuid: "cpu", lane: "cpu", slots: 1 }],
         inventory: () => ({ hash: id, inventory }),
         loopLagMs: () => 0,
@@ -60,6 +90,12 @@ const questions = {
         },
       });
     }
+  },
+
+  async runs(_: object): Promise<Runs> {
+    return Object.fromEntries(
+      [...runs].map(([job, counts]) => [job, Buffer.from(counts).toString("base64")]),
+    );
   },
 
   async begin(_: object): Promise<void> {

@@ -1,4 +1,4 @@
-/** The coordinator under test, a process of its own, as `sai coordinator` starts it: embedded store, all its ports. */
+/** The coordinator under test, a process of its own, as `sai coordinator` starts it: embedded store or etcd, all its ports. */
 import { join } from "node:path";
 import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
@@ -27,13 +27,14 @@ const collect = runInNewContext("gc") as () => void;
 let endWindow: (() => Usage) | undefined;
 
 const questions = {
-  /** Starts it on these ports; 0 is any free one. */
-  async start({ folder, ports }: { folder: string; ports: Ports }): Promise<Ports> {
+  /** Starts it on these ports; 0 is any free one. `etcd`: where the state store is; empty: in the folder. */
+  async start({ folder, ports, etcd }: { folder: string; ports: Ports; etcd: string }): Promise<Ports> {
     const config = defaultConfig();
     config.dataDir = folder;
     config.artifacts.dir = join(folder, "artifacts");
     config.storage.datasetsDir = folder;
     config.store.path = join(folder, "state");
+    if (etcd !== "") Object.assign(config.store, { kind: "etcd", endpoints: [etcd] });
     const port = (value: number) => ({ value, explicit: true });
     Object.assign(config.coordinator, {
       ...{ host: "127.0.0.1", grpcPort: port(ports.api) },

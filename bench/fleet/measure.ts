@@ -56,7 +56,8 @@ export async function measure(
     const share = Math.ceil(agents / processes);
     const address = `127.0.0.1:${ports.agents}`;
     for (let first = 0; first < agents; first += share) {
-      const some = { folder, address, first, count: Math.min(share, agents - first) };
+      const count = Math.min(share, agents - first);
+      const some = { folder, address, first, count, run: "nothing" as const };
       await ask<FleetAgentsQuestions, "start">(child("agents"), "start", some);
     }
     await allReady(ports, agents);
@@ -86,13 +87,13 @@ export async function measure(
 }
 
 const start = (coordinator: LineChild, folder: string, ports: Ports): Promise<Ports> =>
-  ask<FleetCoordinatorQuestions, "start">(coordinator, "start", { folder, ports });
+  ask<FleetCoordinatorQuestions, "start">(coordinator, "start", { folder, ports, etcd: "" });
 
-const memoryOf = (coordinator: LineChild): Promise<Memory> =>
+export const memoryOf = (coordinator: LineChild): Promise<Memory> =>
   ask<FleetCoordinatorQuestions, "memory">(coordinator, "memory", {});
 
 /** Resolves when the coordinator says that so many nodes are ready. */
-async function allReady({ http }: Ports, agents: number): Promise<void> {
+export async function allReady({ http }: Ports, agents: number): Promise<void> {
   const untilMs = clock.nowMs() + LONGEST_S * 1000;
   let ready = 0;
   while (clock.nowMs() < untilMs) {

@@ -1,14 +1,12 @@
 /** One etcd server for a benchmark, on a real disk. */
-import { EtcdStore } from "../../coordinator/store/etcd/etcd-store.js";
-import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { startEtcd } from "../../test/support/etcd.js";
 
 export interface BenchEtcd {
   /** Where clients dial. */
   readonly url: string;
   readonly pid: number;
-  /** The size of its database as etcd counts it. */
-  dbBytes(): Promise<number>;
+  /** Of its database: the file's, and what of it is in use; less after a compaction. */
+  size(): Promise<{ dbBytes: number; inUseBytes: number }>;
   close(): Promise<void>;
 }
 
@@ -23,13 +21,13 @@ export async function startBenchEtcd(program: string): Promise<BenchEtcd> {
   return {
     url,
     pid: member.pid,
-    async dbBytes() {
-      const store = new EtcdStore({ endpoints: [url], clock });
-      try {
-        return (await store.usage()).usedBytes;
-      } finally {
-        await store.close();
-      }
+    async size() {
+      const text = await (await fetch(`${member.metricsUrl}/metrics`)).text();
+      const value = (name: string) => Number(new RegExp(`^${name} (\\S+)$`, "m").exec(text)?.[1]);
+      return {
+        dbBytes: value("etcd_mvcc_db_total_size_in_bytes"),
+        inUseBytes: value("etcd_mvcc_db_total_size_in_use_in_bytes"),
+      };
     },
     close: () => cluster.close(),
   };

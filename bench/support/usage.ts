@@ -51,6 +51,16 @@ const TICKS_PER_S = 100;
 /** Processor time of another process so far, all its threads, s. Linux only; elsewhere, and of one that is gone, 0. */
 export const cpuSecondsOf = (pid: number): number => cpuS(`/proc/${pid}/stat`);
 
+/** The most memory a process has had, bytes; 0 where that cannot be known. */
+export function peakRssOf(pid: number): number {
+  try {
+    const kib = /VmHWM:\s*(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, "utf8"))?.[1];
+    return Number(kib ?? 0) * 1024;
+  } catch {
+    return 0;
+  }
+}
+
 const mainThreadCpuS = (): number => cpuS(`/proc/self/task/${process.pid}/stat`);
 
 function cpuS(file: string): number {
