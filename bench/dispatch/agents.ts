@@ -31,6 +31,8 @@ export interface AgentsStart {
   slots: number;
   /** `noop`: nothing is run; `ladder`: the real runner. */
   run: "noop" | "ladder";
+  /** What no-op attempts answer. */
+  output?: string;
 }
 
 const HOT_LINES = 10;
@@ -39,19 +41,25 @@ const log = lineLogger((line) => process.stderr.write(line), "warn");
 const cores: AgentCore[] = [];
 /** When attempts started, ns of the machine's clock, by shard. */
 const startedNs: number[] = [];
+/** Shards that were run. */
+const ran = new Set<string>();
+let output: string | undefined;
 let finished = 0;
 let endWindow: (() => Promise<AgentsWindow>) | undefined;
 
 const noop: RunAttempt = async (assignment, _, hooks) => {
   startedNs[assignment.shard.index] ??= Number(process.hrtime.bigint());
   hooks.started();
-  const result = resultOf(assignment);
+  const { campaign, job, index } = assignment.shard;
+  ran.add(`${campaign}/${job}/${index}`);
+  const result = resultOf(assignment, output);
   finished += 1;
   return { kind: "result", result };
 };
 
 const questions = {
-  async start({ folder, address, agents, slots, run }: AgentsStart): Promise<void> {
+  async start({ folder, address, agents, slots, run, output: said }: AgentsStart): Promise<void> {
+    output = said;
     const config = defaultConfig();
     const artifacts = await openFolderStore(join(folder, "artifacts"), random);
     const device = { uuid: "cpu", kind: "cpu", name: "cpu", slots, memoryBytes: 0, used: 0 };
@@ -96,6 +104,11 @@ const questions = {
   /** When the attempts of these shards started; null for those that have not. */
   async starts({ from, count }: { from: number; count: number }): Promise<(number | null)[]> {
     return Array.from({ length: count }, (_, i) => startedNs[from + i] ?? null);
+  },
+
+  /** No-op attempts, and shards they were of. */
+  async counts(_: object): Promise<{ executed: number; distinct: number }> {
+    return { executed: finished, distinct: ran.size };
   },
 
   /** No-op attempts whose results were acknowledged. */

@@ -27,6 +27,7 @@ import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { defaultConfig } from "../../shared/runtime/config.js";
 import { lineLogger } from "../../shared/runtime/logger.js";
 import { systemRandom as random } from "../../shared/runtime/random.js";
+import { Loop, loopQuestions, payloadOf } from "../peers/loop.js";
 import { arrivals } from "../support/arrivals.js";
 import { answer } from "../support/asking.js";
 import { type HotLine, profile } from "../support/profile.js";
@@ -57,6 +58,12 @@ class CountedEtcd extends EtcdStore {
     return super.txn(t);
   }
 }
+
+let loop: Loop | undefined;
+const ofLoop = loopQuestions(() => {
+  if (loop === undefined) throw new Error("no loop was asked for");
+  return loop;
+});
 
 const questions = {
   /** Starts it, on a folder or on an etcd server; where agents dial. */
@@ -139,6 +146,27 @@ const questions = {
     }
     return { from, atNs };
   },
+
+  /** From now on shards become pending one at a time, as the loop submits them (bench:peers). */
+  async loop(_: object): Promise<void> {
+    const job = firstJob();
+    const { commits } = running().campaigns;
+    const commit = commits.commit.bind(commits);
+    const submitted = new Loop(async (index) => {
+      if (index >= job.shards.length) throw new Error("the campaign has no more shards");
+      job.pending.add(index);
+      running().campaigns.wake();
+    });
+    commits.commit = async (shard, gate, done) => {
+      const verdict = await commit(shard, gate, done);
+      if (verdict === "COMMITTED") submitted.done(shard.index, payloadOf(shard.index));
+      return verdict;
+    };
+    loop = submitted;
+  },
+  beginLoop: ofLoop.begin,
+  windowLoop: ofLoop.window,
+  endLoop: ofLoop.end,
 
   async begin({ profiles }: { profiles: string }): Promise<void> {
     const [doneBefore, txnsBefore] = [firstJob().done.size, txns];

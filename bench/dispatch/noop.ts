@@ -9,7 +9,7 @@ import { sha256 } from "../../shared/runtime/hash.js";
 
 const HASH = sha256("no-op");
 
-const recordOf = ({ shard, fence }: Assignment): Omit<ResultRecord, "gen" | "flags"> => ({
+const recordOf = ({ shard, fence }: Assignment, output: string): Omit<ResultRecord, "gen" | "flags"> => ({
   v: 1,
   record_id: HASH,
   cache_key: HASH,
@@ -34,15 +34,15 @@ const recordOf = ({ shard, fence }: Assignment): Omit<ResultRecord, "gen" | "fla
   server: {},
   status: "ok",
   finish: "stop",
-  output: "a1",
+  output,
   target_sha: HASH,
   scores: { exact_match: 1 },
 });
 
-/** What the attempt would have come to. */
-export function resultOf(assignment: Assignment): ShardResult {
+/** What the attempt would have come to, with this as the model's answer. */
+export function resultOf(assignment: Assignment, output = "a1"): ShardResult {
   const { fence, shard, gate } = assignment;
-  const inline = Buffer.from(`${JSON.stringify(recordOf(assignment))}\n`);
+  const inline = Buffer.from(`${JSON.stringify(recordOf(assignment, output))}\n`);
   const about = { sha256: sha256(inline), sizeBytes: inline.length, counts: { ok: shard.count } };
   return { fence, shard, gate, uri: "", ...about, inline };
 }

@@ -18,8 +18,18 @@ export interface LineChild {
 /** Runs `main`, TypeScript or JavaScript, with Node; `args` follow it. */
 export function startLineChild(main: URL, args: readonly string[] = []): LineChild {
   const how = main.pathname.endsWith(".ts") ? ["--import", "tsx"] : ["--enable-source-maps"];
-  const child: ChildProcess = spawn(process.execPath, [...how, fileURLToPath(main), ...args], {
+  return startLineProgram(process.execPath, [...how, fileURLToPath(main), ...args]);
+}
+
+/** Runs any program that keeps to this; `env` is added to ours. */
+export function startLineProgram(
+  program: string,
+  args: readonly string[],
+  env: { readonly [name: string]: string } = {},
+): LineChild {
+  const child: ChildProcess = spawn(program, args, {
     stdio: ["pipe", "pipe", "inherit"],
+    env: { ...process.env, ...env },
   });
   const { stdin, stdout, pid } = child;
   if (stdin === null || stdout === null || pid === undefined) throw new Error("a child without pipes");
@@ -31,7 +41,7 @@ export function startLineChild(main: URL, args: readonly string[] = []): LineChi
     pid,
     async next() {
       const { done, value } = await lines.next();
-      if (done) throw new Error(`${fileURLToPath(main)} ended before it answered`);
+      if (done) throw new Error(`${[program, ...args].join(" ")} ended before it answered`);
       return JSON.parse(value);
     },
     send: (value) => void stdin.write(`${JSON.stringify(value)}\n`),

@@ -5,3 +5,7 @@ export function table(rows: readonly (readonly string[])[]): string[] {
     i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0);
   return rows.map((row) => row.map(aligned).join("  ").trimEnd());
 }
+
+/** The same as a table of Markdown; the first row is its header. */
+export const markdown = ([header = [], ...rows]: readonly (readonly string[])[]): string[] =>
+  [header, header.map(() => "---"), ...rows].map((row) => `| ${row.join(" | ")} |`);

@@ -1,0 +1,19 @@
+"""Celery: the task, for the client and the worker."""
+import os
+
+from celery import Celery
+
+import loop
+
+port = os.environ["PEER_PORT"]
+app = Celery("tasks", broker=f"redis://127.0.0.1:{port}/0", backend=f"redis://127.0.0.1:{port}/1")
+app.conf.update(
+    task_serializer="json", result_serializer="json", accept_content=["json"],
+    worker_prefetch_multiplier=256, broker_connection_retry_on_startup=True,
+    worker_hijack_root_logger=False, result_expires=300,
+)
+
+
+@app.task(name="noop")
+def noop(payload):
+    return loop.execute(payload)

@@ -1,0 +1,116 @@
+/** Our own system: with either state store, and a task as a campaign or as a shard. */
+import { CURRENT_ETCD, currentEtcd } from "../../../test/support/etcd-programs.js";
+import type { AgentsQuestions } from "../../dispatch/agents.js";
+import type { CoordinatorQuestions } from "../../dispatch/coordinator.js";
+import type { FleetCoordinatorQuestions } from "../../fleet/coordinator.js";
+import { allReady } from "../../fleet/measure.js";
+import { ask } from "../../support/asking.js";
+import { type BenchEtcd, startBenchEtcd } from "../../support/bench-etcd.js";
+import { compiled } from "../../support/compiled.js";
+import { type LineChild, startLineChild } from "../../support/line-child.js";
+import { ready, running, together } from "../children.js";
+import { TASK_BYTES } from "../loop.js";
+import type { Place, Running, System } from "../system.js";
+
+type Store = "embedded" | "etcd";
+
+const AGENTS = 4;
+const SLOTS = 64;
+const OUTPUT = "a".repeat(TASK_BYTES);
+/** More than a coordinator gives out in a second, all concurrencies together. */
+const SHARDS_A_CELL_S = 20_000;
+
+const child = (file: string, ...args: string[]) =>
+  startLineChild(compiled(new URL(`../../${file}`, import.meta.url)), args);
+
+const install = (store: Store) => async (): Promise<string> => {
+  if (store === "embedded") return "this checkout";
+  await currentEtcd(console.error);
+  return `this checkout, etcd ${CURRENT_ETCD}`;
+};
+
+type Keep = <S extends { stop(): Promise<void> } | LineChild>(started: S) => S;
+
+async function etcdOf(store: Store, keep: Keep): Promise<{ url: string; servers: Stoppable[] }> {
+  if (store === "embedded") return { url: "", servers: [] };
+  const etcd: BenchEtcd = await startBenchEtcd(await currentEtcd(console.error));
+  return { url: etcd.url, servers: [keep({ pid: etcd.pid, stop: () => etcd.close() })] };
+}
+
+type Stoppable = { pid: number; stop(): Promise<void> };
+const asServer = (one: LineChild): Stoppable => ({ pid: one.pid, stop: () => one.kill() });
+
+async function agents(keep: Keep, folder: string, address: string): Promise<LineChild> {
+  const worker = keep(child("dispatch/agents.ts"));
+  const shape = { agents: AGENTS, slots: SLOTS, run: "noop" as const, output: OUTPUT };
+  await ask<AgentsQuestions, "start">(worker, "start", { folder, address, ...shape });
+  return worker;
+}
+
+/** Everything a campaign costs, for each task. */
+export const campaigns = (store: Store): System => ({
+  name: `ours, ${store}: a campaign a task`,
+  how: "each task is submitted, planned, sealed and summed up as a campaign of its own, whose record is read back over the API; nothing is batched but transactions that happen to be due together",
+  install: install(store),
+  start: ({ folder }) =>
+    together(async (keep) => {
+      const { url, servers } = await etcdOf(store, keep);
+      const coordinator = keep(child("fleet/coordinator.ts"));
+      const ports = await ask<FleetCoordinatorQuestions, "start">(coordinator, "start", {
+        ...{ folder, ports: { api: 0, agents: 0, http: 0 }, etcd: url },
+      });
+      const worker = await agents(keep, folder, `127.0.0.1:${ports.agents}`);
+      await allReady(ports, AGENTS);
+      const client = await ready(keep(child("peers/ours-client.ts", `127.0.0.1:${ports.api}`)));
+      return running([asServer(coordinator), ...servers], worker, client);
+    }),
+});
+
+/** What a task costs within a campaign. */
+export const shards = (store: Store): System => ({
+  name: `ours, ${store}: a shard a task`,
+  how: "shards of one large campaign become pending one at a time inside the coordinator, which is the client too: submitting is a step of memory, as the campaign is durable already; results that come within a few ms share a transaction",
+  install: install(store),
+  start: (place) => together((keep) => startShards(store, place, keep)),
+});
+
+async function startShards(store: Store, { folder, seconds }: Place, keep: Keep): Promise<Running> {
+  const { url, servers } = await etcdOf(store, keep);
+  const coordinator = keep(child("dispatch/coordinator.ts"));
+  const { address } = await ask<CoordinatorQuestions, "start">(coordinator, "start", { folder, etcd: url });
+  const worker = await agents(keep, folder, address);
+  await ask<CoordinatorQuestions, "ready">(coordinator, "ready", { nodes: AGENTS });
+  const suite = oneCampaign(Math.ceil(seconds * SHARDS_A_CELL_S));
+  await ask<CoordinatorQuestions, "campaign">(coordinator, "campaign", { suite, held: true });
+  await ask<CoordinatorQuestions, "loop">(coordinator, "loop", {});
+  const of = running([asServer(coordinator), ...servers], worker, coordinator);
+  return {
+    ...of,
+    pids: { ...of.pids, client: [] },
+    begin: async (outstanding, spans) =>
+      void (await ask<CoordinatorQuestions, "beginLoop">(coordinator, "beginLoop", { outstanding, spans })),
+    window: async () => void (await ask<CoordinatorQuestions, "windowLoop">(coordinator, "windowLoop", {})),
+    end: () => ask<CoordinatorQuestions, "endLoop">(coordinator, "endLoop", {}),
+  };
+}
+
+const ITEMS = 1000;
+
+const oneCampaign = (samples: number): string =>
+  JSON.stringify({
+    schema: "sai/v1",
+    name: "tasks",
+    prompts: [{ id: "ask", template: "{{ input }}", output: "text" }],
+    models: [{ id: "m", engine: "simulated" }],
+    datasets: [
+      {
+        id: "d",
+        items: Array.from({ length: ITEMS }, (_, i) => ({
+          input: `${i}`.padStart(TASK_BYTES, "0"),
+          target: `a${i}`,
+        })),
+      },
+    ],
+    metrics: ["exact_match"],
+    run: { shard_size: 1, repetitions: Math.ceil(samples / ITEMS) },
+  });
