@@ -24,6 +24,8 @@ export interface AgentsStart {
   /** The number of the first one. */
   first: number;
   count: number;
+  /** How many the fleet has in all. */
+  of: number;
   /** What becomes of an attempt: it is given back, or it succeeds at once. */
   run: "nothing" | "noop";
 }
@@ -61,10 +63,10 @@ const nothing: RunAttempt = async () => ({ kind: "cancelled" });
 let endWindow: (() => Usage) | undefined;
 
 const questions = {
-  async start({ folder, address, first, count, run }: AgentsStart): Promise<void> {
+  async start({ folder, address, first, count, of, run }: AgentsStart): Promise<void> {
     const config = defaultConfig();
     const { reconnectBaseMs: baseMs, reconnectCapMs } = config.agent;
-    const capMs = count > LARGE_FLEET ? LARGE_CAP_MS : reconnectCapMs;
+    const capMs = of > LARGE_FLEET ? LARGE_CAP_MS : reconnectCapMs;
     const artifacts = await openFolderStore(join(folder, "artifacts"), random);
     const log = silentLogger();
     const device = { uuid: "cpu", kind: "cpu", name: "cpu", slots: 1, memoryBytes: 0, used: 0 };

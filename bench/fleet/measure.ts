@@ -57,7 +57,7 @@ export async function measure(
     const address = `127.0.0.1:${ports.agents}`;
     for (let first = 0; first < agents; first += share) {
       const count = Math.min(share, agents - first);
-      const some = { folder, address, first, count, run: "nothing" as const };
+      const some = { folder, address, first, count, of: agents, run: "nothing" as const };
       await ask<FleetAgentsQuestions, "start">(child("agents"), "start", some);
     }
     await allReady(ports, agents);

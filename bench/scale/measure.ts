@@ -50,6 +50,8 @@ export interface ScaleMeasured extends Size {
 const JOBS = 10;
 const IDLE_S = 5;
 const AGENTS_A_PROCESS = 2500;
+/** Agents that are started together; as many from each process. */
+const WAVE = 1000;
 const POLL_MS = 50;
 const LONGEST_S = 600;
 
@@ -77,14 +79,19 @@ export async function measure(
     const before = await memoryOf(coordinator);
     const startedMs = clock.nowMs();
     const fleet: LineChild[] = [];
-    for (let first = 0; first < agents; first += AGENTS_A_PROCESS) {
-      const count = Math.min(AGENTS_A_PROCESS, agents - first);
-      const some = { folder, address: `127.0.0.1:${ports.agents}`, first, count, run: "noop" as const };
-      const process = child("agents");
-      fleet.push(process);
-      await ask<FleetAgentsQuestions, "start">(process, "start", some);
+    for (let first = 0; first < agents; first += AGENTS_A_PROCESS) fleet.push(child("agents"));
+    const address = `127.0.0.1:${ports.agents}`;
+    // One wave after the other, as machines are switched on; after the kill they come back all at once.
+    for (let ready = 0; ready < agents; ) {
+      for (const [i, process] of fleet.entries()) {
+        const first = i * AGENTS_A_PROCESS + ready / fleet.length;
+        const count = Math.min(WAVE, agents - ready) / fleet.length;
+        const some = { folder, address, first, count, of: agents, run: "noop" as const };
+        await ask<FleetAgentsQuestions, "start">(process, "start", some);
+      }
+      ready += Math.min(WAVE, agents - ready);
+      await allReady(ports, ready);
     }
-    await allReady(ports, agents);
     const firstReadyS = (clock.nowMs() - startedMs) / 1000;
     say(`all agents are ready after ${firstReadyS.toFixed(1)} s`);
     await begin();

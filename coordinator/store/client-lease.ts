@@ -1,5 +1,6 @@
 /**
- * A lease as its holder sees it: renewed every third of its time, and believed in for less time than the store grants.
+ * A lease as its holder sees it: renewed every third of its time, soon again when that was not answered, and believed in
+ * for less time than the store grants.
  *
  * 1. Valid until the monotonic time the last answered renewal was *sent* + TTL − margin. Nothing else counts.
  * 2. A renewal that comes too late (a process that was stopped) is not sent: the lease is lost.
@@ -36,7 +37,7 @@ export class ClientLease implements Lease {
     this.#renew = o.renew;
     this.#revoke = o.revoke;
     this.#validUntilMs = o.sentMs + o.ttlMs - leaseMarginMs(o.ttlMs);
-    this.#arm();
+    this.#arm(this.#ttlMs / 3);
   }
 
   get lost(): AbortSignal {
@@ -65,11 +66,11 @@ export class ClientLease implements Lease {
     this.#lost.abort(reason);
   }
 
-  #arm(): void {
+  #arm(renewInMs: number): void {
     for (const cancel of this.#timers) cancel();
     const nowMs = this.#clock.nowMs();
     this.#timers = [
-      this.#clock.after(this.#ttlMs / 3, () => void this.#renewOnce()),
+      this.#clock.after(renewInMs, () => void this.#renewOnce()),
       this.#clock.after(Math.max(0, this.#validUntilMs - nowMs), () => this.check()),
     ];
   }
@@ -78,6 +79,7 @@ export class ClientLease implements Lease {
     this.check(); // invariant 2
     if (this.lost.aborted) return;
     const sentMs = this.#clock.nowMs();
+    let renewInMs = this.#ttlMs / 3;
     try {
       await this.#renew();
       if (this.lost.aborted) return;
@@ -86,7 +88,8 @@ export class ClientLease implements Lease {
       // Not answered, or the lease is gone: validity runs out by itself, and until then it is tried again.
       this.check();
       if (this.lost.aborted) return;
+      renewInMs = this.#ttlMs / 24; // another try fits in before belief ends
     }
-    this.#arm();
+    this.#arm(renewInMs);
   }
 }

@@ -1,0 +1,36 @@
+import { expect, test } from "vitest";
+import { ManualClock } from "../../test/conformance/manual-clock.js";
+import { ClientLease } from "./client-lease.js";
+
+const TTL_MS = 6_000;
+
+/** The first renewals fail after the time they have at one endpoint; the others are answered at once. */
+function lease(clock: ManualClock, failures: number) {
+  let left = failures;
+  return new ClientLease({
+    ...{ id: 1n, ttlMs: TTL_MS, sentMs: clock.nowMs(), clock },
+    renew: async () => {
+      if (left-- <= 0) return;
+      await clock.sleep(TTL_MS / 6);
+      throw new Error("no answer in time");
+    },
+    revoke: async () => {},
+  });
+}
+
+test("one renewal that is not answered within its time costs nothing", async () => {
+  const clock = new ManualClock();
+  const held = lease(clock, 1);
+  await clock.advance(TTL_MS * 2);
+  expect(held.lost.aborted).toBe(false);
+  held.end(new Error("over"));
+});
+
+test("renewals that are never answered end it before the store does", async () => {
+  const clock = new ManualClock();
+  const held = lease(clock, Number.POSITIVE_INFINITY);
+  await clock.advance(TTL_MS - 2_001);
+  expect(held.lost.aborted).toBe(false);
+  await clock.advance(2);
+  expect(held.lost.aborted).toBe(true);
+});
