@@ -52,9 +52,11 @@ export function median(values: readonly number[]): number {
 
 const ROLES = ["server", "worker", "client"] as const;
 
-/** Undefined when no alternation has this cell. */
+/** Undefined when no alternation has this cell, or none of its tasks came to an end in the window. */
 export function cellFigures(all: readonly Alternation[], outstanding: number): CellFigures | undefined {
-  const cells = all.flatMap((one) => one.cells.filter((cell) => cell.outstanding === outstanding));
+  const cells = all.flatMap((one) =>
+    one.cells.filter((cell) => cell.outstanding === outstanding && cell.result.tasks > 0),
+  );
   if (cells.length === 0) return undefined;
   const rates = cells.map(({ result }) => result.tasks / result.windowS);
   const cpu = (role: Role) => median(cells.map(({ cpuS, result }) => (cpuS[role] / result.tasks) * 1000));

@@ -2,12 +2,17 @@
 import { cpSync, existsSync, mkdirSync, readdirSync, renameSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { sha256 } from "../../shared/runtime/hash.js";
 import { output } from "../../test/support/outside.js";
 import { compiled } from "../support/compiled.js";
 
 export const programs = fileURLToPath(new URL("./programs", import.meta.url));
 /** Where compiled modules are that programs import. */
 export const support = new URL(".", compiled(new URL("./loop.ts", import.meta.url))).href.replace(/\/$/, "");
+
+/** A folder for just this; other versions have another. */
+const folderOf = (scratch: string, name: string, packages: string[]): string =>
+  join(scratch, `${name}-${sha256(packages.join(" ")).slice(0, 8)}`);
 
 /** Makes `folder` with `make` unless it is there; one that was begun and not finished does not count. */
 async function once(folder: string, make: (folder: string) => Promise<void>): Promise<string> {
@@ -22,7 +27,7 @@ async function once(folder: string, make: (folder: string) => Promise<void>): Pr
 
 /** A folder with these npm packages and the programs beside them. */
 export async function npmPackages(scratch: string, name: string, packages: string[]): Promise<string> {
-  const folder = await once(join(scratch, name), async (making) => {
+  const folder = await once(folderOf(scratch, name, packages), async (making) => {
     writeFileSync(join(making, "package.json"), '{"private":true}');
     const flags = ["--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"];
     await output("npm", ["install", ...flags, ...packages], { cwd: making });
@@ -34,7 +39,7 @@ export async function npmPackages(scratch: string, name: string, packages: strin
 
 /** The interpreter of a virtual environment with these packages. */
 export async function pythonPackages(scratch: string, name: string, packages: string[]): Promise<string> {
-  const folder = join(scratch, name);
+  const folder = folderOf(scratch, name, packages);
   const python = join(folder, "bin/python");
   // Not moved: its scripts name their own folder.
   if (existsSync(join(folder, "complete"))) return python;
@@ -47,7 +52,7 @@ export async function pythonPackages(scratch: string, name: string, packages: st
 
 /** The root of a tree with the files of these Debian packages, which are unpacked and not installed. */
 export async function debianTree(scratch: string, name: string, packages: string[]): Promise<string> {
-  return once(join(scratch, name), async (making) => {
+  return once(folderOf(scratch, name, packages), async (making) => {
     const download = () => output("apt-get", ["download", "-q", ...packages], { cwd: making });
     await download().catch(async () => {
       await output("apt-get", ["update", "-q"]);

@@ -7,6 +7,8 @@
  * 3. At the end of a cell no more are submitted and the outstanding ones are waited for: what does not come is lost.
  */
 export const TASK_BYTES = 100;
+/** What a model answers on ours, where the whole record of a sample comes back. */
+export const OUTPUT_BYTES = 40;
 
 /** What a cell came to at its client. */
 export interface CellResult {

@@ -1,7 +1,7 @@
 /** The client of ours: a task is a campaign of one sample; at its end, which an event tells, its record is read. */
 import { connect } from "../../cli/client.js";
 import { answer } from "../support/asking.js";
-import { Loop, loopQuestions, payloadOf, TASK_BYTES } from "./loop.js";
+import { Loop, loopQuestions, OUTPUT_BYTES, payloadOf } from "./loop.js";
 
 const [, , address = ""] = process.argv;
 const client = connect({ address, signal: new AbortController().signal });
@@ -25,7 +25,7 @@ async function read(campaignId: string, task: number): Promise<void> {
     ...{ campaignId, jobId: "", status: "", pageSize: 1, pageToken: "" },
   });
   const { output } = JSON.parse(recordsJson[0] ?? "{}") as { output?: string };
-  loop.done(task, output?.length === TASK_BYTES ? payloadOf(task) : "");
+  loop.done(task, output?.length === OUTPUT_BYTES ? payloadOf(task) : "");
 }
 
 const loop = new Loop(async (task, payload) => {

@@ -21,6 +21,7 @@ class Loop:
         self.acknowledged = self.acknowledged_twice = self.wrong = 0
         self.ending = True
         self.latencies = None
+        self.window_start = time.monotonic()
         self.drained = threading.Event()
 
     def begin(self, outstanding, spans):

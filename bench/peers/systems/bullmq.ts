@@ -6,6 +6,7 @@ import type { System } from "../system.js";
 import { installRedis, startRedis } from "./redis.js";
 
 const VERSION = "6.7.0";
+const PACKAGES = [`bullmq@${VERSION}`, "ioredis@6.0.0"];
 const CONCURRENCY = 256;
 
 /** `always`: with Redis' `appendfsync always`; otherwise nothing is persisted. */
@@ -14,13 +15,13 @@ export const bullmq = (always: boolean): System => ({
   how: `one job a task, its end by QueueEvents; one worker process with concurrency ${CONCURRENCY}`,
   async install(scratch) {
     const redis = await installRedis(scratch);
-    await npmPackages(scratch, "bullmq", [`bullmq@${VERSION}`]);
-    return `BullMQ ${VERSION}, ${redis}`;
+    await npmPackages(scratch, "bullmq", PACKAGES);
+    return `${PACKAGES.join(", ")}, ${redis}`;
   },
   start: ({ scratch, folder }) =>
     together(async (keep) => {
       const server = keep(await startRedis(scratch, folder, always));
-      const packages = await npmPackages(scratch, "bullmq", [`bullmq@${VERSION}`]);
+      const packages = await npmPackages(scratch, "bullmq", PACKAGES);
       const start = (name: string) =>
         startLineProgram(process.execPath, [
           join(packages, `bullmq-${name}.mjs`),

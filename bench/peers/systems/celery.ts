@@ -5,7 +5,7 @@ import { programs, pythonPackages } from "../install.js";
 import type { System } from "../system.js";
 import { installRedis, startRedis } from "./redis.js";
 
-const PACKAGES = ["celery==5.7.0", "redis==8.1.0"];
+const PACKAGES = ["celery==5.7.0", "redis==8.1.0", "packaging==25.0"];
 
 export const celery: System = {
   name: "Celery + Redis, no persistence",

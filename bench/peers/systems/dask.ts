@@ -14,7 +14,7 @@ export const dask: System = {
     await pythonPackages(scratch, "dask", PACKAGES);
     return PACKAGES.join(", ");
   },
-  start: ({ scratch }) =>
+  start: ({ scratch, folder }) =>
     together(async (keep) => {
       const python = await pythonPackages(scratch, "dask", PACKAGES);
       const port = await freePort();
@@ -22,6 +22,9 @@ export const dask: System = {
         PEER_SCHEDULER: `tcp://127.0.0.1:${port}`,
         PYTHONDONTWRITEBYTECODE: "1",
         PYTHONPATH: programs,
+        DASK_LOGGING__DISTRIBUTED: "error",
+        DASK_TEMPORARY_DIRECTORY: folder,
+        DASK_DISTRIBUTED__DIAGNOSTICS__NVML: "False",
       };
       const start = (name: string, ...args: string[]) =>
         startLineProgram(python, [join(programs, `dask_${name}.py`), ...args], env);

@@ -1,4 +1,5 @@
-import { chmodSync, chownSync, existsSync, mkdirSync, readdirSync } from "node:fs";
+import { chownSync, existsSync, mkdtempSync, readdirSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { freePort } from "../../../test/support/child.js";
 import { output } from "../../../test/support/outside.js";
@@ -33,14 +34,11 @@ export const graphile: System = {
   start: ({ scratch, folder }) =>
     together(async (keep) => {
       const bin = await postgres(scratch);
-      const data = join(folder, "postgresql");
-      mkdirSync(data);
-      // It refuses to run as root.
+      // It refuses to run as root, and nobody may not look into root's folders.
       const user = process.getuid?.() === 0 ? { uid: NOBODY, gid: NOBODY } : undefined;
-      if (user) {
-        chmodSync(folder, 0o755);
-        chownSync(data, user.uid, user.gid);
-      }
+      const data = user ? mkdtempSync(join(tmpdir(), "sai-bench-pg-")) : mkdtempSync(join(folder, "pg-"));
+      keep({ stop: async () => rmSync(data, { recursive: true, force: true, maxRetries: 5 }) });
+      if (user) chownSync(data, user.uid, user.gid);
       const init = [
         join(bin, "initdb"),
         "-D",
@@ -63,7 +61,14 @@ export const graphile: System = {
         startLineProgram(process.execPath, [join(packages, `graphile-${name}.mjs`), JSON.stringify(about)]);
       const client = await ready(keep(start("client"))); // makes the schema
       const worker = await ready(keep(start("worker")));
-      return running([server], worker, client);
+      const of = running([server], worker, client);
+      return {
+        ...of,
+        async stop() {
+          await of.stop();
+          rmSync(data, { recursive: true, force: true, maxRetries: 5 });
+        },
+      };
     }),
 };
 

@@ -9,14 +9,15 @@ import { type BenchEtcd, startBenchEtcd } from "../../support/bench-etcd.js";
 import { compiled } from "../../support/compiled.js";
 import { type LineChild, startLineChild } from "../../support/line-child.js";
 import { ready, running, together } from "../children.js";
-import { TASK_BYTES } from "../loop.js";
+import { OUTPUT_BYTES, TASK_BYTES } from "../loop.js";
 import type { Place, Running, System } from "../system.js";
 
 type Store = "embedded" | "etcd";
 
 const AGENTS = 4;
 const SLOTS = 64;
-const OUTPUT = "a".repeat(TASK_BYTES);
+/** With it the record of a sample, which is what comes back, just fits into a message (1 KiB). */
+const OUTPUT = "a".repeat(OUTPUT_BYTES);
 /** More than a coordinator gives out in a second, all concurrencies together. */
 const SHARDS_A_CELL_S = 20_000;
 
