@@ -21,8 +21,8 @@ const OUTPUT = "a".repeat(OUTPUT_BYTES);
 /** More than a coordinator gives out in a second, all concurrencies together. */
 const SHARDS_A_CELL_S = 20_000;
 
-const child = (file: string, ...args: string[]) =>
-  startLineChild(compiled(new URL(`../../${file}`, import.meta.url)), args);
+const ourClient = new URL("../ours-client.ts", import.meta.url);
+const child = (file: string) => startLineChild(compiled(new URL(`../../${file}`, import.meta.url)));
 
 const install = (store: Store) => async (): Promise<string> => {
   if (store === "embedded") return "this checkout";
@@ -62,7 +62,7 @@ export const campaigns = (store: Store): System => ({
       });
       const worker = await agents(keep, folder, `127.0.0.1:${ports.agents}`);
       await allReady(ports, AGENTS);
-      const client = await ready(keep(child("peers/ours-client.ts", `127.0.0.1:${ports.api}`)));
+      const client = await ready(keep(startLineChild(compiled(ourClient), [`127.0.0.1:${ports.api}`])));
       return running([asServer(coordinator), ...servers], worker, client);
     }),
 });
