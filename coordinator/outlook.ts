@@ -44,9 +44,10 @@ export class Outlook {
   constructor(
     private readonly board: Board,
     private readonly fleet: Fleet,
-    { maxWaitMs, tenants }: { maxWaitMs: number; tenants: Tenants },
+    o: { maxWaitMs: number; mostShards?: number; tenants: Tenants },
   ) {
-    this.standing = new Standing({ maxWaitMs, ...optionsOf(tenants) });
+    const { maxWaitMs, mostShards = Number.POSITIVE_INFINITY, tenants } = o;
+    this.standing = new Standing({ maxWaitMs, mostShards, ...optionsOf(tenants) });
   }
 
   /** Brings in what was touched, or all there is; answers with the campaigns looked at. */

@@ -6,7 +6,9 @@
  * 1. A cycle looks at what was touched; `wake` makes it look at everything, for changes that are not counted as a touch.
  * 2. A node that joins is looked at at once; for that, everything is looked at a few times a second at most, or a fleet
  *    that comes back would be walked once for each of its nodes.
- * 3. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
+ * 3. A cycle gives out a bounded number of shards, and another follows at once if there may be more to give: ten thousand
+ *    agents that come for a million shards must not hold up heartbeats and the renewal of the leadership.
+ * 4. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
  */
 import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
 import { type Fence, sameFence } from "../shared/domain/fence.js";
@@ -52,6 +54,8 @@ export interface SchedulingParts {
 }
 
 const COALESCE_MS = 2;
+/** About a tenth of a second. */
+const MOST_SHARDS = 2000;
 /** Between two looks at everything because nodes joined (invariant 2). */
 const JOINED_MS = 250;
 /** Between two looks at what waits or runs too long while others are free. */
@@ -66,6 +70,8 @@ export class Scheduling {
   private readonly sent: { agent: string; shard: ShardKey; fence: Fence; dueMs: number }[] = [];
   private n = 0n;
   private readonly outlook: Outlook;
+  /** Campaigns that changed since somebody said why they wait. */
+  private readonly changed = new Set<CampaignEntry>();
   /** Whether the next cycle looks at everything. */
   private everything = true;
   private stopped = false;
@@ -74,7 +80,7 @@ export class Scheduling {
   private cancelTailsTimer: (() => void) | undefined;
 
   constructor(private readonly parts: SchedulingParts) {
-    this.outlook = new Outlook(parts.board, parts.fleet, parts);
+    this.outlook = new Outlook(parts.board, parts.fleet, { ...parts, mostShards: MOST_SHARDS });
   }
 
   /** Asks for a cycle soon that looks at everything. */
@@ -150,12 +156,16 @@ export class Scheduling {
     const { clock, metrics } = this.parts;
     if (!this.parts.leads()) return;
     const startMs = clock.nowMs();
-    const campaigns = this.outlook.update(startMs, this.everything);
+    for (const entry of this.outlook.update(startMs, this.everything)) this.changed.add(entry);
     this.everything = false;
     const draft = plan(this.outlook.standing, startMs);
     const sent = this.apply(draft.assignments);
-    for (const entry of campaigns) entry.waiting = stalled(draft, entry);
-    this.lookAtTails(draft, startMs);
+    if (draft.full) this.touched();
+    else {
+      for (const entry of this.changed) entry.waiting = stalled(draft, entry);
+      this.changed.clear();
+      this.lookAtTails(draft, startMs);
+    }
     this.wakeForRetries(startMs);
     metrics.observeScheduleCycle((clock.nowMs() - startMs) / 1000);
     if (sent > 0) this.parts.log.debug({ assignments: sent }, "plan applied");
@@ -215,7 +225,7 @@ export class Scheduling {
       const node = fleet.node(a.agent);
       const job = board.job(a.campaign, a.job);
       if (!node || !job || !this.fits(a, node)) {
-        this.wake(); // invariant 3
+        this.wake(); // invariant 4
         continue;
       }
       const model = modelOf(job);

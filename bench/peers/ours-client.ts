@@ -29,7 +29,7 @@ async function read(campaignId: string, task: number): Promise<void> {
 }
 
 const loop = new Loop(async (task, payload) => {
-  const spec = { suite: suite(payload), inputs: [], modelMap: {}, priority: 0 };
+  const spec = { suite: suite(payload), inputs: [], modelMap: {}, priority: 0, tenant: "" };
   const { id } = await client.createCampaign(spec, "");
   if (early.delete(id)) return read(id, task);
   tasks.set(id, task);

@@ -8,7 +8,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import { currentEtcd } from "../../test/support/etcd-programs.js";
+import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
 import { measure } from "./measure.js";
@@ -26,7 +26,7 @@ const sizes = flags.sizes.split(",").map((size) => {
     throw new Error(`--sizes ${size}: agents:shards, and shards a multiple of 100`);
   return { agents, shards };
 });
-const etcd = await currentEtcd(console.error);
+const etcd = await etcdProgram(console.error);
 compile();
 const measured = [];
 for (const size of sizes) {

@@ -101,7 +101,7 @@ export async function measure(
 
     await begin();
     let etcdCpuS = cpuSecondsOf(etcd.pid);
-    const spec = { suite: suite(shards), inputs: [], modelMap: {}, priority: 0 };
+    const spec = { suite: suite(shards), inputs: [], modelMap: {}, priority: 0, tenant: "" };
     const { id } = await client.createCampaign(spec, "scale");
     const look = () => client.getCampaign(id).catch(() => undefined);
     const half = await until(look, (campaign) => doneOf(campaign) >= shards / 2);

@@ -31,6 +31,8 @@ const NONE: readonly string[] = [];
 
 export class Draft {
   readonly assignments: Assignment[] = [];
+  /** Shards given out in all. */
+  private total = 0;
   private readonly given = new Map<Lane, Given>();
   private readonly lanes = new Map<Pool, Lane[]>();
   private readonly remaining = new Map<Job, Remaining>();
@@ -52,6 +54,15 @@ export class Draft {
     readonly standing: Standing,
     readonly nowMs: number,
   ) {}
+
+  /** Whether it gives out no more, although there may be work and room: another plan is to follow. */
+  get full(): boolean {
+    return this.total >= this.most;
+  }
+
+  private get most(): number {
+    return this.standing.options.mostShards ?? Number.POSITIVE_INFINITY;
+  }
 
   /** Lanes of a pool that were given something. */
   lanesOf(pool: Pool): readonly Lane[] {

@@ -23,6 +23,8 @@ export interface SchedulerOptions {
   loadMs?: number;
   /** Work that got nothing for this long goes first whatever its priority; default five times `maxWaitMs`. */
   starvedAfterMs?: number;
+  /** Shards that one plan gives out at most, so that making and applying it takes a bounded time; default any number. */
+  mostShards?: number;
   /** Share of each tenant beside the others; 1 where none is named. */
   tenantWeights?: ReadonlyMap<string, number>;
   /** Attempts a tenant may have on nodes at once; without one as many as there is room for. */

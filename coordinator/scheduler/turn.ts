@@ -312,6 +312,7 @@ export class Turn {
   }
 
   private has(model: string): boolean {
+    if (this.draft.full) return false;
     for (const queue of this.pool.demand.get(model)?.queues ?? [])
       if (this.draft.ready(queue) > 0) return true;
     return false;

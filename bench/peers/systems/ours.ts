@@ -1,5 +1,5 @@
 /** Our own system: with either state store, and a task as a campaign or as a shard. */
-import { CURRENT_ETCD, currentEtcd } from "../../../test/support/etcd-programs.js";
+import { ETCD_VERSION, etcdProgram } from "../../../test/services/etcd/programs.js";
 import type { AgentsQuestions } from "../../dispatch/agents.js";
 import type { CoordinatorQuestions } from "../../dispatch/coordinator.js";
 import type { FleetCoordinatorQuestions } from "../../fleet/coordinator.js";
@@ -26,15 +26,15 @@ const child = (file: string) => startLineChild(compiled(new URL(`../../${file}`,
 
 const install = (store: Store) => async (): Promise<string> => {
   if (store === "embedded") return "this checkout";
-  await currentEtcd(console.error);
-  return `this checkout, etcd ${CURRENT_ETCD}`;
+  await etcdProgram(console.error);
+  return `this checkout, etcd ${ETCD_VERSION}`;
 };
 
 type Keep = <S extends { stop(): Promise<void> } | LineChild>(started: S) => S;
 
 async function etcdOf(store: Store, keep: Keep): Promise<{ url: string; servers: Stoppable[] }> {
   if (store === "embedded") return { url: "", servers: [] };
-  const etcd: BenchEtcd = await startBenchEtcd(await currentEtcd(console.error));
+  const etcd: BenchEtcd = await startBenchEtcd(await etcdProgram(console.error));
   return { url: etcd.url, servers: [keep({ pid: etcd.pid, stop: () => etcd.close() })] };
 }
 
