@@ -153,7 +153,7 @@ export class Draft {
 
   /** Whether an agent may have something of a queue. */
   offers(queue: Queue, agent: string): boolean {
-    if (this.ready(queue) === 0 || this.quotaLeft(queue.campaign.tenant) === 0) return false;
+    if (this.full || this.ready(queue) === 0 || this.quotaLeft(queue.campaign.tenant) === 0) return false;
     const may = this.mayRetry(queue, agent);
     return queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).offers(may));
   }
@@ -161,7 +161,7 @@ export class Draft {
   /** Gives a lane up to `most` shards of a queue, first in plan order first; how many it gave. */
   give(lane: Lane, queue: Queue, most: number, why: AssignmentReason): number {
     const { tenant } = queue.campaign;
-    const limit = Math.min(most, this.credits(lane), this.quotaLeft(tenant));
+    const limit = Math.min(most, this.credits(lane), this.quotaLeft(tenant), this.most - this.total);
     const may = this.mayRetry(queue, lane.agent);
     let n = 0;
     for (const job of queue.jobs) {
@@ -175,6 +175,7 @@ export class Draft {
       }
       if (n >= limit) break;
     }
+    this.total += n;
     if (n > 0) this.count(lane, queue, n, why);
     this.quotas.set(tenant, this.quotaLeft(tenant) - n);
     return n;

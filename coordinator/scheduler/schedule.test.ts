@@ -55,6 +55,16 @@ test("tenants share by weight, whatever their campaigns' number and priority", (
   expect(shares(new Map([["one", 3]]))).toBe(6);
 });
 
+test("a plan gives out no more than it may, and those that follow the rest", () => {
+  const jobs = (from: number) => [job("c-1", "j0000", { pending: [{ from, to: 9 }] })];
+  const agents = [1, 2, 3].map((i) =>
+    agent(`n${i}`, { lanes: [{ lane: "cpu", slots: 2, credits: 3, lastModel: A }] }),
+  );
+  expect(given(agents, jobs(0), 0, { mostShards: 4 })).toHaveLength(4);
+  expect(given(agents, jobs(4), 0, { mostShards: 4 })).toHaveLength(4);
+  expect(given(agents, jobs(8), 0, { mostShards: 4 })).toHaveLength(1);
+});
+
 test("one after the other takes a lane each, then work waits behind what runs", () => {
   const jobs = [job("c-1", "j0000", { pending: 5 })];
   expect(given([warm("n1"), agent("n2", { lanes: [{ lane: "cpu", lastModel: A }] })], jobs)).toEqual([
