@@ -13,7 +13,7 @@ app = Celery("tasks", broker=f"redis://127.0.0.1:{port}/0", backend=backend)
 app.conf.update(
     task_serializer="json", result_serializer="json", accept_content=["json"],
     worker_prefetch_multiplier=256, broker_connection_retry_on_startup=True,
-    worker_hijack_root_logger=False, result_expires=300,
+    worker_hijack_root_logger=False, worker_redirect_stdouts=False, result_expires=300,
 )
 
 
