@@ -214,3 +214,13 @@ test("a version is cut; a hash that is no name is refused at once", () => {
   expect(other.closed[0]).toMatchObject({ code: "invalid_argument" });
   expect(on.fleet.node("n2")).toBeUndefined();
 });
+
+test("agents of more than a thousand are told to dial less often, and each which protocol is spoken with it", async () => {
+  const few = await on.welcome("n1");
+  expect(few.of("welcome")[0]).toMatchObject({ protocol: 2, reconnectCapMs: 0 });
+  for (let i = 0; i < 1_000; i++) on.fleet.meet(`m${i}`);
+  const old = on.stream("n2");
+  old.hello({ newest: 0 });
+  await on.world.until("it is welcome", () => old.of("welcome").length > 0);
+  expect(old.of("welcome")[0]).toMatchObject({ protocol: 1, reconnectCapMs: 10_000 });
+});
