@@ -105,7 +105,8 @@ export class NodeHealth {
 
   /** The node may take work again after it was away: what it kept and has not begun is asked for once more. */
   reconciled(node: NodeEntry): void {
-    this.look();
+    if (node.quarantine.kind !== "quarantined") return;
+    this.look(); // one more of the fleet that is out
     if (node.quarantine.kind === "quarantined") this.parts.retract(node);
   }
 
