@@ -226,6 +226,8 @@ test("uploads that are not what their head says leave nothing", async () => {
   await refuses(fleet.api.upload([head({ sizeBytes: 30 }), chunk(bytes)]), "head.size_bytes");
   await refuses(fleet.api.upload([head({ sizeBytes: 101 * 1024 * 1024 })]), "head.size_bytes");
   expect(await fleet.api.missing([hash, other])).toEqual([hash, other]);
+  const files = await readdir(join(fleet.folder, "artifacts/cas"), { recursive: true });
+  expect(files.filter((name) => name.includes(".tmp-"))).toEqual([]);
   const stored = await fleet.api.upload([head(), chunk(bytes.subarray(0, 4)), chunk(bytes.subarray(4))]);
   expect(stored).toEqual({ sha256: hash, sizeBytes: bytes.byteLength });
   expect(await fleet.api.missing([hash, other])).toEqual([other]);
