@@ -47,7 +47,12 @@ export async function checkHistory(
     ...{ acknowledged: world.acknowledged, counted, spans, slots: slotsOf },
   });
   const { gaveBack = [] } = allowed;
-  faults.push(...requeues(spans.filter(({ agent }) => !gaveBack.includes(agent))));
+  faults.push(
+    ...requeues(
+      spans.filter(({ agent }) => !gaveBack.includes(agent)),
+      recording.events,
+    ),
+  );
   for (const { key, kind, rev, value } of recording.eyes.changes) {
     if (gaveBack.includes(String(value?.["agent"]))) continue;
     if (kind === "put" && ids.some((id) => key.startsWith(`fail/${id}/`)))

@@ -71,7 +71,9 @@ function right(): Draft {
     slots: () => 1,
   };
 }
-const said = (epoch: string, seq: number, kind: string, campaign = "x") => ({ epoch, seq, kind, campaign });
+const said = (epoch: string, seq: number, kind: string, campaign = "x") => ({
+  ...{ epoch, seq, kind, campaign, job: "j", node: "a2", message: "shard 0 runs for 9 s" },
+});
 
 test("nothing is found in a right history", () => {
   expect(historyFaults(right())).toEqual([]);
@@ -177,10 +179,12 @@ test.each(Object.entries(PLANTED))("found: %s", (_, [plant, what]) => {
   ).toBe(true);
 });
 
-test("a shard that two attempts ran is found, one that went on after a restart is not", () => {
-  const [one, again] = [span("2.1", 0, 10), { ...span("2.1", 3, 9), incarnation: "2" }];
-  expect(requeues([one, again])).toEqual([]);
-  expect(requeues([one, { ...span("2.4", 3, 9), shard: one.shard, agent: "a2" }])).toEqual([
-    "x/j/2.1 was run as 2.1 on a1 and 2.4 on a2",
-  ]);
+test("a shard that two attempts ran is found; one that went on after a restart, or a straggler's second run, is not", () => {
+  const one = { ...span("2.1", 0, 10), shard: "x/j/0" };
+  const other = { ...one, fence: "2.4", agent: "a2" };
+  expect(requeues([one, { ...one, incarnation: "2" }], [])).toEqual([]);
+  expect(requeues([one, other], [])).toEqual(["x/j/0 was run as 2.1 on a1 and 2.4 on a2"]);
+  expect(requeues([one, other], [said("2", 4, "shard.duplicated")])).toEqual([]);
+  const third = { ...one, fence: "2.5", agent: "a3" };
+  expect(requeues([one, other, third], [said("2", 4, "shard.duplicated")])).toHaveLength(1);
 });

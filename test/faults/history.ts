@@ -22,6 +22,9 @@ export interface SeenEvent {
   seq: number;
   kind: string;
   campaign: string;
+  job: string;
+  node: string;
+  message: string;
 }
 
 /** What an attempt did on an agent, from its journal; ns of that start of the agent. */
@@ -64,9 +67,22 @@ export function historyFaults(history: History): string[] {
   ];
 }
 
-/** Shards that more than one attempt began to run: work that was taken from an agent that had it. */
-export function requeues(spans: readonly Pick<Span, "shard" | "fence" | "agent">[]): string[] {
-  const by = groups(spans, ({ shard }) => shard);
+/**
+ * Shards that more than one attempt began to run: work that was taken from an agent that had it. The second run of a
+ * straggler, which an event tells of, is none: nothing was taken from the first.
+ */
+export function requeues(
+  spans: readonly Pick<Span, "shard" | "fence" | "agent">[],
+  events: readonly SeenEvent[],
+): string[] {
+  const duplicates = new Set(
+    events.flatMap(({ kind, campaign, job, node, message }) => {
+      const shard = kind === "shard.duplicated" && /^shard (\d+) /.exec(message)?.[1];
+      return shard ? [`${campaign}/${job}/${shard} ${node}`] : [];
+    }),
+  );
+  const first = spans.filter(({ shard, agent }) => !duplicates.has(`${shard} ${agent}`));
+  const by = groups(first, ({ shard }) => shard);
   return [...by].flatMap(([shard, all]) => {
     const fences = new Map(all.map(({ fence, agent }) => [fence, `${fence} on ${agent}`]));
     return fences.size > 1 ? [`${shard} was run as ${[...fences.values()].join(" and ")}`] : [];

@@ -67,7 +67,7 @@ export class Recording {
     }
   }
 
-  private take({ epoch, seq, kind, campaignId }: Event): void {
-    this.events.push({ epoch, seq, kind, campaign: campaignId });
+  private take({ epoch, seq, kind, campaignId: campaign, jobId: job, nodeId: node, message }: Event): void {
+    this.events.push({ epoch, seq, kind, campaign, job, node, message });
   }
 }

@@ -79,6 +79,8 @@ export class World {
   /** Ids of campaigns whose submit was answered. */
   readonly acknowledged: string[] = [];
   etcd: EtcdCluster | undefined;
+  /** What a scenario started besides and that ends with this world, at the latest. */
+  readonly guests = new Set<() => Promise<unknown>>();
   /** There where the store is etcd. */
   recording: Recording | undefined;
   private env!: NodeJS.ProcessEnv;
@@ -353,6 +355,8 @@ export class World {
   }
 
   private async closeStore(): Promise<void> {
+    for (const end of this.guests) await end();
+    this.guests.clear();
     for (const { client } of this.places.values()) client.close();
     await this.recording?.close();
     await this.etcd?.close();

@@ -55,20 +55,20 @@ export function etcdFaults(world: () => WorldOptions, strace: string): Scenario[
   });
   const faults: Fault[] = [
     {
-      ...{ name: "etcd member −9", seconds: 3, repetitions: 1, long: 6 },
+      ...{ name: "etcd member −9", seconds: 3, repetitions: 0, long: 6 },
       begin: (w, random) => killed([membersOf(w)[Math.floor(random() * 3)] as EtcdMember]),
     },
     {
-      ...{ name: "etcd compacted", seconds: 3, repetitions: 1, long: 3 },
+      ...{ name: "etcd compacted", seconds: 3, repetitions: 0, long: 3 },
       begin: async (w) => compacting(w),
     },
     {
-      ...{ name: "etcd restarted", seconds: 0, repetitions: 1, long: 3 },
+      ...{ name: "etcd restarted", seconds: 0, repetitions: 0, long: 3 },
       begin: (w) => killed(membersOf(w)),
     },
-    quorum(10, 1, 1),
+    quorum(6, 1, 1),
     quorum(120, 0, 2),
-    stall(10, 1, 1),
+    stall(6, 1, 1),
     stall(60, 0, 2),
   ];
   return faults.map((fault) => scenarioOf(fault, world));
@@ -85,9 +85,14 @@ function scenarioOf({ begin, seconds, ...fault }: Fault, world: () => WorldOptio
       const campaign = await submitSimulated(world, name, LOAD);
       await recorded(world, campaign, between(random, 0.05, 0.4));
       const end = await begin(world, random);
-      const probes = await probed(world, name, seconds);
-      const endedMs = Date.now();
-      await end();
+      let probes: Campaign[] = [];
+      let endedMs = 0;
+      try {
+        probes = await probed(world, name, seconds);
+      } finally {
+        endedMs = Date.now();
+        await end();
+      }
       const last = await seen({
         what: "a submit is acknowledged again",
         ask: () => submitSimulated(world, `${name}-back`, PROBE),

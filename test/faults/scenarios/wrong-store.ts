@@ -23,6 +23,7 @@ export const wrongStore = (world: () => WorldOptions, program: string): Scenario
     const agent = world.agents[0] as string;
     await succeeded(world, await submitSimulated(world, `before-wrong-store-${n}`, SMALL));
     const foreign = await startEtcd({ program });
+    world.guests.add(foreign.close);
     const eyes = new EtcdEyes(foreign.members.map(({ address }) => address));
     try {
       const there = {
@@ -58,6 +59,7 @@ export const wrongStore = (world: () => WorldOptions, program: string): Scenario
     } finally {
       await eyes.close();
       await foreign.close();
+      world.guests.delete(foreign.close);
     }
   },
 });
