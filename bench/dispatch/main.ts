@@ -12,6 +12,7 @@ import { parseArgs } from "node:util";
 import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
+import { endAllWhenInterrupted } from "../support/process-tree.js";
 import { dispatch, floor, ladder, type Measured, type Shape } from "./phases.js";
 import { printed } from "./report.js";
 
@@ -49,6 +50,7 @@ const PHASES: { [name: string]: () => Promise<Measured> } = {
 const only = flags.only.split(",").filter((name) => name !== "");
 const unknown = only.filter((name) => !(name in PHASES));
 if (unknown.length > 0) throw new Error(`--only ${unknown}: phases are ${Object.keys(PHASES).join(", ")}`);
+endAllWhenInterrupted(() => {});
 compile();
 const measured: { [phase: string]: Measured } = {};
 for (const [name, run] of Object.entries(PHASES)) {

@@ -11,6 +11,7 @@ import { parseArgs } from "node:util";
 import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
 import { thisMachine } from "../support/machine.js";
+import { endAllWhenInterrupted } from "../support/process-tree.js";
 import { measure } from "./measure.js";
 import { printed } from "./report.js";
 
@@ -29,8 +30,10 @@ const sizes = flags.sizes.split(",").map((size) => {
 const etcd = await etcdProgram(console.error);
 compile();
 const measured = [];
+let folder = "";
+endAllWhenInterrupted(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 for (const size of sizes) {
-  const folder = mkdtempSync(join(tmpdir(), "sai-bench-scale-"));
+  folder = mkdtempSync(join(tmpdir(), "sai-bench-scale-"));
   const say = (text: string) =>
     process.stderr.write(`${size.agents} agents, ${size.shards} shards: ${text}\n`);
   try {
