@@ -44,6 +44,8 @@ export class Draft {
   private readonly sharesOn = new Map<Pool, Map<string, Map<string, number>>>();
   /** Pools and campaigns that were given something there. */
   private readonly added = new Map<Pool, Set<string>>();
+  /** Whether any tenant has a quota. */
+  private readonly limited: boolean;
   /** Shards tenants may still be given. */
   private readonly quotas = new Map<string, number>();
   private readonly settled = new Set<Lane>();
@@ -53,7 +55,9 @@ export class Draft {
   constructor(
     readonly standing: Standing,
     readonly nowMs: number,
-  ) {}
+  ) {
+    this.limited = (standing.options.tenantLimits?.size ?? 0) > 0;
+  }
 
   /** Whether it gives out no more, although there may be work and room: another plan is to follow. */
   get full(): boolean {
@@ -143,6 +147,7 @@ export class Draft {
 
   /** Shards that a tenant may still be given (invariant 4). */
   quotaLeft(tenant: string): number {
+    if (!this.limited) return Number.POSITIVE_INFINITY;
     const known = this.quotas.get(tenant);
     if (known !== undefined) return known;
     const quota = this.standing.quotaOf(tenant);
@@ -177,7 +182,7 @@ export class Draft {
     }
     this.total += n;
     if (n > 0) this.count(lane, queue, n, why);
-    this.quotas.set(tenant, this.quotaLeft(tenant) - n);
+    if (this.limited) this.quotas.set(tenant, this.quotaLeft(tenant) - n);
     return n;
   }
 
