@@ -4,7 +4,7 @@
  * journals) and checked as a whole (history.ts), beside every sample on the disks.
  *
  *   npm run test:faults                        as continuous integration runs it, some of each
- *   npm run test:faults -- --long              everything (about an hour and a half), as often as the guarantees are stated for
+ *   npm run test:faults -- --long              everything (about an hour), as often as the guarantees are stated for
  *   npm run test:faults -- --only leader       those whose name has "leader" in it
  *   npm run test:faults -- --repetitions 10 --seed 7 --keep
  */
