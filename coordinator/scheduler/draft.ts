@@ -5,14 +5,24 @@
  * 2. Shares count what is held and what this plan adds, so that a choice sees those before it.
  * 3. A lane whose part of the plan is settled keeps its model, and only such lanes count as being on a model. So within
  *    a plan the slots on a model only grow, and its work only shrinks: what does not pay to load once will not later.
- * 4. No tenant gets more than its quota leaves it: nothing while what it has on nodes is not known.
+ * 4. No tenant gets more than its quota leaves it: nothing while what it has on nodes is not known; and no campaign of it
+ *    more than its part of that (division.ts).
+ * 5. Queues of which nothing may be given out are not looked at: a tenant at its quota costs nothing.
  */
+import { Division } from "./division.js";
 import { mayRetryOn } from "./feasible.js";
 import { bump, type Lane, type Pool, partsOf, SLOT } from "./lanes.js";
-import type { Job, Queue, Requirement } from "./queues.js";
+import type { Campaign, Job, Queue, Requirement } from "./queues.js";
 import { Remaining } from "./remaining.js";
 import { type Assignment, type AssignmentReason, USUAL_MS } from "./snapshot.js";
 import type { Standing } from "./standing.js";
+import { Targets } from "./targets.js";
+
+/** Work in a pool of which something may be given out, and the same by model. */
+export interface Offer {
+  readonly queues: readonly Queue[];
+  readonly demand: ReadonlyMap<string, { readonly queues: readonly Queue[] }>;
+}
 
 /** A lane with what the plan gives it. */
 interface Given {
@@ -37,7 +47,7 @@ export class Draft {
   private readonly lanes = new Map<Pool, Lane[]>();
   private readonly remaining = new Map<Job, Remaining>();
   /** Shards given out. */
-  private readonly taken = new Map<Job | Queue | Requirement, number>();
+  private readonly taken = new Map<Job | Queue | Requirement | Campaign, number>();
   /** Millionths of slots added, by lane name and campaign. */
   private readonly shares = new Map<string, Map<string, number>>();
   /** The same by pool, model and campaign. */
@@ -48,6 +58,10 @@ export class Draft {
   private readonly limited: boolean;
   /** Shards tenants may still be given. */
   private readonly quotas = new Map<string, number>();
+  readonly division = new Division(this);
+  /** Room in pools that was given away. */
+  private readonly filled = new Map<Pool, { idle: number; credits: number }>();
+  private readonly targetsOf = new Map<Pool, Targets>();
   private readonly settled = new Set<Lane>();
   /** Slots of settled lanes, by model. */
   private readonly settledOn = new Map<Pool, Map<string, number>>();
@@ -116,8 +130,51 @@ export class Draft {
   }
 
   /** Shards left. */
-  ready(of: Job | Queue | Requirement): number {
+  ready(of: Job | Queue | Requirement | Campaign): number {
     return of.ready - (this.taken.get(of) ?? 0);
+  }
+
+  /** Shards given out. */
+  takenOf(of: Job | Queue | Requirement | Campaign): number {
+    return this.taken.get(of) ?? 0;
+  }
+
+  /** Shards of a queue that may still be given out in this plan. */
+  open(queue: Queue): number {
+    return Math.min(this.ready(queue), this.mostFor(queue.campaign), this.most - this.total);
+  }
+
+  /** Attempts that would run at once in a pool, and that its lanes would take in all. */
+  room(pool: Pool): { idle: number; credits: number } {
+    const { idle = 0, credits = 0 } = this.filled.get(pool) ?? {};
+    return { idle: pool.room.idle - idle, credits: pool.room.credits - credits };
+  }
+
+  targets(pool: Pool): Targets {
+    const known = this.targetsOf.get(pool) ?? new Targets(this.standing, pool);
+    this.targetsOf.set(pool, known);
+    return known;
+  }
+
+  /** Whether quotas leave anything to the work of a pool. */
+  isOpen(pool: Pool): boolean {
+    for (const tenant of pool.tenants.keys()) if (this.quotaLeft(tenant) > 0) return true;
+    return false;
+  }
+
+  /** Invariant 5. */
+  offerOf(pool: Pool): Offer {
+    const shut = [...pool.tenants.keys()].filter((tenant) => this.quotaLeft(tenant) === 0);
+    if (shut.length === 0) return { queues: pool.queues.queues, demand: pool.demand };
+    const queues = pool.queues.queues.filter(({ campaign }) => !shut.includes(campaign.tenant));
+    const demand = new Map<string, { queues: Queue[] }>();
+    for (const queue of queues) {
+      const { affinity } = queue.requirement;
+      const list = demand.get(affinity);
+      if (list) list.queues.push(queue);
+      else demand.set(affinity, { queues: [queue] });
+    }
+    return { queues, demand };
   }
 
   /** Whether the campaign of a queue holds anything where the queue could run. */
@@ -134,6 +191,17 @@ export class Draft {
     const on = this.settledOn.get(lane.pool) ?? new Map<string, number>();
     this.settledOn.set(lane.pool, on);
     bump(on, model, lane.slots);
+  }
+
+  /** Lanes with a free slot may get something else again; what they are on then is looked at anew. */
+  reopen(): void {
+    for (const lane of this.settled) {
+      if (this.idle(lane) <= 0) continue;
+      this.settled.delete(lane);
+      const model = this.model(lane);
+      const on = this.settledOn.get(lane.pool);
+      if (on && model !== undefined) bump(on, model, -lane.slots);
+    }
   }
 
   isSettled(lane: Lane): boolean {
@@ -156,17 +224,23 @@ export class Draft {
     return Math.max(0, left);
   }
 
+  /** Shards that a campaign may still be given. */
+  private mostFor(campaign: Campaign): number {
+    return Math.min(this.quotaLeft(campaign.tenant), this.division.partOf(campaign));
+  }
+
   /** Whether an agent may have something of a queue. */
   offers(queue: Queue, agent: string): boolean {
-    if (this.full || this.ready(queue) === 0 || this.quotaLeft(queue.campaign.tenant) === 0) return false;
+    if (this.open(queue) === 0) return false;
     const may = this.mayRetry(queue, agent);
     return queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).offers(may));
   }
 
   /** Gives a lane up to `most` shards of a queue, first in plan order first; how many it gave. */
   give(lane: Lane, queue: Queue, most: number, why: AssignmentReason): number {
-    const { tenant } = queue.campaign;
-    const limit = Math.min(most, this.credits(lane), this.quotaLeft(tenant), this.most - this.total);
+    const { campaign } = queue;
+    const quota = why === "starved" ? this.quotaLeft(campaign.tenant) : this.mostFor(campaign);
+    const limit = Math.min(most, this.credits(lane), quota, this.most - this.total);
     const may = this.mayRetry(queue, lane.agent);
     let n = 0;
     for (const job of queue.jobs) {
@@ -175,14 +249,17 @@ export class Draft {
         if (range === undefined) break;
         const count = range.to - range.from;
         n += count;
-        for (const of of [job, queue, queue.requirement]) bump(this.taken, of, count);
+        for (const of of [job, queue, queue.requirement, campaign]) bump(this.taken, of, count);
         this.note(lane, job, range.from, count, why);
       }
       if (n >= limit) break;
     }
     this.total += n;
     if (n > 0) this.count(lane, queue, n, why);
-    if (this.limited) this.quotas.set(tenant, this.quotaLeft(tenant) - n);
+    if (this.limited) {
+      this.quotas.set(campaign.tenant, this.quotaLeft(campaign.tenant) - n);
+      this.division.spend(campaign, n);
+    }
     return n;
   }
 
@@ -202,6 +279,10 @@ export class Draft {
   private count(lane: Lane, { campaign, requirement }: Queue, n: number, why: AssignmentReason): void {
     const { pool } = lane;
     const given = this.given.get(lane) ?? this.begin(lane);
+    const filled = this.filled.get(pool) ?? { idle: 0, credits: 0 };
+    this.filled.set(pool, filled);
+    filled.idle += Math.max(0, Math.min(n, lane.slots - given.held));
+    filled.credits += n;
     if (this.shared) this.countShares(lane, given, -1);
     given.credits -= n;
     given.held += n;

@@ -131,6 +131,8 @@ test("work that waits for a quota says so, and names no node", () => {
       message: "tenant t's quota max_running_shards is 2, and as many of its shards are on nodes",
     },
   ]);
+  const [nobody] = of([job("c-1", "j0000", { engine: "ocr" }), job("c-2", "j0000", { inFlight: 2 })]);
+  expect(nobody).toMatchObject({ code: "no_feasible_node" });
   const [, waits] = of([job("c-1", "j0000", { held: true }), job("c-1", "j0001")]);
   expect(waits?.message).toContain("what it has on nodes is not known before they have reconnected");
 });

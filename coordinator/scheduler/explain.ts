@@ -33,14 +33,15 @@ export function explain(draft: Draft, campaign: string): JobWaiting[] {
 /** The same without nodes, which costs little however large the fleet is. */
 export function waitsFor(draft: Draft, { queue }: Job): { code: WaitingCode; message: string } {
   const { requirement } = queue;
-  const quota = draft.quotaLeft(queue.campaign.tenant) === 0 && quotaText(draft, queue.campaign.tenant);
-  if (quota) return { code: "quota", message: quota };
+  const { tenant } = queue.campaign;
   const { model, feasibleAgents: able } = requirement;
   if (draft.standing.agents.size === 0) return { code: "no_nodes", message: "no node is connected" };
   const { deviceClass } = requirement.needs;
   const where =
     deviceClass === undefined ? "" : ` on devices of class ${deviceClass}, where its times are compared`;
   if (able === 0) return { code: "no_feasible_node", message: `no node can run ${model}${where}` };
+  // Only now: raising a quota helps no job that no node could run.
+  if (draft.quotaLeft(tenant) === 0) return { code: "quota", message: quotaText(draft, tenant) };
   const which = able === 1 ? "the one node that can run" : `all ${able} nodes that can run`;
   const free = requirement.pools.flatMap(({ idle }) => idle.all.lanes.filter((l) => draft.idle(l) > 0));
   if (free.length === 0)

@@ -157,6 +157,8 @@ export class Pool {
   readonly spare = new FreeLanes();
   /** Slots of all lanes of agents that take work. */
   slots = 0;
+  /** Attempts that would run at once, and those that lanes would take in all. */
+  readonly room = { idle: 0, credits: 0 };
   /** Slots of those lanes, by the model they are on. */
   readonly slotsOn = new Map<string, number>();
   /** The same of lanes without credits, which stay on it for now. */
@@ -171,6 +173,8 @@ export class Pool {
   readonly queues = new QueueList();
   /** The same by model; `""` for work that needs none. */
   readonly demand = new Map<string, QueueList>();
+  /** Queues among them, by tenant. */
+  readonly tenants = new Map<string, number>();
   private known: Layout | undefined;
 
   constructor(
@@ -213,6 +217,10 @@ export class Pool {
     for (const [campaign, attempts] of held) bump(this.heldBy, campaign, sign * attempts);
     if (!lane.able) return;
     this.slots += sign * lane.slots;
+    if (credits > 0) {
+      this.room.idle += sign * Math.max(0, Math.min(credits, lane.slots - lane.held));
+      this.room.credits += sign * credits;
+    }
     const on = this.sharesOn.get(lastModel ?? "") ?? new Map<string, number>();
     this.sharesOn.set(lastModel ?? "", on);
     for (const [campaign, part] of lane.parts) {
@@ -230,6 +238,7 @@ export class Pool {
     this.demand.set(affinity, list);
     list.add(queue);
     this.queues.add(queue);
+    bump(this.tenants, queue.campaign.tenant, 1);
     this.known = undefined;
   }
 
@@ -239,6 +248,7 @@ export class Pool {
     list?.delete(queue);
     if (list?.queues.length === 0) this.demand.delete(affinity);
     this.queues.delete(queue);
+    bump(this.tenants, queue.campaign.tenant, -1);
     this.known = undefined;
   }
 }

@@ -11,7 +11,7 @@ import { anyNow, anySnapshot } from "./snapshots.test-support.js";
 /** A load must be worth so many times its own time. */
 const PAYS = 4;
 
-/** What is wrong with a schedule by the numbered invariants 1, 2, 4 and 6 of schedule.ts. */
+/** What is wrong with a schedule by the numbered invariants 1, 2, 4, 6 and 7 of schedule.ts. */
 function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
   const out: string[] = [];
   const { maxWaitMs, loadMs = maxWaitMs / 4 } = snapshot.options;
@@ -49,7 +49,12 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       mayRetryOn(a.id, failedOn, able.length, (id) => able.includes(id))
     );
   };
+  /** Shards given to campaigns, and those of them that had not starved. */
+  const given = new Map<string, { all: number; rest: number }>();
   for (const x of made.assignments) {
+    const sum = given.get(x.campaign) ?? { all: 0, rest: 0 };
+    const rest = sum.rest + (x.why === "starved" ? 0 : x.count);
+    given.set(x.campaign, { all: sum.all + x.count, rest });
     const j = snapshot.jobs.find((y) => y.campaign === x.campaign && y.job === x.job);
     const lane = lanes.get(`${x.agent}/${x.lane}`);
     if (!j || !lane) throw new Error(`${x.campaign}/${x.job} or ${x.agent}/${x.lane} is unknown`);
@@ -84,15 +89,29 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
     }
     return on > 0 && (pending * shardMs) / (on + slots) < PAYS * loadMs;
   };
+  /** Who of a job's tenant was given what this job's campaign should have had of the quota. */
+  const ahead = (j: JobSnapshot) =>
+    [...given].flatMap(([campaign, n]) => {
+      const other = snapshot.jobs.find((y) => y.campaign === campaign);
+      if (!other || other.tenant !== j.tenant || n.rest === 0 || other.priority > j.priority) return [];
+      const more = other.priority < j.priority || onNodes(campaign) > onNodes(j.campaign) + 1;
+      return more ? [campaign] : [];
+    });
+  const onNodes = (campaign: string) => {
+    const before = snapshot.jobs.filter((y) => y.campaign === campaign);
+    return before.reduce((sum, { inFlight = 0 }) => sum + inFlight, given.get(campaign)?.all ?? 0);
+  };
   for (const [name, lane] of lanes) {
     const mine = made.assignments.filter((x) => `${x.agent}/${x.lane}` === name && x.why !== "starved");
     for (const [j, shards] of left) {
-      if (quotas.get(j.tenant) === 0) continue;
       if (![...shards].some((s) => allowed(j, lane.a, lane.now.lane, s))) continue;
       const cold = j.modelLoads && !lane.warm.has(modelKey(j));
       if (cold && savesALoad(j, lane.slots)) continue;
-      if (Math.min(lane.credits, lane.slots - lane.held) > 0)
-        out.push(`idle ${name} while ${j.campaign}/${j.job} waits`);
+      const isIdle = Math.min(lane.credits, lane.slots - lane.held) > 0;
+      if (isIdle && quotas.has(j.tenant))
+        for (const other of ahead(j)) out.push(`quota of ${j.campaign} goes to ${other}`);
+      if (quotas.get(j.tenant) === 0) continue;
+      if (isIdle) out.push(`idle ${name} while ${j.campaign}/${j.job} waits`);
       const lower = mine.some(({ campaign }) => {
         const other = snapshot.jobs.find((y) => y.campaign === campaign);
         return other?.tenant === j.tenant && (other?.priority ?? 0) < j.priority;
@@ -148,6 +167,15 @@ test("the checker itself sees each planted fault", () => {
   const limited = { ...snapshot, options: { maxWaitMs: 1, tenantLimits: new Map([["t", 1]]) } };
   expect(faults(limited, { assignments: [give(0, 1)], waiting: [] }, 0)).toEqual([]);
   expect(faults(limited, { assignments: [give(0, 2)], waiting: [] }, 0)).toContain("quota of t");
+  const two = { maxWaitMs: 1, tenantLimits: new Map([["t", 2]]) };
+  const low = give(0, 1, { campaign: "c-1" });
+  const alike = [job("c-1", "j0000", { inFlight: 1 }), job("c-2", "j0000")];
+  const wide = { ...snapshot, agents: [agent("n1", { lanes: [{ lane: "cpu", slots: 3 }] })], options: two };
+  const divided = (jobs: JobSnapshot[], ...assignments: Schedule["assignments"]) =>
+    faults({ ...wide, jobs }, { assignments, waiting: [] }, 0);
+  expect(divided(snapshot.jobs as JobSnapshot[], low)).toContain("quota of c-2 goes to c-1");
+  expect(divided(alike, low)).toContain("quota of c-2 goes to c-1");
+  expect(divided(alike, give(0, 1))).toEqual([]);
   expect(seen(give(0, 1, { agent: "n2" }))).toContain("infeasible n2/cpu j0000#0");
   expect(seen(give(0, 1))).toContain("idle n1/cpu while c-1/j0000 waits");
   expect(seen(give(0, 1), give(0, 1, { campaign: "c-1" }))).toContain("priority on n1/cpu");

@@ -58,6 +58,10 @@ export interface Campaign {
   /** Its jobs in the snapshot. */
   jobs: number;
   readonly queues: Set<Queue>;
+  /** Attempts of it on nodes. */
+  attempts: number;
+  /** Its shards to be given out. */
+  ready: number;
   /** Its shards that ran, and the sum of their times, µs. */
   readonly ran: { shards: number; us: number };
 }
@@ -89,6 +93,7 @@ export class Queue {
     if (job.ready > 0 && ready === 0) this.jobs.splice(this.at(job), 1);
     this.ready += ready - job.ready;
     this.requirement.ready += ready - job.ready;
+    this.campaign.ready += ready - job.ready;
     job.ready = ready;
   }
 

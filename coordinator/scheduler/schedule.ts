@@ -39,12 +39,21 @@ export function schedule(snapshot: Snapshot, nowMs: number): Schedule {
 export function plan(standing: Standing, nowMs: number): Draft {
   const draft = new Draft(standing, nowMs);
   if (standing.live.size === 0) return draft;
-  const pools = [...standing.live].sort((a, b) => (a.key < b.key ? -1 : 1));
+  const pools = [...standing.live].filter((pool) => draft.isOpen(pool));
+  if (pools.length === 0) return draft;
+  pools.sort((a, b) => (a.key < b.key ? -1 : 1));
   serveStarved(draft, pools);
+  const { division } = draft;
+  division.begin();
   const turns = pools.map((pool) => new Turn(draft, pool));
-  for (const turn of turns) turn.stay();
-  for (const turn of turns) turn.load();
+  do {
+    draft.reopen();
+    for (const turn of turns) turn.stay();
+    for (const turn of turns) turn.load();
+  } while (!draft.full && division.again());
+  division.ahead();
   for (const turn of turns) turn.fill();
+  division.end();
   return draft;
 }
 
@@ -52,7 +61,7 @@ export function plan(standing: Standing, nowMs: number): Draft {
 function serveStarved(draft: Draft, pools: readonly Pool[]): void {
   const starved = new Set<Queue>();
   for (const pool of pools) {
-    for (const queue of pool.queues.queues) if (hasStarved(draft, queue)) starved.add(queue);
+    for (const queue of draft.offerOf(pool).queues) if (hasStarved(draft, queue)) starved.add(queue);
   }
   const order = [...starved].sort(
     (a, b) =>

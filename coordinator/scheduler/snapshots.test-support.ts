@@ -78,9 +78,17 @@ export const anyJob = (campaign: string, id: string): fc.Arbitrary<JobSnapshot> 
       return open === 0 || gate === undefined ? rest : { ...rest, gate };
     });
 
+/** `c-1` is of higher priority than `c-0`, or all are alike. */
+const anyJobs = fc
+  .tuple(
+    fc.tuple(...CAMPAIGNS.flatMap((c) => ["j0000", "j0001", "j0002"].map((id) => anyJob(c, id)))),
+    fc.boolean(),
+  )
+  .map(([jobs, alike]) => (alike ? jobs.map((one) => ({ ...one, priority: 0 })) : jobs));
+
 export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   agents: fc.tuple(...["n0", "n1", "n2"].map(anyAgent)),
-  jobs: fc.tuple(...CAMPAIGNS.flatMap((c) => ["j0000", "j0001", "j0002"].map((id) => anyJob(c, id)))),
+  jobs: anyJobs,
   options: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }).map((most) => ({
     ...{ maxWaitMs: 100, tenantWeights: new Map([["t2", 2]]) },
     tenantLimits: new Map(most === undefined ? [] : [["t1", most]]),

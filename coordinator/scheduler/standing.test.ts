@@ -76,6 +76,9 @@ test("what was kept up plans as what is made anew, and planning changes nothing"
         expect(made).toEqual(answers(anew, nowMs));
         expect(answers(kept, nowMs)).toEqual(made);
         expect(kept.live.size).toBe(anew.live.size);
+        const rooms = (s: Standing) =>
+          [...s.live].map(({ key, room, tenants }) => [key, room, tenants]).sort();
+        expect(rooms(kept)).toEqual(rooms(anew));
       }
     }),
     150,
@@ -93,6 +96,18 @@ test("a cycle looks at nothing when there are no free lanes or no work that fits
   expect([...standing.live].map((pool) => pool.kind)).toEqual(["cpu"]);
   standing.putJob(job("c-1", "j0000", { pending: 0 }));
   expect(standing.live.size).toBe(0);
+});
+
+test("what was told of a tenant is forgotten with its last campaign", () => {
+  const standing = new Standing({ ...OPTIONS, tenantLimits: new Map([["t", 3]]) });
+  standing.putJob(job("c-1", "j0000", { inFlight: 2, held: true }));
+  standing.putJob(job("c-1", "j0001", { inFlight: 1 }));
+  expect(standing.quotaOf("t")).toEqual({ most: 3, has: 3, known: false });
+  standing.removeJob("c-1", "j0000");
+  expect(standing.quotaOf("t")).toEqual({ most: 3, has: 1, known: true });
+  standing.removeJob("c-1", "j0001");
+  expect(standing.quotaOf("t")).toEqual({ most: 3, has: 0, known: true });
+  expect(standing.tenants.size).toBe(0);
 });
 
 test("agents of equal capability are one class, whatever the order they tell it in", () => {

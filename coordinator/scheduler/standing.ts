@@ -15,6 +15,14 @@ import type {
   Snapshot,
 } from "./snapshot.js";
 
+interface Tenant {
+  readonly campaigns: Set<Campaign>;
+  /** On nodes. */
+  attempts: number;
+  /** Jobs that are held back: what those have on nodes is not known. */
+  heldBack: number;
+}
+
 export class Standing {
   readonly agents = new Map<string, AgentRecord>();
   readonly campaigns = new Map<string, Campaign>();
@@ -23,8 +31,8 @@ export class Standing {
   readonly live = new Set<Pool>();
   /** Millionths of slots that campaigns hold, by lane name and campaign. */
   readonly shares = new Map<string, Map<string, number>>();
-  /** Attempts on nodes of tenants, and jobs of theirs that are held back: what those have on nodes is not known. */
-  private readonly tenants = new Map<string, { attempts: number; heldBack: number }>();
+  /** Those with campaigns here. */
+  readonly tenants = new Map<string, Tenant>();
   private readonly classes = new Map<string, AgentClass>();
   private readonly classOf = new WeakMap<Capability, AgentClass>();
   private readonly jobs = new Map<string, Map<string, Job>>();
@@ -97,6 +105,9 @@ export class Standing {
     if (queue.campaign.jobs > 0) return;
     this.campaigns.delete(campaign);
     this.jobs.delete(campaign);
+    const tenant = this.tenants.get(queue.campaign.tenant);
+    tenant?.campaigns.delete(queue.campaign);
+    if (tenant?.campaigns.size === 0) this.tenants.delete(queue.campaign.tenant);
   }
 
   job(campaign: string, id: string): Job | undefined {
@@ -132,6 +143,12 @@ export class Standing {
     if (most === undefined) return undefined;
     const { attempts: has, heldBack } = this.tenants.get(tenant) ?? { attempts: 0, heldBack: 0 };
     return { most, has, known: heldBack === 0 };
+  }
+
+  /** A tenant's campaigns, in the order of their ids. */
+  campaignsOf(tenant: string): Campaign[] {
+    const campaigns = [...(this.tenants.get(tenant)?.campaigns ?? [])];
+    return campaigns.sort((a, b) => (a.id < b.id ? -1 : 1));
   }
 
   /** The device class with most slots, on agents that take work, for something that needs this; undefined without. */
@@ -207,10 +224,15 @@ export class Standing {
       createdMs,
       jobs: 0,
       queues: new Set(),
+      attempts: 0,
+      ready: 0,
       ran: { shards: 0, us: 0 },
     };
     this.campaigns.set(id, campaign);
     campaign.jobs++;
+    const owner = this.tenants.get(campaign.tenant) ?? { campaigns: new Set(), attempts: 0, heldBack: 0 };
+    this.tenants.set(campaign.tenant, owner);
+    owner.campaigns.add(campaign);
     const key = requirementKey(snapshot);
     let requirement = this.requirements.get(key);
     if (!requirement) {
@@ -242,14 +264,16 @@ export class Standing {
   }
 
   private count(job: Job, sign: 1 | -1): void {
-    const { tenant, inFlight = 0, held = false } = job.snapshot;
-    const sum = this.tenants.get(tenant) ?? { attempts: 0, heldBack: 0 };
-    this.tenants.set(tenant, sum);
-    sum.attempts += sign * inFlight;
-    sum.heldBack += sign * Number(held);
+    const { inFlight = 0, held = false } = job.snapshot;
+    const { requirement, campaign } = job.queue;
+    campaign.attempts += sign * inFlight;
+    const tenant = this.tenants.get(campaign.tenant);
+    if (tenant) {
+      tenant.attempts += sign * inFlight;
+      tenant.heldBack += sign * Number(held);
+    }
     const { shards, ms } = job.snapshot.ran ?? { shards: 0, ms: 0 };
     const us = sign * Math.round(ms * 1000);
-    const { requirement, campaign } = job.queue;
     requirement.ran.shards += sign * shards;
     requirement.ran.us += us;
     campaign.ran.shards += sign * shards;

@@ -8,11 +8,11 @@
  *    most is missing; of a model's campaigns the one furthest under its share is served.
  * 4. A lane changes its model at most once in a plan, and what only waits in the agents is given out last.
  */
-import type { Draft } from "./draft.js";
+import type { Draft, Offer } from "./draft.js";
 import type { Lane, Pool } from "./lanes.js";
 import { type Campaign, type Queue, servedMs } from "./queues.js";
 import type { AssignmentReason } from "./snapshot.js";
-import { Targets } from "./targets.js";
+import type { Targets } from "./targets.js";
 
 /** Shards at least this long wait one ahead of each slot; of shorter ones as many as run in `AHEAD_MS`. */
 const LONG_MS = 5000;
@@ -22,12 +22,12 @@ const MOST_AHEAD = 1000;
 const PAYS = 4;
 
 export class Turn {
+  private readonly offer: Offer;
   private readonly models: readonly string[];
   /** Work of tenants that have some of different priority here, the highest first. */
   private readonly ranks: ReadonlyMap<string, readonly Queue[]>;
   /** Work that waited for its turn longer than `maxWaitMs`, the longest first. */
   private readonly waited: readonly Queue[];
-  private known: Targets | undefined;
   /** Lanes that had work for their model and yet should load another. */
   private readonly leaving = new Set<Lane>();
   /** Lanes that get nothing more before they have come to rest. */
@@ -37,8 +37,9 @@ export class Turn {
     private readonly draft: Draft,
     private readonly pool: Pool,
   ) {
-    this.models = [...pool.demand.keys()].sort();
-    const { queues } = pool.queues;
+    this.offer = draft.offerOf(pool);
+    const { queues, demand } = this.offer;
+    this.models = [...demand.keys()].sort();
     this.ranks = queues.length === 1 ? new Map() : ranksOf(queues);
     const { maxWaitMs } = draft.standing.options;
     this.waited = queues
@@ -188,7 +189,7 @@ export class Turn {
     let best: Queue | undefined;
     let most = 0;
     for (const model of models)
-      for (const queue of (model === undefined ? undefined : this.pool.demand.get(model)?.queues) ?? []) {
+      for (const queue of (model === undefined ? undefined : this.offer.demand.get(model)?.queues) ?? []) {
         if (!this.may(lane, queue)) continue;
         const lacks = this.alone ? 0 : this.lacks(queue);
         if (best && (lacks < most || (lacks === most && isOlder(best, queue)))) continue;
@@ -205,7 +206,7 @@ export class Turn {
     const { affinity } = queue.requirement;
     if (this.draft.isWarm(lane, affinity) || this.pays(queue, lane.slots)) return true;
     // What is loaded for one is there for all.
-    const others = this.pool.demand.get(affinity)?.queues ?? [];
+    const others = this.offer.demand.get(affinity)?.queues ?? [];
     return others.some((other) => this.pays(other, lane.slots) && this.draft.offers(other, lane.agent));
   }
 
@@ -232,8 +233,8 @@ export class Turn {
 
   /** Whether any work here would be loaded on a lane like this. */
   private anythingPays({ slots }: Lane): boolean {
-    return this.pool.queues.queues.some(
-      (queue) => queue.requirement.affinity !== "" && this.draft.ready(queue) > 0 && this.pays(queue, slots),
+    return this.offer.queues.some(
+      (queue) => queue.requirement.affinity !== "" && this.draft.open(queue) > 0 && this.pays(queue, slots),
     );
   }
 
@@ -292,13 +293,13 @@ export class Turn {
     const model = this.draft.model(lane);
     if (affinity === model) return "stays";
     if (this.draft.isWarm(lane, affinity)) return "loaded";
-    const others = model === undefined ? [] : (this.pool.demand.get(model)?.queues ?? []);
+    const others = model === undefined ? [] : (this.offer.demand.get(model)?.queues ?? []);
     return others.some((queue) => this.draft.offers(queue, lane.agent)) ? "takes_over" : "loads";
   }
 
   /** Whether there is only one queue, so that nothing is to be chosen. */
   private get alone(): boolean {
-    return this.pool.queues.queues.length === 1;
+    return this.offer.queues.length === 1;
   }
 
   /** Whether there is work for any model that must be loaded. */
@@ -307,20 +308,18 @@ export class Turn {
   }
 
   private get targets(): Targets {
-    this.known ??= new Targets(this.draft.standing, this.pool);
-    return this.known;
+    return this.draft.targets(this.pool);
   }
 
   private has(model: string): boolean {
-    if (this.draft.full) return false;
-    for (const queue of this.pool.demand.get(model)?.queues ?? [])
-      if (this.draft.ready(queue) > 0) return true;
+    for (const queue of this.offer.demand.get(model)?.queues ?? [])
+      if (this.draft.open(queue) > 0) return true;
     return false;
   }
 
   private ready(model: string): number {
     let sum = 0;
-    for (const queue of this.pool.demand.get(model)?.queues ?? []) sum += this.draft.ready(queue);
+    for (const queue of this.offer.demand.get(model)?.queues ?? []) sum += this.draft.open(queue);
     return sum;
   }
 }
