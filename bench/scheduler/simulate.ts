@@ -1,6 +1,6 @@
 /**
- * Runs a workload to completion under a policy, on agents that work like this: one slot and one attempt ahead of it,
- * one model at a time; another model costs a load. Nothing fails, messages take no time, and changes within 2 ms are
+ * Runs a workload under a policy, to completion or for a while, on agents that work like this: one lane with one slot and
+ * one attempt ahead of it, one model at a time; another model costs a load. Nothing fails, messages take no time, and changes within 2 ms are
  * one cycle.
  */
 import { PendingShards } from "../../coordinator/scheduler/pending.js";
@@ -8,6 +8,14 @@ import type { Capability } from "../../coordinator/scheduler/snapshot.js";
 import { modelKey, USUAL_MS } from "../../coordinator/scheduler/snapshot.js";
 import type { Policy } from "./policies.js";
 import type { WorkJob } from "./workload.js";
+
+/** Where work is run, and for how long. */
+export interface World {
+  /** Agents have these lanes in turn: `gpu`, `cpu` or `remote`. */
+  lanes?: readonly string[];
+  /** When to stop; what is left then is left. */
+  untilMs?: number;
+}
 
 export interface Outcome {
   loads: number;
@@ -26,6 +34,8 @@ export interface Ran {
 
 interface Agent {
   id: string;
+  /** Name of its lane. */
+  lane: string;
   waiting: { job: Job; index: number }[];
   running: { job: Job; index: number } | undefined;
   endMs: number;
@@ -38,6 +48,8 @@ interface Job {
   work: WorkJob;
   model: string;
   pending: PendingShards;
+  /** On agents. */
+  inFlight: number;
   waitingSinceMs: number;
   ran: { shards: number; ms: number };
 }
@@ -45,10 +57,13 @@ interface Job {
 const COALESCE_MS = 2;
 const SLOTS = 1;
 const CREDITS = 2 * SLOTS;
-const CAPABILITY: Capability = {
+const capabilityOf = (lane: string): Capability => ({
   engines: [{ kind: "ollama", models: [] }],
-  lanes: [{ lane: "gpu", slots: SLOTS, deviceClass: "gpu" }],
-};
+  lanes: [{ lane, slots: SLOTS, deviceClass: lane }],
+});
+const CAPABILITIES: Record<string, Capability> = Object.fromEntries(
+  ["gpu", "cpu", "remote"].map((lane) => [lane, capabilityOf(lane)]),
+);
 
 export function simulate(
   work: readonly WorkJob[],
@@ -56,11 +71,13 @@ export function simulate(
   loadMs: number,
   policy: Policy,
   watch: (ran: Ran) => void = () => {},
+  { lanes = ["gpu"], untilMs = Number.POSITIVE_INFINITY }: World = {},
 ): Outcome {
   const agents = Array.from({ length: agentCount }, (_, i): Agent => {
     const id = `n${String(i).padStart(5, "0")}`;
     return {
       id,
+      lane: lanes[i % lanes.length] ?? "gpu",
       waiting: [],
       running: undefined,
       endMs: 0,
@@ -78,22 +95,25 @@ export function simulate(
       work: job,
       model: modelKey({ engine, model }),
       pending,
-      waitingSinceMs: 0,
+      inFlight: 0,
+      waitingSinceMs: job.fromMs ?? 0,
       ran: { shards: 0, ms: 0 },
     });
   }
   const outcome: Outcome = { loads: 0, makespanMs: 0, cycles: 0, assignments: 0 };
   const ends = new Heap();
   const changedAgents = new Set<Agent>(agents);
-  const changedJobs = new Set<Job>(jobs.values());
+  const changedJobs = new Set<Job>();
+  const coming = [...jobs.values()].sort((a, b) => (a.work.fromMs ?? 0) - (b.work.fromMs ?? 0));
 
   const begin = (agent: Agent, nowMs: number) => {
     const next = agent.waiting.shift();
     agent.running = next;
     if (!next) return;
-    const load = agent.resident === next.job.model ? 0 : loadMs;
+    const { modelLoads } = next.job.work.spec;
+    const load = !modelLoads || agent.resident === next.job.model ? 0 : loadMs;
     if (load > 0) outcome.loads++;
-    agent.resident = next.job.model;
+    if (modelLoads) agent.resident = next.job.model;
     agent.endMs = nowMs + load + (next.job.work.shardMs[next.index] ?? 0);
     ends.push(agent);
     const { campaign, job } = next.job.work.spec;
@@ -102,14 +122,20 @@ export function simulate(
 
   let nowMs = 0;
   for (;;) {
+    while ((coming[0]?.work.fromMs ?? 0) <= nowMs) {
+      const come = coming.shift();
+      if (!come) break;
+      changedJobs.add(come);
+    }
     for (const agent of changedAgents) policy.agent(snapshotOf(agent));
     for (const {
       work: { spec },
       pending,
+      inFlight,
       waitingSinceMs,
       ran,
     } of changedJobs)
-      policy.job({ ...spec, pending, waitingSinceMs, ran });
+      policy.job({ ...spec, pending, inFlight, waitingSinceMs, ran });
     changedAgents.clear();
     changedJobs.clear();
     const assignments = policy.decide(nowMs);
@@ -121,22 +147,30 @@ export function simulate(
       for (let index = first; index < first + count; index++) {
         if (!job.pending.delete(index)) throw new Error(`${campaign}/${id} has no shard ${index} left`);
         agent.waiting.push({ job, index });
+        job.inFlight++;
         outcome.assignments++;
       }
       job.waitingSinceMs = nowMs;
-      if (agent.lastModel !== job.model) agent.modelSinceMs = nowMs;
-      agent.lastModel = job.model;
+      if (job.work.spec.modelLoads) {
+        if (agent.lastModel !== job.model) agent.modelSinceMs = nowMs;
+        agent.lastModel = job.model;
+      }
       if (!agent.running) begin(agent, nowMs);
       changedAgents.add(agent);
       changedJobs.add(job);
     }
-    const until = (ends.first?.endMs ?? Number.POSITIVE_INFINITY) + COALESCE_MS;
-    if (ends.first === undefined) break;
+    const nextMs = Math.min(
+      ends.first?.endMs ?? Number.POSITIVE_INFINITY,
+      coming[0]?.work.fromMs ?? Number.POSITIVE_INFINITY,
+    );
+    if (!Number.isFinite(nextMs) || nextMs > untilMs) break;
+    const until = nextMs + COALESCE_MS;
     for (let agent = ends.first; agent !== undefined && agent.endMs <= until; agent = ends.first) {
       ends.pop();
       const ended = agent.running;
       if (ended) {
         const took = ended.job.work.shardMs[ended.index] ?? 0;
+        ended.job.inFlight--;
         ended.job.ran = { shards: ended.job.ran.shards + 1, ms: ended.job.ran.ms + took };
         changedJobs.add(ended.job);
       }
@@ -150,13 +184,13 @@ export function simulate(
     pending,
     work: { spec },
   } of jobs.values())
-    if (pending.size > 0)
+    if (pending.size > 0 && untilMs === Number.POSITIVE_INFINITY)
       throw new Error(`${pending.size} shards of ${spec.campaign}/${spec.job} were never run`);
   outcome.makespanMs = nowMs;
   return outcome;
 }
 
-function snapshotOf({ id, waiting, running, resident, lastModel, modelSinceMs }: Agent) {
+function snapshotOf({ id, lane, waiting, running, resident, lastModel, modelSinceMs }: Agent) {
   const held = new Map<string, number>();
   const heldMs = new Map<string, number>();
   for (const { job } of running ? [running, ...waiting] : waiting) {
@@ -171,8 +205,8 @@ function snapshotOf({ id, waiting, running, resident, lastModel, modelSinceMs }:
     id,
     state: "READY" as const,
     cordoned: false,
-    capability: CAPABILITY,
-    lanes: [{ lane: "gpu", credits, held, heldMs, ...on }],
+    capability: CAPABILITIES[lane] as Capability,
+    lanes: [{ lane, credits, held, heldMs, ...on }],
     loadedModels: resident === undefined ? [] : [resident],
   };
 }

@@ -15,6 +15,8 @@ export interface Shape {
 /** What a job is, apart from how it stands. */
 export interface WorkJob {
   readonly spec: Omit<JobSnapshot, "pending" | "waitingSinceMs">;
+  /** When it is there; from the beginning where it is not said. */
+  readonly fromMs?: number;
   /** How long each of its shards takes, ms. */
   readonly shardMs: Float64Array;
 }
