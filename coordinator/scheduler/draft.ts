@@ -226,6 +226,7 @@ export class Draft {
 
   /** Shards that a campaign may still be given. */
   private mostFor(campaign: Campaign): number {
+    if (!this.limited) return Number.POSITIVE_INFINITY;
     return Math.min(this.quotaLeft(campaign.tenant), this.division.partOf(campaign));
   }
 
