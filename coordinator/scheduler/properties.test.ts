@@ -97,6 +97,16 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       const more = other.priority < j.priority || onNodes(campaign) > onNodes(j.campaign) + 1;
       return more ? [campaign] : [];
     });
+  /** Whether all that its quota leaves may be kept for others' work that no lower is than it, where no lane is free yet. */
+  const isKept = (j: JobSnapshot) => {
+    const others = snapshot.jobs.filter((y) => {
+      const since = snapshot.jobs.filter((z) => z.campaign === y.campaign).map((z) => z.waitingSinceMs);
+      if (y.tenant !== j.tenant || y.campaign === j.campaign || y.priority < j.priority) return false;
+      return nowMs - Math.max(...since) <= 2 * maxWaitMs && feasibleAgents(y).length > 0;
+    });
+    const wanted = others.reduce((sum, y) => sum + (left.get(y)?.size ?? 0), 0);
+    return quotas.has(j.tenant) && wanted >= (quotas.get(j.tenant) ?? 0);
+  };
   const onNodes = (campaign: string) => {
     const before = snapshot.jobs.filter((y) => y.campaign === campaign);
     return before.reduce((sum, { inFlight = 0 }) => sum + inFlight, given.get(campaign)?.all ?? 0);
@@ -111,7 +121,7 @@ function faults(snapshot: Snapshot, made: Schedule, nowMs: number): string[] {
       if (isIdle && quotas.has(j.tenant))
         for (const other of ahead(j)) out.push(`quota of ${j.campaign} goes to ${other}`);
       if (quotas.get(j.tenant) === 0) continue;
-      if (isIdle) out.push(`idle ${name} while ${j.campaign}/${j.job} waits`);
+      if (isIdle && !isKept(j)) out.push(`idle ${name} while ${j.campaign}/${j.job} waits`);
       const lower = mine.some(({ campaign }) => {
         const other = snapshot.jobs.find((y) => y.campaign === campaign);
         return other?.tenant === j.tenant && (other?.priority ?? 0) < j.priority;

@@ -12,7 +12,8 @@
  *    credit of a lane whatever else waits; a lane serves such work once in that time. So every feasible shard is served
  *    within a time that later arrivals cannot lengthen, and priority still means something.
  * 6. A shard that failed on a node goes to another if any other is feasible.
- * 7. No tenant has more on nodes than its quota; work that waits for that waits outside 4 and 5.
+ * 7. No tenant has more on nodes than its quota; work that waits for that waits outside 4 and 5. What a quota leaves is
+ *    divided by priority, and alike between equal campaigns, over all pools (division.ts).
  * 8. Equal snapshots give equal plans, in whatever order they list agents and jobs.
  *
  * Cost: pools with free lanes and work × the campaigns that want them, and the assignments made.
