@@ -218,7 +218,6 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     admit: admitOne,
     reconciled: (node: NodeEntry) => {
       admin.startDrain(node);
-      health.reconciled(node);
       hold.check(node.id);
     },
   };

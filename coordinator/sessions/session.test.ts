@@ -60,6 +60,7 @@ async function session(held: { fence: Fence; shard: ShardKey; state?: string }[]
         admit: () => 0,
         reconciled: () => {},
         health: {
+          reconciled: () => {},
           succeeded: (_, shard) => void judged.push(`${shard.index} done`),
           failed: (_, shard) => void judged.push(`${shard.index} failed`),
         },

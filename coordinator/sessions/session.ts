@@ -49,7 +49,7 @@ export interface SessionParts {
   /** The node may take work from now on. */
   reconciled(node: NodeEntry): void;
   clock: Clock;
-  health: Pick<NodeHealth, "succeeded" | "failed">;
+  health: Pick<NodeHealth, "succeeded" | "failed" | "reconciled">;
   log: Logger;
 }
 
@@ -191,6 +191,7 @@ export class AgentSession {
     if (!this.stage.probed || !this.stage.known) return; // invariant 2
     this.peer.send({ $case: "ready", value: {} });
     this.parts.fleet.event(node, { kind: "reconciled" });
+    this.parts.health.reconciled(node);
     this.parts.reconciled(node);
   }
 

@@ -85,10 +85,7 @@ export class Sessions {
         ...{ campaigns, board: term.board, fleet, artifacts, clock: world.clock, log, clusterId: CLUSTER },
         ...{ heartbeatIntervalMs: 10_000, lostAfterMs: 60_000, admit: () => 0 },
         health,
-        reconciled: (node) => {
-          admin.startDrain(node);
-          health.reconciled(node);
-        },
+        reconciled: (node) => admin.startDrain(node),
       },
       { send: (body) => void sent.push(body), close: (error) => void closed.push(error) },
     );
