@@ -1,6 +1,7 @@
 /**
  * What scheduling costs and how well it plans, at four sizes: mixed campaigns are run to completion in simulated time,
- * under the scheduler and first come, first served. Prints a line for each and, as the last line, all as JSON.
+ * under the scheduler and first come, first served; and what a cycle costs for a tenant at its quota while most of the
+ * fleet is idle. Prints lines for each and, as the last line, all as JSON.
  *
  *   npm run bench:scheduler [-- --sizes 4 --seed 1 --sizing-error 0 --campaigns 12 --models 4]
  */
@@ -8,6 +9,7 @@ import { cpus, loadavg } from "node:os";
 import { parseArgs } from "node:util";
 import { fewestFairLoads, fewestLoads, shortestMs } from "./bound.js";
 import { firstComeFirstServed, scheduler } from "./policies.js";
+import { atQuota } from "./quota.js";
 import { simulate } from "./simulate.js";
 import { mixedCampaigns } from "./workload.js";
 
@@ -57,6 +59,7 @@ const rows = SIZES.slice(0, Number(flags.sizes)).map(({ agents, shards }) => {
   const bound = fewestLoads(work, ours.makespanMs, LOAD_MS);
   const fair = fewestFairLoads(work, agents, ours.makespanMs, LOAD_MS);
   const shortest = shortestMs(work, agents, LOAD_MS);
+  const quota = atQuota(agents, Number(flags.models));
   const { assignments, cycles } = ours;
   const usPerAssignment = us / assignments;
   const growth = usPerAssignment / (before ?? usPerAssignment);
@@ -65,7 +68,7 @@ const rows = SIZES.slice(0, Number(flags.sizes)).map(({ agents, shards }) => {
     ...{ agents, shards: assignments, jobs: work.length },
     ...{ loads: ours.loads, bound, ratio: ours.loads / bound, fair, fairRatio: ours.loads / fair },
     ...{ span: ours.makespanMs / shortest, cycles, idleUs, growth },
-    ...{ usPerAssignment, usPerCycle: us / cycles },
+    ...{ usPerAssignment, usPerCycle: us / cycles, quota },
     fifo: { loads: fifo.loads, ratio: fifo.loads / bound, span: fifo.makespanMs / shortest },
   };
   process.stdout.write(
@@ -73,7 +76,8 @@ const rows = SIZES.slice(0, Number(flags.sizes)).map(({ agents, shards }) => {
       `with fair shares ${fair} (${row.fairRatio.toFixed(3)}); time ${row.span.toFixed(3)} of the shortest; ` +
       `${row.usPerAssignment.toFixed(1)} us an assignment (${growth.toFixed(2)} times as at the size before), ` +
       `${row.usPerCycle.toFixed(1)} us a cycle, ${idleUs.toFixed(2)} without work; ` +
-      `first come, first served: ${fifo.loads} loads, time ${row.fifo.span.toFixed(2)}\n`,
+      `first come, first served: ${fifo.loads} loads, time ${row.fifo.span.toFixed(2)}\n` +
+      `  a tenant at its quota: ${quota.usedUpUs.toFixed(1)} us a cycle, ${quota.oneFreeUs.toFixed(1)} where one shard of it is free\n`,
   );
   return row;
 });

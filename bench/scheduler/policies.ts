@@ -1,6 +1,11 @@
 /** What decides in the simulation: the scheduler, or first come, first served. */
 import { plan } from "../../coordinator/scheduler/schedule.js";
-import type { AgentSnapshot, Assignment, JobSnapshot } from "../../coordinator/scheduler/snapshot.js";
+import type {
+  AgentSnapshot,
+  Assignment,
+  JobSnapshot,
+  SchedulerOptions,
+} from "../../coordinator/scheduler/snapshot.js";
 import { Standing } from "../../coordinator/scheduler/standing.js";
 
 export interface Policy {
@@ -9,8 +14,11 @@ export interface Policy {
   decide(nowMs: number): readonly Assignment[];
 }
 
-export function scheduler(maxWaitMs: number): Policy & { standing: Standing } {
-  const standing = new Standing({ maxWaitMs });
+export function scheduler(
+  maxWaitMs: number,
+  more: Partial<SchedulerOptions> = {},
+): Policy & { standing: Standing } {
+  const standing = new Standing({ maxWaitMs, ...more });
   return {
     standing,
     agent: (snapshot) => standing.putAgent(snapshot),

@@ -57,10 +57,13 @@ async function store(
   for (;;) {
     const state = await keyState(parts, asked.idempotencyKey, asked.requestSha256);
     if (state.kind === "taken") return { entry: known(parts, state.campaign), isNew: false };
-    const entry = await parts.quotas.within(tenantOf(asked), async () => {
+    const entry = await parts.quotas.within(tenantOf(asked), async (listed) => {
       await refuseWhenNearlyFull(parts);
       value ??= await make();
-      return (await isStored(parts, value, state)) ? parts.board.add(value) : undefined;
+      if (!(await isStored(parts, value, state))) return undefined;
+      const added = parts.board.add(value);
+      listed();
+      return added;
     });
     if (entry === undefined) continue; // the key was swept meanwhile; look again
     const { id, name } = entry.value;

@@ -2,7 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { suiteOf } from "../../test/support/suites.js";
 import { campaignEvent } from "./lifecycle.js";
-import { type TenantTerms, tenantOf } from "./quotas.js";
+import { CampaignQuotas, type TenantTerms, tenantOf } from "./quotas.js";
 import { submitCampaign } from "./submit.js";
 import { World } from "./world.test-support.js";
 
@@ -42,6 +42,21 @@ test("of those that are submitted at once no more are taken than the quota says"
   const answers = await world.get(Promise.allSettled(asked));
   expect(answers.filter(({ status }) => status === "fulfilled")).toHaveLength(3);
   await expect(world.get(submitCampaign(term.parts, request("vision"), ""))).rejects.toThrow("max_campaigns");
+});
+
+test("a campaign that is on the board is not counted as coming as well", async () => {
+  const term = await world.term();
+  const quotas = new CampaignQuotas(new Map([["vision", terms(2)]]), term.board);
+  const add = () => world.get(submitCampaign(term.parts, request("vision"), ""));
+  const told = quotas.within("vision", async (listed) => {
+    const first = await add();
+    listed();
+    // The first is there now: there is room for one more, and for no third.
+    await quotas.within("vision", async () => add());
+    return first;
+  });
+  expect(tenantOf((await told).value)).toBe("vision");
+  await expect(quotas.within("vision", async () => add())).rejects.toThrow("has 2 campaigns");
 });
 
 test("a campaign keeps its tenant through a change of leaders; one without is the default tenant's", async () => {

@@ -4,10 +4,11 @@
  *
  * 1. A quota refuses what is new; what was accepted or given out goes on.
  * 2. No more campaigns of a tenant are open than its quota says, also when several are submitted at once: each counts
- *    from the moment it is looked at.
+ *    from the moment it is looked at, as on its way until it is on the board.
  */
 import { count } from "../../shared/benchmark/count.js";
 import { SaiError } from "../../shared/runtime/errors.js";
+import { bump } from "../scheduler/lanes.js";
 import { DEFAULT_TENANT } from "../scheduler/snapshot.js";
 import { type Board, isEnded } from "./board.js";
 
@@ -34,10 +35,13 @@ export class CampaignQuotas {
     private readonly board: Pick<Board, "list">,
   ) {}
 
-  /** Stores one more campaign of a tenant. Throws resource_exhausted when its quota is used up, and what `store` throws. */
-  async within<T>(tenant: string, store: () => Promise<T>): Promise<T> {
+  /**
+   * Stores one more campaign of a tenant; `store` calls `listed` in the step in which it is on the board. Throws
+   * resource_exhausted when its quota is used up, and what `store` throws.
+   */
+  async within<T>(tenant: string, store: (listed: () => void) => Promise<T>): Promise<T> {
     const most = this.tenants.get(tenant)?.maxCampaigns;
-    if (most === undefined) return store();
+    if (most === undefined) return store(() => {});
     const coming = this.coming.get(tenant) ?? 0;
     const open = this.board
       .list()
@@ -49,10 +53,15 @@ export class CampaignQuotas {
       });
     }
     this.coming.set(tenant, coming + 1); // invariant 2
+    let isComing = true;
+    const arrived = () => {
+      if (isComing) bump(this.coming, tenant, -1);
+      isComing = false;
+    };
     try {
-      return await store();
+      return await store(arrived);
     } finally {
-      this.coming.set(tenant, (this.coming.get(tenant) ?? 1) - 1);
+      arrived();
     }
   }
 }

@@ -1,4 +1,5 @@
-import { expect, test } from "vitest";
+import { expect, test, vi } from "vitest";
+import { Draft } from "./draft.js";
 import { schedule } from "./schedule.js";
 import type { AgentSnapshot, JobSnapshot, SchedulerOptions } from "./snapshot.js";
 import { agent, job, listed } from "./snapshot.test-support.js";
@@ -243,4 +244,27 @@ test("nothing of a paused, shut or held job is given out", () => {
   const { gate: _, ...shut } = job("c-1", "j0000");
   const jobs = [shut, job("c-2", "j0000", { held: true }), job("c-3", "j0000", { paused: true })];
   expect(given([agent("n1")], jobs)).toEqual([]);
+});
+
+test("a tenant at its quota has no idle lanes looked at, and one free shard of it few, however many there are", () => {
+  const looks = (inFlight: number, lanes: number) => {
+    const agents = Array.from({ length: lanes }, (_, i) => {
+      const lane = { lane: i % 2 ? "cpu" : "gpu", lastModel: `ollama:${"abc"[i % 3]}` };
+      return agent(`n${String(i).padStart(4, "0")}`, { lanes: [lane] });
+    });
+    const jobs = ["a", "b", "c"].map((model, i) =>
+      job(`c-${i}`, "j0000", { model, lanes: ["cpu", "gpu"], inFlight: i === 0 ? inFlight : 0 }),
+    );
+    const options = { maxWaitMs: 1000, tenantLimits: new Map([["t", 4]]) };
+    const idle = vi.spyOn(Draft.prototype, "idle");
+    try {
+      expect(schedule({ agents, jobs, options }, 0).assignments).toHaveLength(4 - inFlight);
+      return idle.mock.calls.length;
+    } finally {
+      idle.mockRestore();
+    }
+  };
+  // Explaining why they wait looks at none either.
+  for (const lanes of [10, 1000]) expect(looks(4, lanes)).toBe(0);
+  expect(looks(3, 1000)).toBe(looks(3, 100));
 });
