@@ -62,8 +62,9 @@ export class Division {
       const wanting = left === 0 ? [] : this.wanting(tenant);
       const finds = wanting.filter((campaign) => !this.passed.has(campaign) && this.idle(campaign) > 0);
       const stuck = finds.filter((campaign) => (parts.get(campaign) ?? 0) > 0);
-      if (stuck.length === 0 || stuck.length === finds.length) continue;
-      for (const campaign of stuck) this.passed.add(campaign);
+      const unspent = [...parts.values()].reduce((sum, n) => sum + n, 0);
+      if (stuck.length === finds.length || (stuck.length === 0 && left <= unspent)) continue;
+      for (const campaign of stuck) this.passed.add(campaign); // without any, who finds one had too small a part
       changed = true;
       if (++this.rounds > ROUNDS) this.parts.delete(tenant);
       else this.parts.set(tenant, this.claims(wanting, left).parts);

@@ -230,9 +230,12 @@ export class Draft {
     return Math.min(this.quotaLeft(campaign.tenant), this.division.partOf(campaign));
   }
 
-  /** Whether an agent may have something of a queue. */
-  offers(queue: Queue, agent: string): boolean {
-    if (this.open(queue) === 0) return false;
+  /** Whether an agent may have something of a queue; without `parts` as if its campaign could have all its tenant may. */
+  offers(queue: Queue, agent: string, parts = true): boolean {
+    const open = parts
+      ? this.open(queue)
+      : Math.min(this.ready(queue), this.quotaLeft(queue.campaign.tenant));
+    if (open === 0 || this.full) return false;
     const may = this.mayRetry(queue, agent);
     return queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).offers(may));
   }

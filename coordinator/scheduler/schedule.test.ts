@@ -268,3 +268,18 @@ test("a tenant at its quota has no idle lanes looked at, and one free shard of i
   for (const lanes of [10, 1000]) expect(looks(4, lanes)).toBe(0);
   expect(looks(3, 1000)).toBe(looks(3, 100));
 });
+
+test("what a quota leaves goes by priority over all pools, and on where that finds no lane", () => {
+  const agents = [agent("n1"), agent("n2", { lanes: [{ lane: "gpu" }] })];
+  const busy = agent("n3", { lanes: [{ lane: "gpu", credits: 0 }] });
+  const low = job("c-1", "j0000", { lanes: ["cpu"] });
+  const high = { lanes: ["gpu"], priority: 1 };
+  const most = (n: number) => ({ tenantLimits: new Map([["t", n]]) });
+  const given = (...[jobs, quota]: [JobSnapshot[], number]) =>
+    listed(schedule({ agents, jobs, options: { maxWaitMs: 1000, ...most(quota) } }, 0).assignments).sort();
+  expect(given([low, job("c-2", "j0000", high)], 1)).toEqual(["n2:c-2/j0000#0"]);
+  expect(given([low, job("c-2", "j0000", high)], 2)).toEqual(["n1:c-1/j0000#0", "n2:c-2/j0000#0"]);
+  const failed = { ...high, pending: 0, retries: [{ index: 3, failedOn: ["n2"] }] };
+  agents.push(busy);
+  expect(given([low, job("c-2", "j0000", failed)], 1)).toEqual(["n1:c-1/j0000#0"]);
+});

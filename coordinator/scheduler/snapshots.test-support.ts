@@ -89,7 +89,7 @@ const anyJobs = fc
 export const anySnapshot: fc.Arbitrary<Snapshot> = fc.record({
   agents: fc.tuple(...["n0", "n1", "n2"].map(anyAgent)),
   jobs: anyJobs,
-  options: fc.option(fc.integer({ min: 1, max: 6 }), { nil: undefined }).map((most) => ({
+  options: fc.option(fc.integer({ min: 1, max: 12 }), { nil: undefined }).map((most) => ({
     ...{ maxWaitMs: 100, tenantWeights: new Map([["t2", 2]]) },
     tenantLimits: new Map(most === undefined ? [] : [["t1", most]]),
   })),

@@ -201,8 +201,8 @@ export class Turn {
   }
 
   /** Invariant 1, without priority. */
-  private may(lane: Lane, queue: Queue): boolean {
-    if (!this.draft.offers(queue, lane.agent)) return false;
+  private may(lane: Lane, queue: Queue, parts = true): boolean {
+    if (!this.draft.offers(queue, lane.agent, parts)) return false;
     const { affinity } = queue.requirement;
     if (this.draft.isWarm(lane, affinity) || this.pays(queue, lane.slots)) return true;
     // What is loaded for one is there for all.
@@ -210,11 +210,11 @@ export class Turn {
     return others.some((other) => this.pays(other, lane.slots) && this.draft.offers(other, lane.agent));
   }
 
-  /** Whether its tenant has work of higher priority for the lane. */
+  /** Whether its tenant has work of higher priority for the lane, also when that has used its part of a quota. */
   private isOutranked(lane: Lane, { campaign }: Queue): boolean {
     for (const queue of this.ranks.get(campaign.tenant) ?? []) {
       if (queue.campaign.priority <= campaign.priority) return false;
-      if (this.may(lane, queue)) return true;
+      if (this.may(lane, queue, false)) return true;
     }
     return false;
   }
