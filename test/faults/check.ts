@@ -1,14 +1,17 @@
 /** What a scenario checks at its end: every sample by the disks (kills/verify.ts), and the history by its recording. */
 import { type Campaign, succeeded } from "../kills/campaigns.js";
-import type { Line } from "../kills/journals.js";
+import type { Journals, Line } from "../kills/journals.js";
 import { verify } from "../kills/verify.js";
 import type { World } from "../kills/world.js";
+import type { Value } from "../support/etcd-eyes.js";
 import { slotsOf } from "./fleets.js";
-import { historyFaults, requeues, type Span } from "./history.js";
+import { failures, historyFaults, type Run, requeues, type Span } from "./history.js";
 
 export interface Allowed {
-  /** Agents whose shards others may run again. */
-  gaveBack?: readonly string[];
+  /** Agents whose shards others may run again; that is no failure of the shard. */
+  mayRunAgain?: readonly string[];
+  /** Records of failed attempts that are no fault; none unless said. */
+  mayFail?(value: Value): boolean;
 }
 
 /** Waits for the end of the campaigns and throws with everything that was wrong. How many samples there are. */
@@ -46,19 +49,28 @@ export async function checkHistory(
     ...{ changes: recording.eyes.changes, writes: recording.writes, events: recording.events },
     ...{ acknowledged: world.acknowledged, counted, spans, slots: slotsOf },
   });
-  const { gaveBack = [] } = allowed;
-  faults.push(
-    ...requeues(
-      spans.filter(({ agent }) => !gaveBack.includes(agent)),
-      recording.events,
-    ),
-  );
-  for (const { key, kind, rev, value } of recording.eyes.changes) {
-    if (gaveBack.includes(String(value?.["agent"]))) continue;
-    if (kind === "put" && ids.some((id) => key.startsWith(`fail/${id}/`)))
-      faults.push(`an attempt failed: ${key} at ${rev}`);
-  }
+  const { mayRunAgain = [], mayFail = () => false } = allowed;
+  const runs = runsOf(world, lines).filter(({ agent }) => !mayRunAgain.includes(agent));
+  faults.push(...requeues(runs, recording.events, recording.eyes.changes));
+  faults.push(...failures(ids, recording.eyes.changes, mayFail));
   if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
+}
+
+/** The attempts that began a sample, each once, also those that no sample was recorded of. */
+export function runsOf(
+  { journals }: { journals: Pick<Journals, "removedMs"> },
+  lines: readonly Line[],
+): Run[] {
+  const runs = new Map<string, Run>();
+  const last = new Map<string, number>();
+  for (const { agent, fence, campaign, job, shard, kind, seenMs } of lines) {
+    const name = `${agent} ${fence}`;
+    last.set(name, seenMs);
+    if (runs.has(name) || (kind !== "begin" && kind !== "record")) continue;
+    const about = { shard: `${campaign}/${job}/${shard}`, agent, fence };
+    runs.set(name, { ...about, beganMs: seenMs, lastMs: seenMs, removedMs: journals.removedMs(about) });
+  }
+  return [...runs].map(([name, run]) => ({ ...run, lastMs: last.get(name) ?? run.lastMs }));
 }
 
 /** From when to when each attempt ran samples, once for each start of its agent. */

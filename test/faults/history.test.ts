@@ -2,7 +2,8 @@
 import { expect, test } from "vitest";
 import type { Change } from "../support/etcd-eyes.js";
 import type { Write } from "../support/etcd-tap.js";
-import { type History, historyFaults, requeues } from "./history.js";
+import { runsOf } from "./check.js";
+import { failures, type History, historyFaults, requeues } from "./history.js";
 
 type Draft = { -readonly [name in keyof History]: History[name] } & {
   changes: Change[];
@@ -179,12 +180,60 @@ test.each(Object.entries(PLANTED))("found: %s", (_, [plant, what]) => {
   ).toBe(true);
 });
 
-test("a shard that two attempts ran is found; one that went on after a restart, or a straggler's second run, is not", () => {
-  const one = { ...span("2.1", 0, 10), shard: "x/j/0" };
-  const other = { ...one, fence: "2.4", agent: "a2" };
-  expect(requeues([one, { ...one, incarnation: "2" }], [])).toEqual([]);
-  expect(requeues([one, other], [])).toEqual(["x/j/0 was run as 2.1 on a1 and 2.4 on a2"]);
-  expect(requeues([one, other], [said("2", 4, "shard.duplicated")])).toEqual([]);
-  const third = { ...one, fence: "2.5", agent: "a3" };
-  expect(requeues([one, other, third], [said("2", 4, "shard.duplicated")])).toHaveLength(1);
+const run = (fence: string, agent: string, beganMs: number, lastMs: number, removedMs?: number) => ({
+  ...{ shard: "x/j/0", fence, agent, beganMs, lastMs, removedMs },
+});
+const first = run("2.1", "a1", 0, 10);
+const ofTwo = ["x/j/0 was run as 2.1 on a1 and 2.4 on a2"];
+
+test("a shard that two attempts began is found, also one whose first attempt had recorded nothing", () => {
+  expect(requeues([first], [], [])).toEqual([]);
+  expect(requeues([first, run("2.4", "a2", 12, 20)], [], [])).toEqual(ofTwo);
+});
+
+test("a failed attempt may be followed by another, one of whose death there is evidence may not", () => {
+  const runs = [first, run("2.4", "a2", 12, 20)];
+  const failed = (more = {}) => put(5, "fail/x/j/00000000/2.1", { agent: "a1", ...more });
+  expect(requeues(runs, [], [failed()])).toEqual([]);
+  expect(requeues(runs, [], [failed({ wentOn: true })])).toEqual(ofTwo);
+  expect(requeues(runs, [], [put(5, "fail/x/j/00000001/2.1")])).toEqual(ofTwo);
+});
+
+test("a stored failure is found whoever it names, but for what may fail", () => {
+  const death = put(6, "fail/x/j/00000001/2.2", { agent: "a1", class: "poison", wentOn: true });
+  const charged = put(5, "fail/x/j/00000000/2.1", { agent: "a1", class: "infra" });
+  const found = [expect.stringMatching(/^an attempt failed: fail\/x\/j\/00000000\/2\.1 at 5, .*infra/)];
+  expect(failures(["x"], [charged, death], ({ wentOn }) => wentOn === true)).toEqual(found);
+  expect(failures(["x"], [charged, death], () => false)).toHaveLength(2);
+  expect(failures(["y"], [charged, death], () => false)).toEqual([]);
+});
+
+test("a straggler may be run a second time, and must go on until one of the two is there", () => {
+  const events = [said("2", 4, "shard.duplicated")];
+  const done = (fence: string) => [put(6, "done/x/j/00000000", { fence })];
+  const second = run("2.4", "a2", 5, 20, 21);
+  const taken = [
+    expect.stringMatching(/^x\/j\/0 was taken from 2\.1 on a1, which still ran, for 2\.4 on a2/),
+  ];
+  expect(requeues([run("2.1", "a1", 0, 18, 20), second], events, done("2.4"))).toEqual([]);
+  expect(requeues([first, second], events, done("2.4"))).toEqual([]);
+  expect(requeues([run("2.1", "a1", 0, 12, 14), second], events, done("2.1"))).toEqual([]);
+  expect(requeues([run("2.1", "a1", 0, 4, 4), second], events, done("2.4"))).toEqual(taken);
+  expect(requeues([run("2.1", "a1", 0, 10, 12), second], events, done("2.4"))).toEqual(taken);
+  expect(requeues([first, second, run("2.5", "a3", 6, 9)], events, done("2.1"))).toHaveLength(1);
+});
+
+test("attempts are taken from journals by their first begin, and gone with their journal", () => {
+  const about = { agent: "a1", campaign: "x", job: "j", shard: 0, ordinal: 0, name: "", incarnation: "1" };
+  const line = (fence: string, kind: "attempt" | "begin" | "other", seenMs: number) => ({
+    ...{ ...about, lane: "cpu", fromNs: 0, toNs: 0, fence, kind, seenMs },
+  });
+  const lines = [
+    line("2.1", "attempt", 1),
+    line("2.1", "begin", 2),
+    line("2.1", "other", 5),
+    line("2.2", "attempt", 6),
+  ];
+  const journals = { removedMs: ({ fence }: { fence: string }) => (fence === "2.1" ? 7 : undefined) };
+  expect(runsOf({ journals }, lines)).toEqual([run("2.1", "a1", 2, 5, 7)]);
 });

@@ -14,7 +14,7 @@
  *  9. Events are numbered without a gap, and say of a campaign what follows on what was said.
  * 10. No more attempts run on a device at a time than it has slots; one with one slot is exclusive.
  */
-import type { Change } from "../support/etcd-eyes.js";
+import type { Change, Value } from "../support/etcd-eyes.js";
 import type { Write } from "../support/etcd-tap.js";
 
 export interface SeenEvent {
@@ -67,25 +67,71 @@ export function historyFaults(history: History): string[] {
   ];
 }
 
+/** An attempt that began a sample, as its journal was seen, wall ms. */
+export interface Run {
+  /** `<campaign>/<job>/<shard>`. */
+  shard: string;
+  fence: string;
+  agent: string;
+  beganMs: number;
+  /** When the last line of its journal appeared. */
+  lastMs: number;
+  /** When its agent was seen to have removed its journal: it has been stopped, or has its answer. */
+  removedMs: number | undefined;
+}
+
 /**
- * Shards that more than one attempt began to run: work that was taken from an agent that had it. The second run of a
- * straggler, which an event tells of, is none: nothing was taken from the first.
+ * Shards that more than one attempt began to run: work that was taken from an agent that had it. An attempt that failed
+ * may be followed by another. So may a straggler be run a second time, which an event tells of; but the first goes on
+ * meanwhile: if it is not the one that counts, it was stopped only after the second had written its last line.
  */
 export function requeues(
-  spans: readonly Pick<Span, "shard" | "fence" | "agent">[],
+  runs: readonly Run[],
   events: readonly SeenEvent[],
+  changes: readonly Change[],
 ): string[] {
-  const duplicates = new Set(
+  const seconds = new Set(
     events.flatMap(({ kind, campaign, job, node, message }) => {
       const shard = kind === "shard.duplicated" && /^shard (\d+) /.exec(message)?.[1];
       return shard ? [`${campaign}/${job}/${shard} ${node}`] : [];
     }),
   );
-  const first = spans.filter(({ shard, agent }) => !duplicates.has(`${shard} ${agent}`));
-  const by = groups(first, ({ shard }) => shard);
-  return [...by].flatMap(([shard, all]) => {
-    const fences = new Map(all.map(({ fence, agent }) => [fence, `${fence} on ${agent}`]));
-    return fences.size > 1 ? [`${shard} was run as ${[...fences.values()].join(" and ")}`] : [];
+  const failed = new Set<string>();
+  const done = new Map<string, string>();
+  for (const { kind, key, value } of changes) {
+    const [folder, campaign, job, shard, fence] = key.split("/");
+    const name = `${campaign}/${job}/${Number(shard)}`;
+    if (kind === "put" && folder === "done") done.set(name, String(value?.["fence"]));
+    if (kind === "put" && folder === "fail" && value?.["wentOn"] !== true) failed.add(`${name} ${fence}`);
+  }
+  const faults: string[] = [];
+  for (const [shard, all] of groups(runs, ({ shard }) => shard)) {
+    const left = all.filter(({ fence }) => !failed.has(`${shard} ${fence}`));
+    const firsts = left.filter(({ agent }) => !seconds.has(`${shard} ${agent}`));
+    const said = ({ fence, agent }: Run) => `${fence} on ${agent}`;
+    if (new Set(firsts.map(({ fence }) => fence)).size > 1)
+      faults.push(`${shard} was run as ${firsts.map(said).join(" and ")}`);
+    for (const first of firsts)
+      for (const second of left) {
+        if (firsts.includes(second) || second.fence === first.fence) continue;
+        const wentOn = first.removedMs === undefined || first.removedMs >= second.lastMs;
+        if (done.get(shard) !== first.fence && !wentOn)
+          faults.push(`${shard} was taken from ${said(first)}, which still ran, for ${said(second)}`);
+      }
+  }
+  return faults;
+}
+
+/** Attempts of campaigns whose failure is stored, but for those that may fail: who did nothing wrong is charged nothing. */
+export function failures(
+  campaigns: readonly string[],
+  changes: readonly Change[],
+  mayFail: (value: Value) => boolean,
+): string[] {
+  return changes.flatMap(({ key, kind, rev, value = {} }) => {
+    const [folder, campaign = ""] = key.split("/");
+    const counts = kind === "put" && folder === "fail" && campaigns.includes(campaign) && !mayFail(value);
+    return counts ? [`an attempt failed: ${key} at ${rev}, ${JSON.stringify(value)}`] : [];
   });
 }
 

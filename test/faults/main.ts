@@ -13,6 +13,7 @@ import { runScenarios } from "../kills/run.js";
 import type { Scenario } from "../kills/scenario.js";
 import { fleets } from "./fleets.js";
 import { artifactsAway, clocksJump, journalTorn, samplePoison } from "./scenarios/agents.js";
+import { compactedUnderNext } from "./scenarios/compacted.js";
 import { etcdFaults } from "./scenarios/etcd-faults.js";
 import { eachStopped, nodeDrained, rollingRestart } from "./scenarios/in-order.js";
 import { leaderKilled } from "./scenarios/leader-killed.js";
@@ -38,14 +39,15 @@ const SCENARIOS: readonly Scenario[] = [
   eachStopped(fleet),
   rollingRestart(fleet),
   allReconnect(fleet),
-  overloaded(fleet),
   leaderStopped(fleet, { name: "", seconds: 9, repetitions: 1, long: 2 }),
   leaderStopped(fleet, { name: "", seconds: 60, repetitions: 0, long: 2 }),
   leaderStopped(quick, { name: ", agents hang up", seconds: 60, repetitions: 0, long: 2 }),
+  overloaded(quick),
   ...etcdFaults(etcds, programs.strace),
+  compactedUnderNext(etcds),
   journalTorn(etcds),
   samplePoison(etcds),
-  artifactsAway(etcds, { seconds: 8, repetitions: 0, long: 1 }),
+  artifactsAway(etcds, { seconds: 8, repetitions: 0, takesTurns: true, long: 1 }),
   artifactsAway(etcds, { seconds: 600, repetitions: 0, long: 1 }),
   clocksJump(etcds, clocks),
   wrongStore(small, programs.etcd),

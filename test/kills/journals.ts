@@ -39,7 +39,7 @@ export interface Line {
   /** Of a record: when the sample was due and when it had ended, ns of that start of the agent. */
   fromNs: number;
   toNs: number;
-  /** When it was seen, wall ms. */
+  /** When it was seen, wall ms: the beginning of that look at all journals. */
   seenMs: number;
 }
 
@@ -58,6 +58,8 @@ interface Kept {
 export class Journals {
   private readonly lines = new Map<string, Line[]>();
   private readonly kept = new Map<string, Kept>();
+  private readonly removals = new Map<string, number>();
+  private nowMs = 0;
   private links = 0;
   private watching = true;
   private readonly looks: Promise<void>;
@@ -77,6 +79,7 @@ export class Journals {
 
   /** Reads what is there now. */
   look(): void {
+    this.nowMs = Date.now();
     for (const [agent, folder] of this.folders) this.adopt(agent, join(folder, "journal"));
     for (const kept of this.kept.values()) if (!kept.over) this.read(kept);
   }
@@ -84,6 +87,11 @@ export class Journals {
   /** Lines of a campaign, in the order in which they were seen. */
   of(campaign: string): Line[] {
     return this.lines.get(campaign) ?? [];
+  }
+
+  /** When the agent was seen to have removed an attempt's journal, wall ms; undefined while it is there. */
+  removedMs({ agent, fence }: Pick<Line, "agent" | "fence">): number | undefined {
+    return this.removals.get(`${agent} ${fence}`);
   }
 
   /** Samples of a campaign that have a record in some journal. */
@@ -146,6 +154,7 @@ export class Journals {
   private read(kept: Kept): void {
     const { text, names } = textFrom(kept.path, kept.at);
     kept.over = names === (this.keep === undefined ? 0 : 1);
+    if (kept.over) this.removals.set(`${kept.agent} ${kept.fence}`, this.nowMs);
     if (text === "") return;
     kept.at += Buffer.byteLength(text);
     const lines = (kept.rest + text).split("\n");
@@ -175,7 +184,7 @@ export class Journals {
     this.lines.set(kept.about.campaign, lines);
     const { agent, fence, about, incarnation } = kept;
     const { scheduled: fromNs = 0, done: toNs = 0 } = said.record?.t_ns ?? {};
-    const more = { incarnation, fromNs, toNs, seenMs: Date.now() };
+    const more = { incarnation, fromNs, toNs, seenMs: this.nowMs };
     lines.push({ agent, fence, ...about, kind, ordinal, name: said.k, ...more });
   }
 }

@@ -27,6 +27,8 @@ export async function runScenarios(
   let failed = 0;
   let current: { world: World; options: Scenario["world"] } | undefined;
   let interrupted = false;
+  // What is in hand when a signal comes fails because everything is ended; nothing may begin after it.
+  const endOfAll = new Promise<never>(() => {});
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     process.on(signal, () => {
       if (interrupted) return;
@@ -35,15 +37,21 @@ export async function runScenarios(
       void abandoned(false).then(() => process.exit(1));
     });
   }
+  const turns = scenarios.filter(({ takesTurns }) => takesTurns);
+  const turn = turns[seed % turns.length];
   for (const scenario of scenarios.filter(({ name }) => name.includes(flags.only))) {
-    const usual = (flags.long ? scenario.long : undefined) ?? scenario.repetitions;
-    const repetitions = Number(flags.repetitions ?? usual);
+    const usual = scenario === turn ? 1 : scenario.repetitions;
+    const repetitions = Number(flags.repetitions ?? (flags.long ? scenario.long : undefined) ?? usual);
     if (repetitions === 0) continue;
     console.log(`\n${scenario.name}: ${scenario.holds}`);
     const beganMs = Date.now();
     if (current?.options !== scenario.world) await ended();
+    if (interrupted) await endOfAll;
     let passed = 0;
-    for (let n = 0; n < repetitions; n += 1) if (await passes(scenario, n)) passed += 1;
+    for (let n = 0; n < repetitions; n += 1) {
+      if (await passes(scenario, n)) passed += 1;
+      if (interrupted) await endOfAll;
+    }
     failed += repetitions - passed;
     const seconds = Math.round((Date.now() - beganMs) / 1000);
     const said = scenario.sum?.();
@@ -68,10 +76,13 @@ export async function runScenarios(
         });
         current = { world, options: scenario.world };
       }
-      const saw = await scenario.run(current.world, n, seeded(seed + n));
+      const saw = await scenario.run(current.world, n, seeded(seed + n), seed + n);
       console.log(`  ${n + 1}. ${saw}, ${seconds()} (${mine})`);
+      // A world that a scenario has used up is no world for the next one.
+      if (scenario.spoils) await ended();
       return true;
     } catch (error) {
+      if (interrupted) return false;
       const why = error instanceof Error ? error.message : error;
       console.log(`  ${n + 1}. FAILED after ${seconds()} (${mine}): ${why}`);
       await abandoned(true);
@@ -86,6 +97,7 @@ export async function runScenarios(
       current?.world.remove();
       current = undefined;
     } catch (error) {
+      if (interrupted) return;
       failed += 1;
       console.log(`  FAILED at the end: ${error instanceof Error ? error.message : error}`);
       await abandoned(true);

@@ -6,14 +6,18 @@ export interface Scenario {
   name: string;
   /** What must hold, in one line. */
   holds: string;
-  /** When nothing else is asked for, as in continuous integration; with 0 another one stands for it there. */
+  /** When nothing else is asked for, as in continuous integration. */
   repetitions: number;
+  /** Of all that have this, the run's seed picks one that is done once, beside what `repetitions` say. */
+  takesTurns?: boolean;
   /** In the long run; as often unless said. */
   long?: number;
   /** Scenarios beside one another that have the same function share a world. */
   world: () => WorldOptions;
-  /** Does it once and checks it; one line about what was seen. `n` counts from 0. */
-  run(world: World, n: number, random: Random): Promise<string>;
+  /** It leaves a world in which nothing more can be done. */
+  spoils?: boolean;
+  /** Does it once and checks it; one line about what was seen. `n` counts from 0; `seed` is that of `random`. */
+  run(world: World, n: number, random: Random, seed: number): Promise<string>;
   /** One line about all repetitions. */
   sum?(): string;
 }

@@ -87,6 +87,9 @@ export class World {
   private readonly places = new Map<string, Place>();
   private readonly frozen = new Set<string>();
   private readonly running = new Map<string, Running>();
+  private opening: Promise<void> | undefined;
+  /** It was given up: nothing starts any more. */
+  private over = false;
   /** Everything that ever ran below our processes. */
   private readonly descended = new Map<string, ProcessName>();
 
@@ -165,6 +168,23 @@ export class World {
     } catch {
       return undefined;
     }
+  }
+
+  /** What a coordinator's clock says, wall ms; undefined while it does not answer. */
+  async clockOf(name: string): Promise<number | undefined> {
+    try {
+      const url = `http://127.0.0.1:${this.place(name).http}/health`;
+      const answer = await fetch(url, { signal: AbortSignal.timeout(1_000) });
+      return Date.parse(answer.headers.get("date") ?? "");
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** What a coordinator counts, as Prometheus reads it. */
+  async metrics(name: string): Promise<string> {
+    const url = `http://127.0.0.1:${this.place(name).http}/metrics`;
+    return (await fetch(url, { signal: AbortSignal.timeout(5_000) })).text();
   }
 
   /** What the store holds, by key below `/sai/v1/`. */
@@ -341,13 +361,16 @@ export class World {
 
   /** Ends everything at once, whatever state it is in. */
   async abandon(): Promise<void> {
+    this.over = true;
     this.noteDescendants();
-    for (const { child } of this.running.values()) {
+    const running = [...this.running.values()];
+    // Whoever waits for something to happen in this world must not take these ends for it.
+    this.running.clear();
+    for (const { child } of running) {
       const gone = child.exitCode === null && child.signalCode === null ? once(child, "close") : undefined;
       child.kill("SIGKILL");
       await gone;
     }
-    this.running.clear();
     this.frozen.clear();
     for (const one of await stillAlive([...this.descended.values()], 5_000)) process.kill(one.pid, "SIGKILL");
     await this.journals?.stop();
@@ -355,6 +378,8 @@ export class World {
   }
 
   private async closeStore(): Promise<void> {
+    // A store that is just being started must not outlive this.
+    await this.opening?.catch(() => undefined);
     for (const end of this.guests) await end();
     this.guests.clear();
     for (const { client } of this.places.values()) client.close();
@@ -382,7 +407,8 @@ export class World {
     const folders = new Map(this.agents.map((id) => [id, this.agentFolder(id)]));
     for (const folder of folders.values()) mkdirSync(folder, { recursive: true });
     const keep = join(this.folder, "kept-journals");
-    await this.openStore();
+    this.opening = this.openStore();
+    await this.opening;
     const { lookEveryMs } = this.options;
     this.journals = new Journals(
       folders,
@@ -396,7 +422,7 @@ export class World {
   }
 
   private async openStore(): Promise<void> {
-    if (this.options.etcd === undefined) return;
+    if (this.options.etcd === undefined || this.over) return;
     this.etcd = await startEtcd(this.options.etcd);
     this.recording = await Recording.start(this.etcd, this.options.tapped ? this.coordinators : undefined);
   }
@@ -419,6 +445,7 @@ export class World {
   }
 
   private start(name: string, args: string[], more: Settings = {}): void {
+    if (this.over) throw new Error(`${name} is not started: this world was given up`);
     // By pipes: a limit on the size of the child's files must not be one on its log.
     const [program = "", ...first] = [
       ...(this.options.prefixOf?.(name) ?? []),

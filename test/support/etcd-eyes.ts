@@ -89,6 +89,12 @@ export class EtcdEyes {
     await this.ask("KV", "Compact", { revision, physical: true });
   }
 
+  /** Writes a key that is none of the program's, so that there is a revision more; that revision. */
+  async tick(): Promise<number> {
+    const request = { key: Buffer.from("/tick"), value: Buffer.from("") };
+    return (await this.ask<{ header: { revision: number } }>("KV", "Put", request)).header.revision;
+  }
+
   /** Resolves when `changes` has everything up to now. */
   async settled(): Promise<void> {
     const target = await this.revision();

@@ -1,7 +1,6 @@
 /**
- * What happens to a real etcd of three members while a campaign runs: members die, the quorum is lost, history is
- * compacted, all start anew, disks stall. Nothing that runs is given to others, what was acknowledged is there, and
- * service is back soon after.
+ * What happens to a real etcd of three members while a campaign runs: members die, the quorum is lost, all start anew,
+ * disks stall. Nothing that runs is given to others, what was acknowledged is there, and service is back soon after.
  */
 import { type Campaign, recorded, submitSimulated } from "../../kills/campaigns.js";
 import { between, type Random } from "../../kills/random.js";
@@ -20,6 +19,7 @@ const PROBE = { jobs: 1, samples: 4, shardSize: 2, latencyMs: 1 };
 interface Fault {
   name: string;
   repetitions: number;
+  takesTurns?: boolean;
   long: number;
   /** How long it lasts, s; usual and in the long run. */
   seconds: number;
@@ -55,15 +55,11 @@ export function etcdFaults(world: () => WorldOptions, strace: string): Scenario[
   });
   const faults: Fault[] = [
     {
-      ...{ name: "etcd member −9", seconds: 3, repetitions: 0, long: 6 },
+      ...{ name: "etcd member −9", seconds: 3, repetitions: 0, takesTurns: true, long: 6 },
       begin: (w, random) => killed([membersOf(w)[Math.floor(random() * 3)] as EtcdMember]),
     },
     {
-      ...{ name: "etcd compacted", seconds: 3, repetitions: 0, long: 3 },
-      begin: async (w) => compacting(w),
-    },
-    {
-      ...{ name: "etcd restarted", seconds: 0, repetitions: 0, long: 3 },
+      ...{ name: "etcd restarted", seconds: 0, repetitions: 0, takesTurns: true, long: 3 },
       begin: (w) => killed(membersOf(w)),
     },
     quorum(6, 1, 1),
@@ -121,23 +117,4 @@ async function probed(world: World, name: string, seconds: number): Promise<Camp
     await pause(500);
   }
   return [...acknowledged];
-}
-
-/** Compacts as far as our own recording has come, again and again, with a member away for those that watch it. */
-async function compacting(world: World): Promise<() => Promise<void>> {
-  const eyes = world.recording?.eyes;
-  let over = false;
-  const run = async () => {
-    while (!over) {
-      await eyes?.settled();
-      const rev = eyes?.changes.at(-1)?.rev ?? 1;
-      await eyes?.compact(rev).catch(() => undefined); // there already
-      await pause(200);
-    }
-  };
-  const running = run();
-  return async () => {
-    over = true;
-    await running;
-  };
 }

@@ -27,6 +27,7 @@ export function leaderStopped(
       const campaign = await submitSimulated(world, `leader-stopped-${o.seconds}${o.name}-${n}`, LOAD);
       await recorded(world, campaign, between(random, 0.05, 0.3));
       const epoch = epochOf(world);
+      const ended = world.log(leader).filter(({ msg }) => msg === "this term has ended").length;
       await world.freeze(leader);
       const endMs = Date.now() + o.seconds * 1000;
       const next = await world.leader();
@@ -42,11 +43,14 @@ export function leaderStopped(
       });
       // Agents hang up on it only after the lost timer, and the next leader holds their work for 30 s at most: those
       // that come first may be given what others still run. Each result counts once all the same.
-      const samples = await checked(world, [campaign], { gaveBack: o.seconds > HOLD_S ? world.agents : [] });
+      const mayRunAgain = o.seconds > HOLD_S ? world.agents : [];
+      const samples = await checked(world, [campaign], { mayRunAgain });
       const late = ranUnder(world, campaign.id, epoch).filter((fence) => !before.has(fence));
       if (late.length > 0)
         throw new Error(`work that the stopped leader gave out was run: ${late.join(", ")}`);
-      const refused = world.log(leader).filter(({ msg }) => msg === "this term has ended").length;
+      const refused = world.log(leader).filter(({ msg }) => msg === "this term has ended").length - ended;
+      if (before.size === 0) throw new Error(`nothing of epoch ${epoch} had begun: nothing was tried`);
+      if (refused === 0) throw new Error(`${leader} never said that its term has ended`);
       return `${next} led instead of ${leader}, ${before.size} attempts of its epoch, ${refused} terms ended, ${samples} samples`;
     },
   };

@@ -15,7 +15,7 @@ const CONFIG = 78;
 const SMALL = { jobs: 1, samples: 8, shardSize: 2, latencyMs: 1 };
 
 export const wrongStore = (world: () => WorldOptions, program: string): Scenario => ({
-  ...{ name: "wrong store", repetitions: 1, long: 2, world },
+  ...{ name: "wrong store", repetitions: 1, long: 2, world, spoils: true },
   holds: "coordinators and agents refuse another cluster's store and an emptied one, and say so",
   async run(world, n) {
     const leader = await world.leader();
