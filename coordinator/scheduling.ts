@@ -13,6 +13,7 @@
 import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
 import { type Fence, sameFence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
+import { Company } from "../shared/runtime/company.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import {
   type Board,
@@ -75,6 +76,7 @@ export class Scheduling {
   /** Whether the next cycle looks at everything. */
   private everything = true;
   private stopped = false;
+  private readonly company = new Company(COALESCE_MS);
   /** When tails may be looked at again. */
   private tailsMs = Number.NEGATIVE_INFINITY;
   private cancelTailsTimer: (() => void) | undefined;
@@ -92,7 +94,8 @@ export class Scheduling {
   /** Asks for a cycle soon: only what fleet and board count as touched has changed. */
   touched(): void {
     if (this.stopped) return;
-    this.cancelTimer ??= this.parts.clock.after(COALESCE_MS, () => {
+    const waitMs = this.company.waitMs(this.parts.clock.nowMs());
+    this.cancelTimer ??= this.parts.clock.after(waitMs, () => {
       this.cancelTimer = undefined;
       this.cycle();
     });

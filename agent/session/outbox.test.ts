@@ -50,7 +50,7 @@ const heartbeat = (seq: bigint): Body => ({
   },
 });
 
-test("news of one kind that come within 5 ms are one message, up to its limit", async () => {
+test("news of one kind that come within 5 ms are one message, up to its limit, unless they are few", async () => {
   const { fences, said, clock, outbox } = outboxOf();
   fences("accepted", 1);
   fences("started", 1);
@@ -64,6 +64,13 @@ test("news of one kind that come within 5 ms are one message, up to its limit", 
   expect(said()).toHaveLength(4);
   await clock.advance(1);
   expect(said().slice(4)).toEqual(["started 2"]);
+  // A lone one waits for nobody.
+  await clock.advance(100);
+  fences("started", 3);
+  await clock.advance(1);
+  fences("started", 4);
+  await clock.advance(0);
+  expect(said().slice(5)).toEqual(["started 3", "started 4"]);
   expect(clock.pendingTimers).toBe(0);
 });
 

@@ -1,14 +1,15 @@
 /**
  * What one session has to say, put together and handed to the stream at the pace of its reader.
  *
- * 1. News of one kind that come within 5 ms are one message, below 256 KiB; of what only the newest counts, only the
- *    newest is sent. Kinds keep the order in which they first had something to say.
+ * 1. News of one kind that come within 5 ms are one message, below 256 KiB, unless they are few; of what only the
+ *    newest counts, only the newest is sent. Kinds keep the order in which they first had something to say.
  * 2. Nothing is handed over after the stream asked for a pause until it has drained. A reader that takes longer than
  *    30 s, or lets more than 1,000 messages or 4 MiB pile up, is hung up on: its next session hears everything again.
  * 3. A sign of life goes before everything else that waits.
  */
 import type { AgentMessage } from "../../shared/gen/sai/agent/v1/session.js";
 import type { Clock } from "../../shared/runtime/clock.js";
+import { Company } from "../../shared/runtime/company.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { Link } from "./link.js";
 
@@ -43,6 +44,7 @@ export class Outbox {
   private readonly waiting = new Map<string, Batch>();
   /** Kinds that must not be sent for now. */
   private readonly held = new Set<string>();
+  private readonly company = new Company(TOGETHER_MS);
   private urgent: Body | undefined;
   private messages = 0;
   private bytes = 0;
@@ -106,9 +108,11 @@ export class Outbox {
 
   /** There is, or may be, something to send. */
   soon(): void {
-    if (this.cancelFlush !== undefined || this.state !== "open") return;
     const { clock } = this.parts;
-    const waitMs = Math.max(0, this.sentAtMs + TOGETHER_MS - clock.nowMs());
+    const nowMs = clock.nowMs();
+    const forCompanyMs = this.company.waitMs(nowMs);
+    if (this.cancelFlush !== undefined || this.state !== "open") return;
+    const waitMs = Math.min(forCompanyMs, Math.max(0, this.sentAtMs + TOGETHER_MS - nowMs));
     this.cancelFlush = clock.after(waitMs, () => this.flush());
   }
 

@@ -13,6 +13,7 @@
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
+import { Company } from "../../shared/runtime/company.js";
 import { errorText, SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
@@ -45,7 +46,7 @@ export interface CommitQueueParts {
 }
 
 export interface CommitQueueOptions {
-  /** How long a record waits for others, ms. */
+  /** How long a record waits for others at most, ms; a lone one waits for none. */
   intervalMs: number;
   /** Transactions on their way at once. */
   inFlight?: number;
@@ -78,11 +79,14 @@ export class CommitQueue {
   private cancelTimer: (() => void) | undefined;
   private readonly idle = new Set<() => void>();
   private away = false;
+  private readonly company: Company;
 
   constructor(
     private readonly parts: CommitQueueParts,
     private readonly options: CommitQueueOptions,
-  ) {}
+  ) {
+    this.company = new Company(options.intervalMs);
+  }
 
   /** Resolves when the shard's done record is durable or has lost. Rejects as `write` does. */
   commit(shard: ShardKey, gate: bigint, done: DoneValue): Promise<Verdict> {
@@ -143,13 +147,15 @@ export class CommitQueue {
   private add(waiting: Waiting): void {
     this.queue.push(waiting);
     if (this.queue.length >= MAX_TXN_OPS - 2) this.send();
-    else this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
+    else this.later(this.company.waitMs(this.parts.clock.nowMs()));
   }
 
-  private onTimer(): void {
-    this.cancelTimer = undefined;
-    this.due = true;
-    this.send();
+  private later(waitMs: number): void {
+    this.cancelTimer ??= this.parts.clock.after(waitMs, () => {
+      this.cancelTimer = undefined;
+      this.due = true;
+      this.send();
+    });
   }
 
   /** Sends what is due or fills a transaction, as far as transactions may be on their way. */
@@ -166,7 +172,7 @@ export class CommitQueue {
       });
     }
     if (this.queue.length > 0 && !this.due) {
-      this.cancelTimer ??= this.parts.clock.after(this.options.intervalMs, () => this.onTimer());
+      this.later(this.options.intervalMs);
     }
   }
 

@@ -1,11 +1,12 @@
 /**
  * Puts answers together that go to one agent within a few ms: at thousands of shards a second a message for each would
- * fill the stream.
+ * fill the stream. A lone one goes at once.
  *
  * 1. What is sent stays in order: anything that is not put together sends what waits first.
  * 2. A message holds at most 1,000 entries, which is far below 256 KiB; what has more is sent in parts.
  */
 import type { Clock } from "../../shared/runtime/clock.js";
+import { Company } from "../../shared/runtime/company.js";
 import type { SaiError } from "../../shared/runtime/errors.js";
 import type { CoordinatorBody, Peer } from "./peer.js";
 
@@ -15,6 +16,7 @@ const MAX_ENTRIES = 1000;
 export class BatchingPeer implements Peer {
   private waiting: CoordinatorBody | undefined;
   private cancelTimer: (() => void) | undefined;
+  private readonly company = new Company(DELAY_MS);
 
   constructor(
     private readonly peer: Peer,
@@ -45,7 +47,10 @@ export class BatchingPeer implements Peer {
 
   private later(): void {
     if ((this.waiting && entries(this.waiting)?.length) === MAX_ENTRIES) this.flush();
-    else this.cancelTimer ??= this.clock.after(DELAY_MS, () => this.flush());
+    else {
+      const waitMs = this.company.waitMs(this.clock.nowMs());
+      this.cancelTimer ??= this.clock.after(waitMs, () => this.flush());
+    }
   }
 
   private flush(): void {
