@@ -22,6 +22,7 @@ import type { CampaignParts } from "./campaigns/parts.js";
 import { CampaignQuotas, type Tenants } from "./campaigns/quotas.js";
 import { recover, resume } from "./campaigns/recover.js";
 import { ShardNotices } from "./campaigns/shard-notices.js";
+import { isUnstarted } from "./campaigns/unstarted.js";
 import { EventLog } from "./events.js";
 import { showGauges } from "./gauges.js";
 import type { Meter } from "./metrics.js";
@@ -255,12 +256,9 @@ function giveElsewhere(campaigns: CampaignParts, node: NodeEntry, { shard, fence
   detached(campaigns, expireAttempt(campaigns, shard, node.id, fence));
 }
 
-/** Attempts that the node has and has not begun, as far as it is known. */
+/** Attempts that the node has and has not begun. */
 const unstarted = (board: Board, node: NodeEntry): Fence[] =>
-  [...node.attempts.values()].flatMap(({ shard, fence }) => {
-    const kind = board.shard(shard)?.kind;
-    return kind === "ASSIGNED" || kind === "ACCEPTED" ? [fence] : [];
-  });
+  [...node.attempts.values()].filter((one) => isUnstarted(board, one)).map(({ fence }) => fence);
 
 /** Calls `run` every `ms` with how late the call is. */
 function every(clock: Clock, ms: number, run: (lateMs: number) => void): () => void {

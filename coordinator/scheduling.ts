@@ -9,9 +9,10 @@
  * 3. A cycle gives out a bounded number of shards, and another follows at once if there may be more to give: ten thousand
  *    agents that come for a million shards must not hold up heartbeats and the renewal of the leadership.
  * 4. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
+ * 5. Tails are looked at for at most a tenth of the time, whatever a look costs.
  */
 import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
-import { type Fence, sameFence } from "../shared/domain/fence.js";
+import type { Fence } from "../shared/domain/fence.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import { Company } from "../shared/runtime/company.js";
 import type { Logger } from "../shared/runtime/logger.js";
@@ -24,6 +25,7 @@ import {
   suspectsOf,
 } from "./campaigns/board.js";
 import type { Tenants } from "./campaigns/quotas.js";
+import { isUnanswered } from "./campaigns/unstarted.js";
 import type { EventLog } from "./events.js";
 import type { Meter } from "./metrics.js";
 import { Outlook } from "./outlook.js";
@@ -34,7 +36,7 @@ import { plan } from "./scheduler/schedule.js";
 import { type Assignment, type JobWaiting, modelKey } from "./scheduler/snapshot.js";
 import { type AttemptOrder, sendOrders } from "./sessions/assign.js";
 import type { Fleet, NodeEntry } from "./sessions/fleet.js";
-import { planTail, type TailPlan } from "./tail.js";
+import { newTailLook, planTail, type TailPlan } from "./tail.js";
 
 export interface SchedulingParts {
   board: Board;
@@ -59,8 +61,9 @@ const COALESCE_MS = 2;
 const MOST_SHARDS = 2000;
 /** Between two looks at everything because nodes joined (invariant 2). */
 const JOINED_MS = 250;
-/** Between two looks at what waits or runs too long while others are free. */
+/** Between two looks at what waits or runs too long while others are free: so long at least, and so many times the last. */
 const TAILS_MS = 100;
+const TAILS_REST = 10;
 
 export class Scheduling {
   private cancelTimer: (() => void) | undefined;
@@ -80,6 +83,8 @@ export class Scheduling {
   /** When tails may be looked at again. */
   private tailsMs = Number.NEGATIVE_INFINITY;
   private cancelTailsTimer: (() => void) | undefined;
+  /** Where the last look at them ended. */
+  private readonly tails = newTailLook();
 
   constructor(private readonly parts: SchedulingParts) {
     this.outlook = new Outlook(parts.board, parts.fleet, { ...parts, mostShards: MOST_SHARDS });
@@ -134,8 +139,7 @@ export class Scheduling {
     let due = 0;
     for (; (this.sent[due]?.dueMs ?? Number.POSITIVE_INFINITY) <= nowMs; due += 1) {
       const one = this.sent[due] as (typeof this.sent)[number];
-      const state = board.shard(one.shard);
-      if (state?.kind !== "ASSIGNED" || !sameFence(state.fence, one.fence)) continue;
+      if (!isUnanswered(board, one)) continue;
       const fences = late.get(one.agent) ?? [];
       late.set(one.agent, fences);
       fences.push(one.fence);
@@ -184,15 +188,17 @@ export class Scheduling {
       });
       return;
     }
-    this.tailsMs = nowMs + TAILS_MS;
-    const { takeBack, duplicates } = planTail(draft, board, fleet, nowMs);
+    const startMs = clock.nowMs();
+    const { takeBack, duplicates } = planTail(draft, board, fleet, nowMs, this.tails);
     for (const { agent, fences } of takeBack) retract(agent, fences);
     for (const one of duplicates) this.duplicate(one);
+    const endMs = clock.nowMs();
+    this.tailsMs = endMs + Math.max(TAILS_MS, TAILS_REST * (endMs - startMs)); // invariant 5
   }
 
   /** Gives a shard to a second node. */
   private duplicate({ shard, entry, agent, lane, forMs }: TailPlan["duplicates"][number]): void {
-    const { board, clock, epoch, events, fleet, metrics } = this.parts;
+    const { acceptDeadlineMs, board, clock, epoch, events, fleet, metrics } = this.parts;
     const node = fleet.node(agent);
     const { campaign, job: id, index } = shard;
     const a: Assignment = { campaign, job: id, first: index, count: 1, agent, lane, why: "duplicate" };
@@ -202,9 +208,10 @@ export class Scheduling {
     const order = this.orderOf(entry, a, index, fence);
     if (order === undefined) return;
     entry.duplicated.add(index);
-    entry.twins.set(index, { fence, agent, started: false });
+    entry.twins.set(index, { fence, agent, accepted: false, started: false });
     board.touch(shard);
     fleet.given(node, { fence, shard, lane, why: a.why });
+    this.sent.push({ agent, shard, fence, dueMs: clock.nowMs() + acceptDeadlineMs });
     this.outlook.gave(a, node, entry, order.model, clock.nowMs());
     sendOrders(node, [order]);
     metrics.countDuplicates();

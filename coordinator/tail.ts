@@ -3,16 +3,19 @@
  * free, and attempts that run far longer than the others of their job. Each shard is taken back once and duplicated once
  * at most under one leader.
  *
- * Costs nothing while no lane is free without work; then as much as the fleet holds attempts, a few times a second.
+ * Costs nothing while no lane is free without work; then a bounded number of lanes and attempts, however many there are, and
+ * a glance at each job that runs. What was not looked at has its turn the next time.
  */
-import type { Fence } from "../shared/domain/fence.js";
-import { sameFence } from "../shared/domain/fence.js";
+import { type Fence, fenceText, sameFence } from "../shared/domain/fence.js";
 import type { Board, JobEntry, ShardKey } from "./campaigns/board.js";
 import { isTimed, maySample } from "./job-needs.js";
 import type { Draft } from "./scheduler/draft.js";
+import type { Lane } from "./scheduler/lanes.js";
 import type { Job } from "./scheduler/queues.js";
 import {
+  type Look,
   longMs,
+  type Opening,
   openings,
   type Placed,
   p75Of,
@@ -38,67 +41,105 @@ export interface TailPlan {
   duplicates: { shard: ShardKey; entry: JobEntry; agent: string; lane: string; forMs: number }[];
 }
 
+/** Where a look ended, for the next to go on. */
+export interface TailLook extends Look {
+  /** How manieth of the jobs that run was looked at last. */
+  job: number;
+}
+
+/** Lanes, attempts and openings that one look may compare. */
+export const MOST_COMPARED = 10_000;
+/** Attempts that run too long, more than there are openings for. */
+const MOST_STRAGGLERS = 200;
 /** A job is at its end when so much of it is done. */
 const DONE_SHARE = 0.9;
 
-export function planTail(draft: Draft, board: Board, fleet: Fleet, nowMs: number): TailPlan {
+export const newTailLook = (): TailLook => ({ left: 0, after: undefined, job: 0 });
+
+/** Goes on where `look` says that the last one ended. */
+export function planTail(draft: Draft, board: Board, fleet: Fleet, nowMs: number, look: TailLook): TailPlan {
   const plan: TailPlan = { takeBack: [], duplicates: [] };
   const free = openings(draft);
   if (free.length === 0) return plan;
-  const pools = new Set(free.map(({ lane }) => lane.pool));
-  const ending = new Map<JobEntry, { job: Job; p75Ms: number | undefined }>();
-  for (const job of draft.standing.running()) {
-    const entry = board.job(job.snapshot.campaign, job.snapshot.job);
-    if (entry?.state.kind !== "RUNNING" || !job.queue.requirement.pools.some((pool) => pools.has(pool)))
-      continue;
-    const p75Ms = mayDuplicate(entry) ? p75Of(entry.times) : undefined;
-    const { ASSIGNED, ACCEPTED } = entry.counters.kinds;
-    if (ASSIGNED + ACCEPTED > 0 || p75Ms !== undefined) ending.set(entry, { job, p75Ms });
-  }
-  if (ending.size === 0) return plan;
-  const { waiting, running } = collect(board, fleet, ending, nowMs);
+  look.left = MOST_COMPARED;
   const fences = new Map<string, Fence[]>();
-  for (const { agent, entry, index, fence } of toTakeBack(draft, free, waiting) as Waiting[]) {
+  const waitingOn = (lane: Lane) => waiting(draft, board, fleet, look, lane);
+  for (const { agent, entry, index, fence } of toTakeBack(draft, free, look, waitingOn)) {
     entry.takenBack.add(index);
-    fences.set(agent, [...(fences.get(agent) ?? []), fence]);
+    const some = fences.get(agent) ?? [];
+    fences.set(agent, some);
+    some.push(fence);
   }
   for (const [agent, some] of fences) plan.takeBack.push({ agent, fences: some });
-  for (const { of, lane } of toDuplicate(draft, free, running)) {
+  if (free.length === 0) return plan;
+  for (const { of, lane } of toDuplicate(draft, free, stragglers(draft, board, fleet, nowMs, look, free))) {
     const { shard, entry, forMs } = of as Running;
     plan.duplicates.push({ shard, entry, forMs, agent: lane.agent, lane: lane.pool.kind });
   }
   return plan;
 }
 
-/** Duplicates must not change what comes out: neither times that are compared, nor which of several answers counts. */
-function mayDuplicate({ spec, done, shards, counters }: JobEntry): boolean {
-  if (counters.kinds.RUNNING === 0 || done.size < DONE_SHARE * shards.length) return false;
-  return !isTimed(spec) && !maySample(spec);
+/** Attempts that a lane has and has not begun, the last first. */
+function* waiting(draft: Draft, board: Board, fleet: Fleet, look: Look, lane: Lane): Generator<Waiting> {
+  const attempts = [...(fleet.node(lane.agent)?.attempts.values() ?? [])];
+  look.left -= attempts.length;
+  for (const { shard, fence, lane: own } of attempts.reverse()) {
+    if (own !== lane.pool.kind) continue;
+    const { campaign, job: id, index } = shard;
+    const entry = board.job(campaign, id);
+    const state = entry?.shards[index];
+    if (entry?.state.kind !== "RUNNING" || entry.takenBack.has(index)) continue;
+    if (state?.kind !== "ASSIGNED" && state?.kind !== "ACCEPTED") continue;
+    const job = draft.standing.job(campaign, id);
+    if (job === undefined || !sameFence(state.fence, fence)) continue;
+    yield { ...{ job, agent: lane.agent, lane: own, index, failedOn: state.failedOn }, entry, fence };
+  }
 }
 
-function collect(
+/** Of jobs at their end that openings could run, the attempts that run too long. */
+function stragglers(
+  draft: Draft,
   board: Board,
   fleet: Fleet,
-  ending: ReadonlyMap<JobEntry, { job: Job; p75Ms: number | undefined }>,
   nowMs: number,
-): { waiting: Waiting[]; running: Running[] } {
-  const waiting: Waiting[] = [];
-  const running: Running[] = [];
-  for (const { id: agent, attempts } of fleet.list()) {
-    for (const { shard, fence, lane } of attempts.values()) {
-      const entry = board.job(shard.campaign, shard.job);
-      const state = entry?.shards[shard.index];
-      const of = entry && ending.get(entry);
-      if (!of || !state || !("agent" in state) || !sameFence(state.fence, fence)) continue;
-      const { job, p75Ms } = of;
-      const placed = { job, agent, lane, index: shard.index, failedOn: state.failedOn };
-      if (state.kind === "ASSIGNED" || state.kind === "ACCEPTED") {
-        if (!entry.takenBack.has(shard.index)) waiting.push({ ...placed, entry, fence });
-      } else if (state.kind === "RUNNING" && p75Ms !== undefined && !entry.duplicated.has(shard.index)) {
-        const forMs = nowMs - state.sinceMs;
-        if (forMs > longMs(p75Ms)) running.push({ ...placed, entry, shard, forMs, p75Ms });
-      }
-    }
+  look: TailLook,
+  free: readonly Opening[],
+): Running[] {
+  const pools = new Set(free.map(({ lane }) => lane.pool));
+  const jobs = [...draft.standing.running()];
+  const found: Running[] = [];
+  for (let i = 0; i < jobs.length && found.length < MOST_STRAGGLERS; i++) {
+    look.job = (look.job + 1) % jobs.length;
+    const job = jobs[look.job] as Job;
+    if (!job.queue.requirement.pools.some((pool) => pools.has(pool))) continue;
+    const { campaign, job: id } = job.snapshot;
+    const entry = board.job(campaign, id);
+    if (entry?.state.kind === "RUNNING" && mayDuplicate(entry)) overdue(fleet, job, entry, nowMs, found);
   }
-  return { waiting, running };
+  return found;
+}
+
+/** Adds a job's attempts that run too long and have no duplicate yet; costs as many as there are. */
+function overdue(fleet: Fleet, job: Job, entry: JobEntry, nowMs: number, found: Running[]): void {
+  const { campaign, job: id } = job.snapshot;
+  let p75Ms: number | undefined;
+  for (const index of entry.begun) {
+    const state = entry.shards[index];
+    if (state?.kind !== "RUNNING" || found.length === MOST_STRAGGLERS) return;
+    const forMs = nowMs - state.sinceMs;
+    if (forMs <= longMs(p75Ms ?? 0)) return; // those after it began later
+    p75Ms ??= p75Of(entry.times);
+    if (p75Ms === undefined || forMs <= longMs(p75Ms)) return;
+    const { agent, fence, failedOn } = state;
+    const lane = fleet.node(agent)?.attempts.get(fenceText(fence))?.lane;
+    if (lane === undefined || entry.duplicated.has(index)) continue;
+    const shard = { campaign, job: id, index };
+    found.push({ ...{ job, agent, lane, index, failedOn, forMs, p75Ms }, entry, shard });
+  }
+}
+
+/** Duplicates must not change what comes out: neither times that are compared, nor which of several answers counts. */
+function mayDuplicate({ spec, begun, done, shards }: JobEntry): boolean {
+  if (begun.size === 0 || done.size < DONE_SHARE * shards.length) return false;
+  return !isTimed(spec) && !maySample(spec);
 }

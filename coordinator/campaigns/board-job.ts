@@ -32,6 +32,8 @@ export interface JobEntry {
   readonly ran: { shards: number; ms: number };
   /** How long the last of them took, ms; at most `TIMES`. */
   readonly times: number[];
+  /** Shards that run, the one that began first at first. */
+  readonly begun: Set<number>;
   /** Second attempts of shards that take long, by shard: outside its state, and nothing that is counted. */
   readonly twins: Map<number, Twin>;
   /** Shards that had a second attempt under this leader, and those that were taken back from a node that was busy. */
@@ -65,7 +67,8 @@ export interface JobEntry {
 export interface Twin {
   fence: Fence;
   agent: string;
-  /** Whether its agent said that it runs. */
+  /** Whether its agent said that it has it, and that it runs. */
+  accepted: boolean;
   started: boolean;
 }
 
@@ -92,6 +95,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     inFlight: 0,
     ran: { shards: 0, ms: 0 },
     times: [],
+    begun: new Set(),
     twins: new Map(),
     duplicated: new Set(),
     takenBack: new Set(),
@@ -129,6 +133,8 @@ export function setShard(job: JobEntry, index: number, after: ShardState, nowMs:
   kinds[before.kind] -= 1;
   kinds[after.kind] += 1;
   if (before.kind === "PENDING") job.pending.delete(index);
+  if (after.kind === "RUNNING") job.begun.add(index);
+  else job.begun.delete(index);
   if (before.kind === "RUNNING" && (after.kind === "UPLOADED" || after.kind === "DONE")) {
     job.ran.shards += 1;
     job.ran.ms += nowMs - before.sinceMs;
@@ -254,6 +260,7 @@ export function shardOf(job: JobEntry, ordinal: number): number | undefined {
 export function closeJob(job: JobEntry): void {
   job.pending.clear();
   job.running.clear();
+  job.begun.clear();
   job.twins.clear();
   job.counters.samplesRunning = 0;
   job.inFlight = 0;

@@ -71,6 +71,7 @@ function twinEvent(parts: CampaignParts, job: JobEntry, shard: ShardKey, event: 
   const { index } = shard;
   const twin = job.twins.get(index);
   if (twin === undefined) return [];
+  if (event.kind === "accept" || event.kind === "start") twin.accepted = true;
   if (event.kind === "start") twin.started = true;
   if (event.kind === "accept" || event.kind === "start" || event.kind === "upload") return [];
   job.twins.delete(index);

@@ -6,6 +6,7 @@ import type { JobEntry, ShardKey } from "./board.js";
 import { completeAttempt, expireAttempt, failAttempt } from "./complete-attempt.js";
 import { campaignEvent } from "./lifecycle.js";
 import { shardEvent } from "./shard-steps.js";
+import { isUnanswered, isUnstarted } from "./unstarted.js";
 import { type Term, World } from "./world.test-support.js";
 
 let world: World;
@@ -22,7 +23,7 @@ beforeEach(async () => {
   job = entry.jobs[0] as JobEntry;
   first = term.give(shard, "n1");
   twin = { epoch: first.epoch, n: 900n };
-  job.twins.set(0, { fence: twin, agent: "n2", started: false });
+  job.twins.set(0, { fence: twin, agent: "n2", accepted: false, started: false });
   shardEvent(term.parts, shard, { kind: "accept", fence: twin });
   shardEvent(term.parts, shard, { kind: "start", fence: twin });
 });
@@ -66,7 +67,7 @@ test("a duplicate that fails, or is given back, is charged to nobody", async () 
   expect(term.board.shard(shard)).toMatchObject({ kind: "RUNNING", agent: "n1", failures: { infra: 0 } });
   expect([job.twins.size, job.failed.size, await world.get(failures())]).toEqual([0, 0, 0]);
   expect(told("ended")).toEqual([`n2 ${fenceText(twin)}`]);
-  job.twins.set(0, { fence: twin, agent: "n2", started: false });
+  job.twins.set(0, { fence: twin, agent: "n2", accepted: false, started: false });
   shardEvent(term.parts, shard, { kind: "give_back", fence: twin, reason: "" });
   expect(job.twins.size).toBe(0);
   await fail(first, "n1");
@@ -106,4 +107,26 @@ test("cancelling stops both", async () => {
   if (entry) await world.get(campaignEvent(term.parts, entry, { kind: "cancel", reason: "" }));
   expect(told("stop").sort()).toEqual([`n1 ${fenceText(first)}`, `n2 ${fenceText(twin)}`]);
   expect(job.twins.size).toBe(0);
+});
+
+test("a duplicate is asked back until its agent says that it has it, and may be until it has begun", () => {
+  const own = { shard, fence: twin };
+  const is = () => [isUnanswered(term.board, own), isUnstarted(term.board, own)];
+  job.twins.set(0, { fence: twin, agent: "n2", accepted: false, started: false });
+  expect(is()).toEqual([true, true]);
+  shardEvent(term.parts, shard, { kind: "accept", fence: twin });
+  expect(is()).toEqual([false, true]);
+  shardEvent(term.parts, shard, { kind: "start", fence: twin });
+  expect(is()).toEqual([false, false]);
+  expect(isUnstarted(term.board, { shard, fence: first })).toBe(false);
+  const second = { ...shard, index: 1 };
+  const fence = { epoch: first.epoch, n: 901n };
+  const given = { kind: "assign" as const, fence, agent: "n1", acceptByMs: 0 };
+  term.board.shardEvent(second, given, 0);
+  expect(isUnanswered(term.board, { shard: second, fence })).toBe(true);
+  shardEvent(term.parts, second, { kind: "accept", fence });
+  expect([isUnanswered, isUnstarted].map((holds) => holds(term.board, { shard: second, fence }))).toEqual([
+    false,
+    true,
+  ]);
 });

@@ -230,12 +230,24 @@ export class Draft {
     return Math.min(this.quotaLeft(campaign.tenant), this.division.partOf(campaign));
   }
 
-  /** Whether an agent may have something of a queue; without `parts` as if its campaign could have all its tenant may. */
+  /**
+   * Whether an agent may have something of a queue in this plan, of one that is full nobody; without `parts` as if its
+   * campaign could have all its tenant may.
+   */
   offers(queue: Queue, agent: string, parts = true): boolean {
     const open = parts
       ? this.open(queue)
       : Math.min(this.ready(queue), this.quotaLeft(queue.campaign.tenant));
-    if (open === 0 || this.full) return false;
+    return open > 0 && !this.full && this.suits(queue, agent);
+  }
+
+  /** Whether every agent may, because some of it failed nowhere. */
+  offersAll(queue: Queue): boolean {
+    return this.open(queue) > 0 && queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).fresh);
+  }
+
+  /** Whether an agent may have something of a queue, in this plan or a later one. */
+  suits(queue: Queue, agent: string): boolean {
     const may = this.mayRetry(queue, agent);
     return queue.jobs.some((job) => this.ready(job) > 0 && this.left(job).offers(may));
   }

@@ -148,3 +148,16 @@ test("of a job that stays on a class of devices it says on which", () => {
     "the one node that can run ollama:a on devices of class x, where its times are compared is busy",
   );
 });
+
+test("of a plan that gives out no more, what is left is about to get its turn, and failed nowhere", () => {
+  const agents = ["n1", "n2", "n3"].map((id) =>
+    agent(id, { lanes: [{ lane: "cpu", slots: 2, credits: 3 }] }),
+  );
+  const of = (jobs: JobSnapshot[]) =>
+    explain(plan(Standing.of({ agents, jobs, options: { maxWaitMs: 120_000, mostShards: 2 } }), 0), "c-1");
+  const [waits] = of([job("c-1", "j0000", { pending: 10, modelLoads: false })]);
+  expect(waits).toMatchObject({ code: "next", nodes: [{ code: "next", count: 3 }] });
+  const retries = [{ index: 3, failedOn: ["n1"] }];
+  const [failed] = of([job("c-1", "j0000", { pending: 2 }), job("c-1", "j0001", { pending: 0, retries })]);
+  expect(failed?.nodes.map(({ code, nodes }) => [code, nodes])).toContainEqual(["next", ["n2", "n3"]]);
+});

@@ -46,11 +46,17 @@ export function waitsFor(draft: Draft, { queue }: Job): { code: WaitingCode; mes
   const free = requirement.pools.flatMap(({ idle }) => idle.all.lanes.filter((l) => draft.idle(l) > 0));
   if (free.length === 0)
     return { code: "busy", message: `${which} ${model}${where} ${able === 1 ? "is" : "are"} busy` };
-  if (free.some((lane) => draft.offers(queue, lane.agent)))
+  if (free.some((lane) => draft.suits(queue, lane.agent))) {
+    if (draft.full)
+      return {
+        code: "next",
+        message: "shards are being given out, so many at a time: it is about to get its turn",
+      };
     return {
       code: "saves_a_load",
       message: `nodes that have ${model} loaded will be done with it about as soon as another could load it`,
     };
+  }
   return {
     code: "failed_there",
     message: "its shards failed on the nodes that are free and wait for others",
@@ -102,7 +108,8 @@ function nodeReason(
   if (no && !no.ok) return { code: no.code, message: no.reason };
   const suits = lanes.filter(({ pool }) => no?.lanes.includes(pool.kind));
   if (!suits.some((lane) => draft.idle(lane) > 0)) return { code: "busy", message: "is busy" };
-  return draft.offers(queue, snapshot.id)
-    ? { code: "other_model", message: "has another model, or none, and loading would not be sooner" }
-    : { code: "failed_there", message: "failed it before" };
+  if (!draft.suits(queue, snapshot.id)) return { code: "failed_there", message: "failed it before" };
+  return draft.full
+    ? { code: "next", message: "is free and about to get its turn" }
+    : { code: "other_model", message: "has another model, or none, and loading would not be sooner" };
 }

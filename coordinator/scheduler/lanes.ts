@@ -5,7 +5,8 @@
  *
  * 1. `idle` and `spare` hold exactly the lanes of agents that take work and have credits: those with a free slot, and
  *    those that would queue what they get.
- * 2. Lists are in the order of agents' ids, or of campaigns' and requirements', so that plans do not depend on who came
+ * 2. `behind` holds exactly the lanes with attempts that wait for a slot, whether their agents take work or not.
+ * 3. Lists are in the order of agents' ids, or of campaigns' and requirements', so that plans do not depend on who came
  *    first.
  */
 import { Layout } from "./layout.js";
@@ -89,6 +90,12 @@ export class LaneList {
     if (this.lanes[at] === lane) this.lanes.splice(at, 1);
   }
 
+  /** How many lanes there are up to that of an agent, whether it is there or not. */
+  upTo(agent: string): number {
+    const at = this.at(agent);
+    return this.lanes[at]?.agent === agent ? at + 1 : at;
+  }
+
   private at(agent: string): number {
     const { lanes } = this;
     let [low, high] = [0, lanes.length];
@@ -155,6 +162,7 @@ class FreeLanes {
 export class Pool {
   readonly idle = new FreeLanes();
   readonly spare = new FreeLanes();
+  readonly behind = new LaneList();
   /** Slots of all lanes of agents that take work. */
   slots = 0;
   /** Attempts that would run at once, and those that lanes would take in all. */
@@ -200,11 +208,13 @@ export class Pool {
   add(lane: Lane): void {
     this.count(lane, 1);
     this.list(lane)?.add(lane);
+    if (lane.held > lane.slots) this.behind.add(lane);
   }
 
   delete(lane: Lane): void {
     this.count(lane, -1);
     this.list(lane)?.delete(lane);
+    if (lane.held > lane.slots) this.behind.delete(lane);
   }
 
   private list(lane: Lane): FreeLanes | undefined {

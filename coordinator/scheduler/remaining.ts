@@ -37,6 +37,11 @@ export class Remaining {
     this.untried = new Cursor(pending.untried);
   }
 
+  /** Whether there is any that anybody may take. */
+  get fresh(): boolean {
+    return this.untried.left > 0;
+  }
+
   /** Whether `take` would find something. */
   offers(mayRetry: (failedOn: readonly string[]) => boolean): boolean {
     return this.source(mayRetry) !== undefined;

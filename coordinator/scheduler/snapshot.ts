@@ -170,6 +170,7 @@ export type WaitingCode =
   | "no_feasible_node"
   | "failed_there"
   | "saves_a_load"
+  | "next"
   | "busy";
 
 export interface NodesWaiting {
@@ -192,6 +193,7 @@ export type NodeCode =
   | "other_device_class"
   | "failed_there"
   | "other_model"
+  | "next"
   | "busy";
 
 /** How long a shard is thought to take before anything is known, ms: shard size aims at this. */

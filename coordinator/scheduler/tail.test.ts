@@ -2,13 +2,14 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
 import { holdsFor } from "../../test/conformance/seeded.js";
+import type { Lane } from "./lanes.js";
 import type { Job } from "./queues.js";
 import { plan } from "./schedule.js";
 import type { AgentSnapshot, JobSnapshot, Snapshot } from "./snapshot.js";
 import { agent, job } from "./snapshot.test-support.js";
 import { anyNow, anySnapshot } from "./snapshots.test-support.js";
 import { Standing } from "./standing.js";
-import { longMs, openings, p75Of, toDuplicate, toTakeBack } from "./tail.js";
+import { type Look, longMs, openings, type Placed, p75Of, toDuplicate, toTakeBack } from "./tail.js";
 
 const OPTIONS = { maxWaitMs: 120_000 };
 const draftOf = (agents: AgentSnapshot[], jobs: JobSnapshot[], options: Snapshot["options"] = OPTIONS) =>
@@ -22,13 +23,21 @@ const done = (more = {}) => job("c-1", "j0000", { pending: 0, inFlight: 3, model
 
 /** The attempts of the only job that wait on n1, the first at first. */
 function waitingOn(draft: ReturnType<typeof draftOf>, count: number, failedOn: string[] = []) {
-  const of = draft.standing.job("c-1", "j0000") as Job;
+  const only = draft.standing.job("c-1", "j0000") as Job;
   return Array.from({ length: count }, (_, i) => ({
-    ...{ job: of, agent: "n1", lane: "cpu", index: i, failedOn },
+    ...{ job: only, agent: "n1", lane: "cpu", index: i, failedOn },
   }));
 }
 const takenBack = (draft: ReturnType<typeof draftOf>, count: number, failedOn: string[] = []) =>
-  toTakeBack(draft, openings(draft), waitingOn(draft, count, failedOn)).map(({ index }) => index);
+  toTakeBack(draft, openings(draft), newLook(), of(waitingOn(draft, count, failedOn))).map(
+    (one) => one.index,
+  );
+const newLook = (left = 10_000): Look => ({ left, after: undefined });
+/** Those of some attempts that are on a lane, the last first. */
+const of =
+  <T extends Placed>(all: readonly T[]) =>
+  (lane: Lane) =>
+    all.filter((one) => one.agent === lane.agent && one.lane === lane.pool.kind).reverse();
 
 test("what waits behind busy slots goes to a node that is free, the last first, as much as it has room for", () => {
   expect(takenBack(draftOf([on("n1", 3), on("n2", 1)], [done()]), 1)).toEqual([0]);
@@ -69,9 +78,44 @@ test("a free slot that work is waiting for takes nothing back", () => {
   expect(openings(draft)).toEqual([]);
 });
 
+test("a plan that is full leaves no openings: another is to follow", () => {
+  const draft = draftOf([on("n1", 0), on("n2", 0)], [done({ pending: 3 })], { ...OPTIONS, mostShards: 1 });
+  expect([draft.full, openings(draft)]).toEqual([true, []]);
+});
+
+test("a look is bounded, and the next goes on where it ended", () => {
+  const ids = ["n1", "n2", "n3", "n4", "n5"];
+  const draft = draftOf([on("n0", 0, { slots: 1 }), ...ids.map((id) => on(id, 3))], [done({ inFlight: 15 })]);
+  const looked: string[] = [];
+  const waitingOn = ({ agent: id }: Lane) => {
+    looked.push(id);
+    return [];
+  };
+  const look = newLook();
+  for (let i = 0; i < 4; i++) {
+    look.left = 2;
+    toTakeBack(draft, openings(draft), look, waitingOn);
+  }
+  expect(looked).toEqual(["n1", "n2", "n3", "n4", "n5", "n1", "n2", "n3"]);
+  look.left = 100;
+  looked.length = 0;
+  toTakeBack(draft, openings(draft), look, waitingOn);
+  expect(looked).toEqual(["n4", "n5", "n1", "n2", "n3"]);
+});
+
+test("of a lane whose work begins soon, or runs nowhere else, no attempt is looked at", () => {
+  const soon = draftOf([on("n1", 4), on("n2", 0)], [done({ ran: { shards: 9, ms: 900 } })]);
+  const elsewhere = draftOf([on("n1", 4), on("n2", 0, { deviceClass: "x" })], [done({ deviceClass: "cpu" })]);
+  for (const draft of [soon, elsewhere]) {
+    const free = openings(draft);
+    expect(free).toHaveLength(1);
+    toTakeBack(draft, free, newLook(), () => expect.fail("it was looked at"));
+  }
+});
+
 const straggler = (draft: ReturnType<typeof draftOf>, forMs: number, more = {}) => {
-  const of = draft.standing.job("c-1", "j0000") as Job;
-  return { ...{ job: of, agent: "n1", lane: "cpu", index: 7, failedOn: [], p75Ms: 4000 }, forMs, ...more };
+  const only = draft.standing.job("c-1", "j0000") as Job;
+  return { ...{ job: only, agent: "n1", lane: "cpu", index: 7, failedOn: [], p75Ms: 4000 }, forMs, ...more };
 };
 const duplicatesOf = (draft: ReturnType<typeof draftOf>, forMs: number, more = {}) =>
   toDuplicate(draft, openings(draft), [straggler(draft, forMs, more)]).map(({ lane }) => lane.agent);
@@ -126,7 +170,8 @@ test("whatever stands: only free slots are filled, with what is elsewhere, each 
         ...{ job: jobs[(pick + i) % jobs.length] as Job, p75Ms: 1000 },
       }));
       const again = free.map((one) => ({ ...one }));
-      const taken = toTakeBack(draft, free, all);
+      const taken = toTakeBack(draft, free, newLook(), of(all));
+      for (const { lane, free: slots } of free) expect(slots).toBeLessThanOrEqual(room.get(lane) ?? 0);
       expect(new Set(taken).size).toBe(taken.length);
       expect(taken.length).toBeLessThanOrEqual([...room.values()].reduce((sum, n) => sum + n, 0));
       const given = toDuplicate(draft, again, all);

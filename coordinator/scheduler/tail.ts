@@ -7,11 +7,14 @@
  * 2. A lane that would have to load the model gets something only when that is sooner than waiting for those that have it,
  *    and worth it by the rule that plans go by.
  * 3. A duplicate goes to another node of the same device class, within its tenant's quota, and not where the shard failed.
+ * 4. A look costs what is moved and what is looked at in vain, which is bounded: the next goes on where it ended. How much
+ *    the fleet holds makes no difference.
  */
 import type { Draft } from "./draft.js";
 import type { Lane, Pool } from "./lanes.js";
 import type { Job } from "./queues.js";
 import { USUAL_MS } from "./snapshot.js";
+import type { Standing } from "./standing.js";
 
 export interface Opening {
   readonly lane: Lane;
@@ -38,7 +41,15 @@ export interface Straggler extends Placed {
   p75Ms: number;
 }
 
-/** More are not looked at in one plan. */
+/** What a look may cost, and where it begins (invariant 4). */
+export interface Look {
+  /** Lanes and attempts that may still be looked at, and openings compared with them. */
+  left: number;
+  /** The last lane that was looked at. */
+  after: Lane | undefined;
+}
+
+/** More are not filled in one look. */
 const MOST_OPENINGS = 100;
 /** Shards that wait shorter are there before they could be anywhere else, ms. */
 const SOON_MS = 250;
@@ -48,13 +59,17 @@ const PAYS = 4;
 const TIMES = 3;
 const LONG_MS = 1000;
 
-/** Lanes with free slots that the plan leaves free (invariant 1). */
+/** Lanes with free slots that the plan leaves free (invariant 1); none while it is full, as another is to follow. */
 export function openings(draft: Draft): Opening[] {
   const found: Opening[] = [];
+  if (draft.full) return found;
   for (const pool of draft.standing.pools()) {
-    for (const lane of pool.idle.all.lanes) {
+    const { lanes } = pool.idle.all;
+    const queues = lanes.length === 0 ? [] : pool.queues.queues.filter((queue) => draft.open(queue) > 0);
+    if (queues.some((queue) => draft.offersAll(queue))) continue;
+    for (const lane of lanes) {
       const free = draft.idle(lane);
-      if (free <= 0 || pool.queues.queues.some((queue) => draft.offers(queue, lane.agent))) continue;
+      if (free <= 0 || queues.some((queue) => draft.offers(queue, lane.agent))) continue;
       found.push({ lane, free });
       if (found.length === MOST_OPENINGS) return found;
     }
@@ -62,29 +77,76 @@ export function openings(draft: Draft): Opening[] {
   return found;
 }
 
-/** Of attempts that have not begun, in the order in which they were given out, those that openings should have. */
-export function toTakeBack(draft: Draft, free: readonly Opening[], waiting: readonly Placed[]): Placed[] {
-  const surplus = new Map<Lane, number>();
-  const taken: Placed[] = [];
-  for (const one of [...waiting].reverse()) {
-    const holder = laneOf(draft, one);
-    const left = holder && (surplus.get(holder) ?? holder.held - holder.slots);
-    if (holder === undefined || left === undefined || left <= 0) continue;
-    const waitMs = (left / holder.slots) * (one.job.queue.requirement.shardMs ?? USUAL_MS);
-    if (waitMs < SOON_MS) continue;
-    const opening = openingFor(free, one, (lane) => isSooner(draft, one, lane, waitMs));
-    if (opening === undefined) continue;
-    opening.free -= 1;
-    surplus.set(holder, left - 1);
-    taken.push(one);
+/**
+ * Attempts that have not begun and that openings should have; those are filled. `waitingOn` names the ones of a lane that
+ * may be moved, the last first. Ends when all is filled, or `look` has nothing left (invariant 4).
+ */
+export function toTakeBack<T extends Placed>(
+  draft: Draft,
+  free: Opening[],
+  look: Look,
+  waitingOn: (lane: Lane) => Iterable<T>,
+): T[] {
+  const taken: T[] = [];
+  const longest = longestFor(draft, free);
+  for (const lane of lanesBehind(draft.standing, look.after)) {
+    if (free.length === 0 || look.left <= 0) break;
+    look.after = lane;
+    look.left -= 1;
+    let left = lane.held - lane.slots;
+    const waitMs = (shardMs: number) => (left / lane.slots) * shardMs;
+    if (![...lane.now.held.keys()].some((campaign) => waitMs(longest(campaign)) >= SOON_MS)) continue;
+    const nowhere = new Set<Job>();
+    for (const one of waitingOn(lane)) {
+      if (left <= 0 || free.length === 0 || look.left <= 0) break;
+      look.left -= 1;
+      const ms = waitMs(one.job.queue.requirement.shardMs ?? USUAL_MS);
+      if (nowhere.has(one.job) || ms < SOON_MS) continue;
+      look.left -= free.length;
+      const opening = openingFor(free, one, (other) => isSooner(draft, one, other, ms));
+      if (opening === undefined) {
+        if (one.failedOn.length === 0) nowhere.add(one.job);
+        continue;
+      }
+      fill(free, opening);
+      left -= 1;
+      taken.push(one);
+    }
   }
   return taken;
+}
+
+/** The longest time of a campaign's shards that openings could run, ms; 0 without any. */
+function longestFor(draft: Draft, free: readonly Opening[]): (campaign: string) => number {
+  const pools = new Set(free.map(({ lane }) => lane.pool));
+  const known = new Map<string, number>();
+  return (campaign) => {
+    let ms = known.get(campaign);
+    if (ms !== undefined) return ms;
+    ms = 0;
+    for (const { requirement } of draft.standing.campaigns.get(campaign)?.queues ?? [])
+      if (requirement.pools.some((pool) => pools.has(pool)))
+        ms = Math.max(ms, requirement.shardMs ?? USUAL_MS);
+    known.set(campaign, ms);
+    return ms;
+  };
+}
+
+/** All lanes with attempts that wait for a slot, in turn: first those after one, last that one. */
+function* lanesBehind(standing: Standing, after: Lane | undefined): Generator<Lane> {
+  const pools = [...standing.pools()];
+  const at = after === undefined ? 0 : Math.max(0, pools.indexOf(after.pool));
+  const first = pools[at]?.behind;
+  const split = after === undefined ? 0 : (first?.upTo(after.agent) ?? 0);
+  yield* first?.lanes.slice(split) ?? [];
+  for (let i = 1; i < pools.length; i++) yield* pools[(at + i) % pools.length]?.behind.lanes ?? [];
+  yield* first?.lanes.slice(0, split) ?? [];
 }
 
 /** Which of the attempts that run too long get a duplicate, and where (invariant 3). */
 export function toDuplicate(
   draft: Draft,
-  free: readonly Opening[],
+  free: Opening[],
   running: readonly Straggler[],
 ): { of: Straggler; lane: Lane }[] {
   const { maxWaitMs, loadMs = maxWaitMs / 4 } = draft.standing.options;
@@ -102,7 +164,7 @@ export function toDuplicate(
       return draft.isWarm(lane, affinity) || lateMs > loadMs;
     });
     if (opening === undefined) continue;
-    opening.free -= 1;
+    fill(free, opening);
     quotas.set(tenant, quota - 1);
     made.push({ of: one, lane: opening.lane });
   }
@@ -136,11 +198,22 @@ function openingFor(
   suits: (lane: Lane) => boolean,
 ): Opening | undefined {
   const { affinity, pools } = job.queue.requirement;
-  const may = free.filter(({ lane, free: slots }) => {
-    if (slots <= 0 || lane.agent === agent || failedOn.includes(lane.agent)) return false;
-    return (pools as readonly Pool[]).includes(lane.pool) && suits(lane);
-  });
-  return may.find(({ lane }) => affinity === "" || lane.warm.includes(affinity)) ?? may[0];
+  let cold: Opening | undefined;
+  for (const opening of free) {
+    const { lane } = opening;
+    const warm = affinity === "" || lane.warm.includes(affinity);
+    if ((cold && !warm) || lane.agent === agent || failedOn.includes(lane.agent)) continue;
+    if (!(pools as readonly Pool[]).includes(lane.pool) || !suits(lane)) continue;
+    if (warm) return opening;
+    cold = opening;
+  }
+  return cold;
+}
+
+/** Takes a slot of an opening; one without is none. */
+function fill(free: Opening[], opening: Opening): void {
+  opening.free -= 1;
+  if (opening.free <= 0) free.splice(free.indexOf(opening), 1);
 }
 
 const laneOf = ({ standing }: Draft, { agent, lane }: Placed): Lane | undefined =>
