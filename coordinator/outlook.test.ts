@@ -2,119 +2,27 @@
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import type { JobSpec, Plan } from "../shared/benchmark/plan.js";
-import type { Fence } from "../shared/domain/fence.js";
 import { RETRY_LIMITS } from "../shared/domain/retry.js";
 import { Inventory } from "../shared/gen/sai/v1/node.js";
-import { silentLogger } from "../shared/runtime/logger.js";
 import { ManualClock } from "../test/conformance/manual-clock.js";
 import { SEED } from "../test/conformance/seeded.js";
 import { Board, type CampaignEntry, type JobEntry, type ShardKey } from "./campaigns/board.js";
-import { EventLog } from "./events.js";
 import { Outlook } from "./outlook.js";
+import { type Begun, world as newWorld, spec } from "./outlook.test-support.js";
 import { plan } from "./scheduler/schedule.js";
 import type { Assignment, JobSnapshot } from "./scheduler/snapshot.js";
-import { Fleet, type NodeEntry } from "./sessions/fleet.js";
-import { FleetRecords } from "./sessions/fleet-records.js";
-import type { Peer } from "./sessions/peer.js";
-import { FencedStore } from "./store/fenced-store.js";
-import { openMemoryStore } from "./store/memory-store.js";
+import type { Fleet, NodeEntry } from "./sessions/fleet.js";
 
 let close: (() => Promise<void>)[] = [];
 afterEach(async () => {
   for (const each of close) await each();
   close = [];
 });
-
-const inventory = Inventory.fromJSON({
-  devices: [{ uuid: "cpu", kind: "cpu", name: "cpu", slots: 2 }],
-  engines: [
-    { kind: "ocr", models: ["eng", "deu"] },
-    { kind: "simulated", models: [] },
-  ],
-});
-const spec = (id: string, more: Partial<JobSpec> & { engine?: string; name?: string } = {}): JobSpec => {
-  const { engine = "ocr", name = "eng", ...rest } = more;
-  return {
-    ...{ id, samples: 40, shardSize: 1, maxAttempts: 5, engineOptions: {}, metrics: [] },
-    ...{ model: { engine, model: name, options: {} } },
-    ...rest,
-  } as unknown as JobSpec;
+const world = async () => {
+  const made = await newWorld();
+  close.push(made.close);
+  return made;
 };
-
-interface Begun {
-  fence: Fence;
-  shard: ShardKey;
-  node: NodeEntry;
-}
-
-async function world() {
-  const clock = new ManualClock();
-  const log = silentLogger();
-  const state = openMemoryStore({ clock });
-  const acquired = await FencedStore.acquire(
-    state,
-    { replica: "r", nonce: "n", address: "" },
-    { ttlMs: 3_600_000, clock },
-  );
-  if (acquired.kind !== "acquired") throw new Error("nobody else can lead here");
-  const records = new FleetRecords(acquired.store, clock, log);
-  close.push(async () => {
-    await records.stop();
-    await state.close();
-  });
-  const nothing = () => {};
-  const fleet = new Fleet({
-    ...{ clock, events: new EventLog(clock), log, records },
-    timers: { suspectAfterMs: 1e9, lostAfterMs: 2e9 },
-    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
-  });
-  const board = new Board();
-  const outlook = new Outlook(board, fleet, { maxWaitMs: 120_000, tenants: new Map() });
-  let n = 0n;
-  return {
-    ...{ board, clock, fleet, outlook },
-    join(id: string, credits = 3n): NodeEntry {
-      const node = fleet.meet(id);
-      node.peer = { send: nothing, close: nothing } as unknown as Peer;
-      node.incarnation += 1n;
-      fleet.event(node, { kind: "hello", incarnation: node.incarnation });
-      fleet.event(node, { kind: "reconciled" });
-      fleet.setInventory(node, "h", inventory);
-      fleet.resetCredits(node);
-      fleet.offer(node, "cpu", credits);
-      return node;
-    },
-    add(id: string, jobs: JobSpec[], priority = 0): CampaignEntry {
-      const entry = board.add({
-        ...{ id, name: id, description: "", priority, createdMs: 0, suiteSha256: "", request: {} },
-        ...{ warnings: [], state: { kind: "RUNNING", sinceMs: 0, planSha256: "p" } },
-      });
-      board.setPlan(entry, { jobs } as unknown as Plan, clock.nowMs());
-      for (const job of entry.jobs) {
-        job.gate = 7n;
-        job.state = { kind: "RUNNING", samples: 40, shardSize: 1, gate: 7n, planned: 40 } as never;
-      }
-      return entry;
-    },
-    /** A shard goes to a node and begins there. */
-    begin(entry: CampaignEntry, job: JobEntry, index: number, node: NodeEntry): Begun | undefined {
-      n += 1n;
-      const fence = { epoch: 1n, n };
-      const shard = { campaign: entry.value.id, job: job.spec.id, index };
-      const nowMs = clock.nowMs();
-      if (!board.shardEvent(shard, { kind: "assign", fence, agent: node.id, acceptByMs: nowMs }, nowMs))
-        return undefined;
-      fleet.given(node, { fence, shard, lane: "cpu" });
-      job.waitingSinceMs = nowMs;
-      board.shardEvent(shard, { kind: "start", fence }, nowMs);
-      return { fence, shard, node };
-    },
-    end({ fence, shard, node }: Begun) {
-      board.shardEvent(shard, { kind: "commit", fence }, clock.nowMs());
-      fleet.ended(node.id, fence);
-    },
-  };
-}
 
 const given = (assignment: Partial<Assignment>): Assignment => ({
   ...{ campaign: "c-1", job: "j0000", first: 0, count: 1, agent: "n1", lane: "cpu", why: "loads" },
