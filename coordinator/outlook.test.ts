@@ -1,12 +1,10 @@
 /** The outlook on a real board and fleet: what it brings in, what it remembers, and that touches are enough. */
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
-import type { JobSpec, Plan } from "../shared/benchmark/plan.js";
+import type { JobSpec } from "../shared/benchmark/plan.js";
 import { RETRY_LIMITS } from "../shared/domain/retry.js";
 import { Inventory } from "../shared/gen/sai/v1/node.js";
-import { ManualClock } from "../test/conformance/manual-clock.js";
 import { SEED } from "../test/conformance/seeded.js";
-import { Board, type CampaignEntry, type JobEntry, type ShardKey } from "./campaigns/board.js";
 import { Outlook } from "./outlook.js";
 import { type Begun, world as newWorld, spec } from "./outlook.test-support.js";
 import { plan } from "./scheduler/schedule.js";
