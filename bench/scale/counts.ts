@@ -6,7 +6,7 @@ import { createInterface } from "node:readline";
 import type { Runs } from "../fleet/agents.js";
 
 export interface Counted {
-  /** Shards that some agent ran, and those that more than one attempt ran. */
+  /** Shards that some agent ran, and those that more than one attempt ran: after a failover, or as a straggler's duplicate. */
   ran: number;
   ranTwice: number;
   /** Shards with a record in a manifest, and those with more than one. */
@@ -32,30 +32,39 @@ export function countRuns(all: readonly Runs[]): Pick<Counted, "ran" | "ranTwice
   return { ran: countOf((n) => n > 0), ranTwice: countOf((n) => n > 1) };
 }
 
-/** Reads every manifest below an artifact store's folder. */
+/**
+ * Reads every manifest below an artifact store's folder. A shard is known by its campaign, job and number in all of them,
+ * so that two manifests of one job that differ are seen.
+ */
 export async function countRecords(artifacts: string): Promise<Pick<Counted, "recorded" | "recordedTwice">> {
-  let recorded = 0;
-  let recordedTwice = 0;
+  const jobs = new Map<string, Map<number, number>>();
   for (const entry of readdirSync(artifacts, { recursive: true, withFileTypes: true })) {
     const path = join(entry.parentPath ?? entry.path, entry.name);
-    if (!entry.isFile() || !(await isManifest(path))) continue;
-    const seen = new Set<number>();
+    const job = entry.isFile() ? await jobOf(path) : undefined;
+    if (job === undefined) continue;
+    const times = jobs.get(job) ?? new Map<number, number>();
+    jobs.set(job, times);
     for await (const line of createInterface(createReadStream(path))) {
       const index = Number(/"index":(\d+)/.exec(line.replace(/"inline":"[^"]*"/, ""))?.[1] ?? Number.NaN);
-      if (Number.isNaN(index)) continue;
-      if (seen.has(index)) recordedTwice += 1;
-      seen.add(index);
+      if (!Number.isNaN(index)) times.set(index, (times.get(index) ?? 0) + 1);
     }
-    recorded += seen.size;
+  }
+  let recorded = 0;
+  let recordedTwice = 0;
+  for (const times of jobs.values()) {
+    recorded += times.size;
+    for (const n of times.values()) if (n > 1) recordedTwice += 1;
   }
   return { recorded, recordedTwice };
 }
 
-async function isManifest(path: string): Promise<boolean> {
+/** The first line of a manifest, which names its campaign and job; undefined for any other file. */
+async function jobOf(path: string): Promise<string | undefined> {
   const file = await open(path);
   try {
     const { buffer, bytesRead } = await file.read(Buffer.alloc(512), 0, 512, 0);
-    return /^\{"campaign":"[^"]*","job":"[^"]*","v":1\}\n/.test(buffer.toString("utf8", 0, bytesRead));
+    const text = buffer.toString("utf8", 0, bytesRead);
+    return /^\{"campaign":"[^"]*","job":"[^"]*","v":1\}(?=\n)/.exec(text)?.[0];
   } finally {
     await file.close();
   }

@@ -40,7 +40,6 @@ export interface ScaleMeasured extends Size {
   peakRss: [number, number];
   /** From the kill: until the new one listened, all agents were ready, a further shard was done, s. */
   back: { listeningS: number; allReadyS: number; nextDoneS: number };
-  /** The longest the event loop was late between the start of the new one and the last shard, ms. */
   store: { doneBytes: number; sealedBytes: number; sealedInUse: number };
   /** From the last shard until the campaign is over, s. */
   sealS: number;

@@ -3,7 +3,7 @@
  * cut off and lied to while campaigns run. What happened is recorded (etcd's history, who asked for each write, events,
  * journals) and checked as a whole (history.ts), beside every sample on the disks.
  *
- *   npm run test:faults                        as continuous integration runs it, some of each
+ *   npm run test:faults                        as continuous integration runs it: some of each, and one more that the seed picks
  *   npm run test:faults -- --long              everything (about an hour), as often as the guarantees are stated for
  *   npm run test:faults -- --only leader       those whose name has "leader" in it
  *   npm run test:faults -- --repetitions 10 --seed 7 --keep
