@@ -48,7 +48,7 @@ export interface TailLook extends Look {
 }
 
 /** Lanes, attempts and openings that one look may compare. */
-export const MOST_COMPARED = 10_000;
+export const MOST_COMPARED = 4000;
 /** Attempts that run too long, more than there are openings for. */
 const MOST_STRAGGLERS = 200;
 /** A job is at its end when so much of it is done. */

@@ -1,7 +1,7 @@
 /**
  * What scheduling costs and how well it plans, at four sizes: mixed campaigns are run to completion in simulated time,
  * under the scheduler and first come, first served; and what a cycle costs for a tenant at its quota while most of the
- * fleet is idle. Prints lines for each and, as the last line, all as JSON.
+ * fleet is idle, and what a look at the tails of jobs does. Prints lines for each and, as the last line, all as JSON.
  *
  *   npm run bench:scheduler [-- --sizes 4 --seed 1 --sizing-error 0 --campaigns 12 --models 4]
  */
@@ -11,6 +11,7 @@ import { fewestFairLoads, fewestLoads, shortestMs } from "./bound.js";
 import { firstComeFirstServed, scheduler } from "./policies.js";
 import { atQuota } from "./quota.js";
 import { simulate } from "./simulate.js";
+import { tailCost } from "./tails.js";
 import { mixedCampaigns } from "./workload.js";
 
 const SIZES = [
@@ -19,6 +20,8 @@ const SIZES = [
   { agents: 1_000, shards: 100_000 },
   { agents: 10_000, shards: 1_000_000 },
 ];
+/** Nodes with a hundred attempts each. */
+const TAILS = [1_000, 10_000];
 const MAX_WAIT_MS = 120_000;
 const LOAD_MS = 30_000;
 
@@ -81,8 +84,16 @@ const rows = SIZES.slice(0, Number(flags.sizes)).map(({ agents, shards }) => {
   );
   return row;
 });
+const tails = TAILS.map((nodes) => {
+  const row = tailCost(nodes, 100, 1);
+  process.stdout.write(
+    `${nodes} nodes with ${row.attempts} attempts: a look at tails ${row.fullMs.toFixed(2)} ms that fills an opening, ` +
+      `${row.vainMs.toFixed(2)} ms in vain, the longest ${row.worstMs.toFixed(1)} ms\n`,
+  );
+  return row;
+});
 const machine = { node: process.version, cpu: cpus()[0]?.model.trim() ?? "unknown", cores: cpus().length };
-process.stdout.write(`${JSON.stringify({ machine, load1m: loadavg()[0], aim: 1.05, rows })}\n`);
+process.stdout.write(`${JSON.stringify({ machine, load1m: loadavg()[0], aim: 1.05, rows, tails })}\n`);
 
 /** Mean over many. */
 function cycleUs(cycle: () => unknown): number {

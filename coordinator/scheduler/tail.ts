@@ -95,7 +95,9 @@ export function toTakeBack<T extends Placed>(
     look.left -= 1;
     let left = lane.held - lane.slots;
     const waitMs = (shardMs: number) => (left / lane.slots) * shardMs;
-    if (![...lane.now.held.keys()].some((campaign) => waitMs(longest(campaign)) >= SOON_MS)) continue;
+    let longestMs = 0;
+    for (const campaign of lane.now.held.keys()) longestMs = Math.max(longestMs, longest(campaign));
+    if (waitMs(longestMs) < SOON_MS) continue;
     const nowhere = new Set<Job>();
     for (const one of waitingOn(lane)) {
       if (left <= 0 || free.length === 0 || look.left <= 0) break;
