@@ -1,0 +1,92 @@
+/**
+ * Runs a small program for its output, with a deadline that holds even where the program does not: it may be stuck in
+ * the kernel, where no signal ends it, or leave behind a child that holds its pipes.
+ *
+ * 1. The answer comes within the deadline and the time to kill, whatever happens.
+ * 2. `gone` tells when a child that outlived its killing has ended after all.
+ */
+import { spawn } from "node:child_process";
+import type { Clock } from "../../shared/runtime/clock.js";
+
+export interface Ended {
+  code: number | null;
+  signal: NodeJS.Signals | null;
+  stdout: string;
+  stderr: string;
+}
+
+export type Outcome =
+  | { kind: "ended"; ended: Ended }
+  /** It was never started, such as for ENOENT. */
+  | { kind: "not_started"; error: NodeJS.ErrnoException }
+  /** No answer within the deadline; it was killed and is gone. */
+  | { kind: "late" }
+  /** No answer, and killing had no effect; resolves when it is gone. */
+  | { kind: "stuck"; gone: Promise<void> }
+  /** More output than is believable; it was killed. */
+  | { kind: "too_much" };
+
+export interface Limits {
+  deadlineMs: number;
+  /** How long a killed child has to be gone. */
+  killMs: number;
+  /** Of stdout and stderr together. */
+  mostBytes: number;
+}
+
+/** How long output may still come after the exit, from whoever else holds the pipe; ms. */
+const LAST_WORDS_MS = 200;
+
+export function runCommand(
+  path: string,
+  args: readonly string[],
+  clock: Clock,
+  limits: Limits,
+): Promise<Outcome> {
+  return new Promise((resolve) => {
+    // English words, no input.
+    const env = { ...process.env, LANG: "C", LC_ALL: "C" };
+    const child = spawn(path, [...args], { env, stdio: ["ignore", "pipe", "pipe"] });
+    const timers: (() => void)[] = [];
+    const gone = new Promise<void>((ended) => child.once("exit", () => ended()));
+    const settle = (outcome: Outcome) => {
+      for (const cancel of timers) cancel();
+      child.stdout.destroy();
+      child.stderr.destroy();
+      child.unref();
+      resolve(outcome);
+    };
+    /** Kills it, and says `outcome` once it is gone, or that it is stuck. */
+    const kill = (outcome: Outcome) => {
+      child.kill("SIGKILL");
+      void gone.then(() => settle(outcome));
+      timers.push(clock.after(limits.killMs, () => settle({ kind: "stuck", gone })));
+    };
+    let bytes = 0;
+    const texts = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    for (const name of ["stdout", "stderr"] as const)
+      child[name].on("data", (chunk: Buffer) => {
+        bytes += chunk.length;
+        if (bytes <= limits.mostBytes) texts[name].push(chunk);
+        else if (bytes - chunk.length <= limits.mostBytes) kill({ kind: "too_much" });
+      });
+    const text = (name: "stdout" | "stderr") => Buffer.concat(texts[name]).toString("utf8");
+    const ended = () => {
+      if (bytes > limits.mostBytes || late) return;
+      const { exitCode: code, signalCode: signal } = child;
+      settle({ kind: "ended", ended: { code, signal, stdout: text("stdout"), stderr: text("stderr") } });
+    };
+    let late = false;
+    timers.push(
+      clock.after(limits.deadlineMs, () => {
+        late = true;
+        kill({ kind: "late" });
+      }),
+    );
+    child.once("error", (error) => {
+      if (child.pid === undefined) settle({ kind: "not_started", error });
+    });
+    child.once("close", ended);
+    child.once("exit", () => timers.push(clock.after(LAST_WORDS_MS, ended)));
+  });
+}
