@@ -8,7 +8,7 @@ import { describe, expect, test } from "vitest";
 import { readGpus } from "../../agent/hardware/nvidia/gpus.js";
 import { readSamples, sampleFields } from "../../agent/hardware/nvidia/samples.js";
 
-const folder = process.env['SAI_TEST_FIXTURES'];
+const folder = process.env["SAI_TEST_FIXTURES"];
 const captures = folder
   ? readdirSync(join(folder, "nvidia-smi")).filter((name) => name.endsWith(".txt"))
   : [];
