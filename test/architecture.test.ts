@@ -55,6 +55,8 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
     "shared/datasets",
     "coordinator/coordinator.ts",
     "agent/agent.ts",
+    // `sai doctor` sees the machine with an agent's eyes.
+    "agent/hardware",
   ],
   examples: ["npm", "node:"],
 };

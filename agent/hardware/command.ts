@@ -32,6 +32,8 @@ export interface Limits {
   killMs: number;
   /** Of stdout and stderr together. */
   mostBytes: number;
+  /** Its environment; PATH is where it is looked for. */
+  env: NodeJS.ProcessEnv;
 }
 
 /** How long output may still come after the exit, from whoever else holds the pipe; ms. */
@@ -45,7 +47,7 @@ export function runCommand(
 ): Promise<Outcome> {
   return new Promise((resolve) => {
     // English words, no input.
-    const env = { ...process.env, LANG: "C", LC_ALL: "C" };
+    const env = { ...limits.env, LANG: "C", LC_ALL: "C" };
     const child = spawn(path, [...args], { env, stdio: ["ignore", "pipe", "pipe"] });
     const timers: (() => void)[] = [];
     const gone = new Promise<void>((ended) => child.once("exit", () => ended()));

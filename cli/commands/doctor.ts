@@ -3,11 +3,13 @@
  * configuration is shown with the source of each value and secrets hidden.
  */
 import type { Command } from "commander";
+import { systemClock } from "../../shared/runtime/clock.js";
 import { describeConfig, formatProblem } from "../../shared/runtime/config.js";
 import { readConfig } from "../config.js";
 import type { Context } from "../context.js";
 import type { Check } from "../doctor/check.js";
 import { configChecks, machineChecks, networkChecks } from "../doctor/checks.js";
+import { gpuChecks } from "../doctor/gpus.js";
 import { EXIT } from "../exit.js";
 import { type Color, painter } from "../output/color.js";
 import { printOne } from "../output/print.js";
@@ -19,16 +21,23 @@ export function registerDoctor(program: Command, bind: Bind): void {
     .command("doctor")
     .description("check this machine, the configuration, ports, engines and the coordinator")
     .option("--all", "show every configuration value, not only those that were set")
-    .action(bind<{ all?: boolean }>((context, _, options) => doctor(context, options.all === true)));
+    .option("--gpu", "fail where no NVIDIA GPU can be seen")
+    .action(bind<DoctorOptions>((context, _, options) => doctor(context, options)));
 }
 
 const COLORS: Record<Check["result"], Color> = { ok: "green", warn: "yellow", fail: "red" };
 
-async function doctor(context: Context, all: boolean): Promise<void> {
+interface DoctorOptions {
+  all?: boolean;
+  gpu?: boolean;
+}
+
+async function doctor(context: Context, { all = false, gpu = false }: DoctorOptions): Promise<void> {
   const loaded = readConfig(context, true);
   const config = loaded.ok ? loaded.config : undefined;
   const checks = [
     ...(await machineChecks(context, config)),
+    ...(await gpuChecks(systemClock, context.io.env, gpu)),
     ...configChecks(loaded),
     ...(config ? await networkChecks(context, config) : []),
   ];

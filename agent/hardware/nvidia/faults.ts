@@ -25,8 +25,7 @@ export interface ProbeFault {
 }
 
 const HINTS: Record<FaultKind, string> = {
-  missing:
-    "install the NVIDIA driver, or set agent.nvidia_smi to its path; without GPUs nothing need be done",
+  missing: "install the NVIDIA driver, or put the folder of nvidia-smi into PATH",
   hung: "see dmesg for Xid errors; a process stuck in the driver usually needs a reboot",
   driver_mismatch:
     "reboot, or unload and load the nvidia kernel modules, so that library and module are of one version",

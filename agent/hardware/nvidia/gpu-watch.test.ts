@@ -12,7 +12,7 @@ const limits = { deadlineMs: 500, killMs: 500, mostBytes: 1024 ** 2 };
 async function watched(path?: string) {
   standIn = await standInGpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
   const faults: (string | undefined)[] = [];
-  const smi = new NvidiaSmi(path ?? standIn.path, systemClock, limits);
+  const smi = new NvidiaSmi(path ?? standIn.path, systemClock, process.env, limits);
   const onFault = (now: ProbeFault | undefined) => void faults.push(now?.kind);
   const watch = new GpuWatch({ smi, clock: systemClock, expected: path === undefined, onFault });
   return { watch, faults };
@@ -67,7 +67,7 @@ test("a machine without the program has no GPUs, unless the operator named it", 
   expect(watch.now()).toMatchObject({ gpus: [], fault: undefined });
   await standIn.remove();
   const named = new GpuWatch({
-    smi: new NvidiaSmi("/nowhere/nvidia-smi", systemClock, limits),
+    smi: new NvidiaSmi("/nowhere/nvidia-smi", systemClock, process.env, limits),
     clock: systemClock,
     expected: true,
     onFault: (now) => void faults.push(now?.kind),

@@ -10,7 +10,7 @@ const limits = { deadlineMs: 500, killMs: 500, mostBytes: 64 * 1024 };
 const asked = async (trouble: Trouble = {}) => {
   standIn = await standInGpus([{ uuid: "GPU-a" }]);
   await standIn.trouble(trouble);
-  return new NvidiaSmi(standIn.path, systemClock, limits);
+  return new NvidiaSmi(standIn.path, systemClock, process.env, limits);
 };
 
 test("an answer", async () => {
@@ -55,9 +55,9 @@ test.each<[string, Trouble, string, RegExp]>([
 });
 
 test("a program that is not there, or is none", async () => {
-  const gone = new NvidiaSmi("/nowhere/nvidia-smi", systemClock, limits);
+  const gone = new NvidiaSmi("/nowhere/nvidia-smi", systemClock, process.env, limits);
   expect(await gone.ask("-L")).toMatchObject({ ok: false, fault: { kind: "missing" } });
-  const folder = new NvidiaSmi("/tmp", systemClock, limits);
+  const folder = new NvidiaSmi("/tmp", systemClock, process.env, limits);
   expect(await folder.ask("-L")).toMatchObject({ ok: false, fault: { kind: "failed" } });
 });
 

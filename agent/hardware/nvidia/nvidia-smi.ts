@@ -21,6 +21,8 @@ export class NvidiaSmi {
     /** A path, or a name to look up in PATH. */
     private readonly path: string,
     private readonly clock: Clock,
+    /** Of the process it is started by. */
+    private readonly env: NodeJS.ProcessEnv,
     private readonly limits = LIMITS,
   ) {}
 
@@ -39,7 +41,7 @@ export class NvidiaSmi {
       return no(fault("hung", `${this.stuck.said} is stuck since ${seconds} s and cannot be killed`));
     }
     const waited = `gave no answer in ${this.limits.deadlineMs / 1000} s`;
-    const outcome = await runCommand(this.path, args, this.clock, this.limits);
+    const outcome = await runCommand(this.path, args, this.clock, { ...this.limits, env: this.env });
     switch (outcome.kind) {
       case "ended":
         return outcome.ended.code === 0
