@@ -44,7 +44,7 @@ async function straggling() {
   });
   await clock.advance(5000);
   scheduling.wake();
-  await clock.advance(2);
+  await clock.advance(0);
   const twin = job.twins.get(0);
   if (twin === undefined) throw new Error("n2 runs it, too");
   return { asked, clock, job, scheduling, twin };
