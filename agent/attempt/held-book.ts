@@ -17,6 +17,8 @@ export interface HeldAttempt {
   readonly state: HeldState<ShardResult, ShardFailure>;
   /** Samples with a record. */
   readonly done: number;
+  /** It was told to stop, and ends with the sample in hand: nobody may count on it any more. */
+  readonly winding: boolean;
 }
 
 export interface Held extends HeldAttempt {
@@ -25,7 +27,6 @@ export interface Held extends HeldAttempt {
   /** Samples that were in flight at earlier deaths of this agent. */
   readonly deaths: readonly Death[];
   readonly stop: AbortController;
-  /** It ends with the sample in hand. */
   winding: boolean;
   /** Resolves when its run has ended and its slot is free. */
   ended: Promise<void> | undefined;

@@ -23,7 +23,8 @@ const ENTRIES_AT_ONCE = 1_000;
 /** As many messages as it takes, Hello first. */
 export function helloMessages({ version, inventoryHash, attempts, probe, notOffering }: HelloParts): Body[] {
   const entries = [
-    ...attempts.list().map((held) => ({ held: heldMessage(held) })),
+    // What was told to stop is not held any more, though its sample may still run to its end.
+    ...attempts.list().flatMap((held) => (held.winding ? [] : [{ held: heldMessage(held) }])),
     ...attempts.deaths().map((death) => ({ begun: begunMessage(death) })),
   ];
   const bodies: Body[] = [];

@@ -384,3 +384,19 @@ test("an agent whose spool is full offers nothing, refuses what still comes, say
   expect(totals(s.link).at(-1)).toBeGreaterThan(before);
   await s.end();
 });
+
+test("what was told to stop is not said to be held, though its sample still runs to its end", async () => {
+  const { attempts, session, run, states } = await agentOf();
+  attempts.connect(true);
+  attempts.accept(assignment(1));
+  attempts.accept(assignment(2));
+  await settle();
+  const stopped = attempts.cancel(fence(1), "it is no longer wanted", 1000);
+  await settle();
+  expect(states()).toEqual(["1 RUNNING", "2 RUNNING"]);
+  const s = await session();
+  expect(s.link.bodies("hello")[0]?.held.map(({ fence: f }) => Number(f?.n))).toEqual([2]);
+  run(1).end({ kind: "result", result: resultOf(1) });
+  await stopped;
+  await s.end();
+});

@@ -89,7 +89,11 @@ export class AttemptNews {
     for (const wire of fences) {
       const fence = fenceOf(wire);
       const held = this.node.attempts.get(fenceText(fence));
-      if (held) shardEvent(this.parts.campaigns, held.shard, { kind: "give_back", fence, reason });
+      if (held === undefined) continue;
+      const given = shardEvent(this.parts.campaigns, held.shard, { kind: "give_back", fence, reason });
+      // It had begun, was told to stop, and is gone: whoever counts on it would wait for ever.
+      if (given === undefined)
+        shardEvent(this.parts.campaigns, held.shard, { kind: "withdraw", fence, reason, notify: false });
     }
   }
 

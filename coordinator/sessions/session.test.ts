@@ -238,3 +238,15 @@ test("a failure that no leader has counted is counted by the one that hears of i
   await world.until("it is answered", () => one.noted().length > 0);
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { infra: 1 } });
 });
+
+test("what has begun and is given back all the same is gone: its shard goes to others", async () => {
+  const entry = await term.campaign({ items: 2, shardSize: 2 });
+  const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
+  const fence = term.give(shard);
+  const { say } = await session([{ fence, shard }]);
+  fleet.adopted(fleet.meet("n1"), { fence, shard, lane: "cpu" });
+  expect(term.board.shard(shard)).toMatchObject({ kind: "RUNNING" });
+  say({ $case: "retracted", value: { fences: [fence] } });
+  await settle();
+  expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failedOn: [] });
+});
