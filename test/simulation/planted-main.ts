@@ -6,6 +6,7 @@
  *   SEEDS_ONLY=1   leaves out what is kept, and so shows how soon chance finds each
  *   KEEP=1         what a seed has found is cut down and kept below fixtures/
  *   ONLY=credits   bugs whose name has this text
+ *   SEEDS=20000    looks further than 2,000, for a schedule to keep
  */
 import { availableParallelism } from "node:os";
 import { type Fixture, fixtures, keep } from "./fixtures.js";
@@ -14,7 +15,7 @@ import { shrink } from "./shrink.js";
 import { buildSimulation, simulate, Worker } from "./simulate.js";
 import type { Violation } from "./violations.js";
 
-const SEEDS = 2000;
+const SEEDS = Number(process.env["SEEDS"] ?? 2000);
 
 interface Found {
   where: string;
