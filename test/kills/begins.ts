@@ -31,14 +31,18 @@ export function momentOf(world: World, { id }: Campaign): Moment {
 }
 
 /**
- * Throws unless every sample was begun once; `again` says which of those that were begun twice may have been. How many
- * were.
+ * Throws unless every sample of a campaign that has succeeded was begun once; `again` says which of those that were
+ * begun twice may have been, beside those of stragglers: where the machine is slow, a shard with a few samples left may
+ * look like one. How many were.
  */
-export function checkBegins(
+export async function checkBegins(
   world: World,
-  { id, jobs, samples, brief }: Campaign,
+  campaign: Campaign,
   again: (sample: string, begins: Line[]) => boolean = () => false,
-): number {
+): Promise<number> {
+  const { id, jobs, samples, brief } = campaign;
+  const twice = await duplicates(world, campaign);
+  const straggles = ({ job, shard, agent }: Line) => twice.has(`${job}/${shard} ${agent}`);
   world.journals.look();
   const begins = new Map<string, Line[]>();
   for (const line of world.journals.of(id)) {
@@ -52,12 +56,26 @@ export function checkBegins(
   for (const [sample, lines] of begins) {
     if (lines.length === 1) continue;
     repeated += 1;
-    if (lines.length === 2 && again(sample, lines)) continue;
+    if (lines.length === 2 && (again(sample, lines) || lines.some(straggles))) continue;
     const where = lines.map(({ agent, fence }) => `${agent} as ${fence}`).join(", ");
     faults.push(`${sample} was begun ${lines.length} times: ${where}`);
   }
   if (faults.length > 0) throw new Error(faults.slice(0, 20).join("\n"));
   return repeated;
+}
+
+/**
+ * Shards of a campaign that has succeeded, as `<job>/<shard> <agent>`, that were given to an agent beside the one that ran them, as
+ * it took so much longer: the samples left of them may be begun by both, the second time by this agent.
+ */
+async function duplicates(world: World, { id }: Campaign): Promise<Set<string>> {
+  const events = await world.api.eventsOf(id, (all) => all.some(({ kind }) => kind === "campaign.succeeded"));
+  return new Set(
+    events.flatMap(({ kind, jobId, nodeId, message }) => {
+      const shard = kind === "shard.duplicated" && /^shard (\d+) /.exec(message)?.[1];
+      return shard ? [`${jobId}/${shard} ${nodeId}`] : [];
+    }),
+  );
 }
 
 /** Throws when an attempt that was held at the moment is not the one whose records count. */

@@ -23,7 +23,7 @@ export const agentKilled: Scenario = {
     world.startAgent(victim);
     await succeeded(world, campaign);
     const { samples, strays } = await verify(world, campaign);
-    const again = checkBegins(
+    const again = await checkBegins(
       world,
       campaign,
       (sample, begins) => inFlight.has(sample) && begins.every(({ agent }) => agent === victim),
@@ -50,7 +50,7 @@ export const agentLost: Scenario = {
     if (n % 2 === 1) world.startAgent(victim);
     await world.ready();
     const { samples, strays } = await verify(world, campaign);
-    const again = checkBegins(world, campaign, (_, begins) => heldBy(victim, moment, begins));
+    const again = await checkBegins(world, campaign, (_, begins) => heldBy(victim, moment, begins));
     return `${samples} samples, ${again} run again, ${strays} stray files`;
   },
 };

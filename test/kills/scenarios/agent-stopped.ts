@@ -26,7 +26,9 @@ export const agentStopped: Scenario = {
     await world.ready();
     const { samples, strays } = await verify(world, campaign);
     // Until it is told that they are not its own any more it runs what it has been given.
-    const again = checkBegins(world, campaign, (_, begins) => begins.some(({ agent }) => agent === victim));
+    const again = await checkBegins(world, campaign, (_, begins) =>
+      begins.some(({ agent }) => agent === victim),
+    );
     return `${samples} samples, ${again} run again, ${strays} stray files`;
   },
 };

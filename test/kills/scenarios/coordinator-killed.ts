@@ -23,7 +23,7 @@ export const coordinatorKilled: Scenario = {
     await succeeded(world, campaign);
     const { samples, strays, fences } = await verify(world, campaign);
     checkFences(moment, fences);
-    checkBegins(world, campaign);
+    await checkBegins(world, campaign);
     if (stops(world) > stopped) throw new Error("an attempt was stopped");
     return `${samples} samples, ${moment.held.size} attempts went on, ${strays} stray files`;
   },
@@ -46,7 +46,7 @@ export const bothKilled: Scenario = {
     await succeeded(world, campaign);
     const { samples, strays, fences } = await verify(world, campaign);
     checkFences(moment, fences);
-    const again = checkBegins(
+    const again = await checkBegins(
       world,
       campaign,
       (sample, begins) => moment.inFlight.has(sample) && begins.every(({ agent }) => victims.includes(agent)),

@@ -40,7 +40,7 @@ const stopped = (
     await succeeded(world, campaign);
     const { samples, strays, fences } = await verify(world, campaign);
     checkFences(moment, fences);
-    checkBegins(world, campaign);
+    await checkBegins(world, campaign);
     if (losses(world) > lostBefore) throw new Error("an agent was declared lost");
     if (grown > GROWTH_BYTES)
       throw new Error(`an agent grew by ${grown} bytes while the coordinator stood still`);

@@ -29,8 +29,8 @@ export const engineKilled: Scenario = {
     const { samples, strays } = await verify(world, campaign);
     if ((await stillAlive([child], 0)).length > 0) throw new Error(`the killed child ${child.pid} is alive`);
     if (world.pid(victim) !== agentPid) throw new Error(`${victim} did not outlive its child`);
-    const again = checkBegins(world, campaign, (_, begins) => heldBy(victim, moment, begins));
-    return `${samples} samples, ${again} of the shard it worked on were run again, ${strays} stray files`;
+    const again = await checkBegins(world, campaign, (_, begins) => heldBy(victim, moment, begins));
+    return `${samples} samples, ${again} of the shard it worked on, or of a straggler, were run again, ${strays} stray files`;
   },
 };
 
