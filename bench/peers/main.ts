@@ -74,14 +74,15 @@ compile();
 const setting = { scratch, plan, cores: coresOf(cpus().length) };
 const measured: (Measured & { run?: System })[] = [];
 for (const [, system] of chosen) {
-  const { name, how } = system;
+  const { name, how, notCompared, durableBefore } = system;
+  const said = { name, how, ...(notCompared && { notCompared }), ...(durableBefore && { durableBefore }) };
   try {
     const version = await system.install(scratch);
     say(`${name}: ${version}`);
-    measured.push({ system: { name, how }, version, alternations: [], run: system });
+    measured.push({ system: said, version, alternations: [], run: system });
   } catch (error) {
     say(`${name}: not run: ${errorText(error)}`);
-    measured.push({ system: { name, how }, alternations: [], problem: errorText(error) });
+    measured.push({ system: said, alternations: [], problem: errorText(error) });
   }
 }
 const running = measured.flatMap((m) => (m.run ? [{ m, system: m.run }] : []));

@@ -8,7 +8,7 @@ import type { System } from "./system.js";
 
 /** What was found of one system; without a version it could not be had, without alternations it did not run. */
 export interface Measured {
-  system: Pick<System, "name" | "how">;
+  system: Pick<System, "name" | "how" | "notCompared" | "durableBefore">;
   version?: string;
   durability?: Durability;
   alternations: Alternation[];
@@ -24,11 +24,16 @@ const CLASSES: DurabilityClass[] = [
 /** Ends with a newline. */
 export function printed(all: readonly Measured[], plan: Plan, machine: Machine, cores: string): string {
   const ran = all.filter(({ alternations }) => alternations.length > 0);
-  const unclear = ran.filter(({ durability }) => durability === undefined);
+  const inside = ran.filter(({ system }) => system.durableBefore);
+  const alike = ran.filter(({ system }) => !system.durableBefore);
+  const unclear = alike.filter(({ durability }) => durability === undefined);
   return [
     `Node ${machine.node}, ${machine.cores} × ${machine.cpu}, load ${machine.load1m.toFixed(1)}; ${cores}; ${plan.alternations} alternations, windows of ${plan.seconds} s after ${plan.warmupS} s`,
     "",
-    ...CLASSES.flatMap((name) => ofClass(name, ran)),
+    ...CLASSES.flatMap((name) => ofClass(name, alike)),
+    ...(inside.length > 0
+      ? tables("results durable; the tasks were before they were submitted", inside)
+      : []),
     ...(unclear.length > 0 ? tables("durability not observed", unclear) : []),
     ...markdown([
       [
@@ -42,7 +47,8 @@ export function printed(all: readonly Measured[], plan: Plan, machine: Machine, 
           m.version ?? "",
           m.durability?.syncsPerTask.toFixed(2) ?? "",
           m.durability ? `${(m.durability.waited * 100).toFixed(0)} %` : "",
-          ...[acknowledged, lost, doubled, wrong].map((n) => `${n}`),
+          ...[acknowledged, lost, doubled].map((n) => `${n}`),
+          m.system.notCompared ? "not compared" : `${wrong}`,
         ];
       }),
     ]),

@@ -52,6 +52,7 @@ async function agents(keep: Keep, folder: string, address: string): Promise<Line
 export const campaigns = (store: Store): System => ({
   name: `ours, ${store}: a campaign a task`,
   how: "each task is submitted, planned, sealed and summed up as a campaign of its own, whose record is read back over the API; nothing is batched but transactions that happen to be due together",
+  notCompared: true,
   install: install(store),
   start: ({ folder }) =>
     together(async (keep) => {
@@ -71,6 +72,8 @@ export const campaigns = (store: Store): System => ({
 export const shards = (store: Store): System => ({
   name: `ours, ${store}: a shard a task`,
   how: "shards of one large campaign become pending one at a time inside the coordinator, which is the client too: submitting is a step of memory, as the campaign is durable already; results that come within a few ms share a transaction",
+  notCompared: true,
+  durableBefore: true,
   install: install(store),
   start: (place) => together((keep) => startShards(store, place, keep)),
 });
