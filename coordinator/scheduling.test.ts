@@ -76,3 +76,45 @@ test("one that was accepted is not asked for", async () => {
   scheduling.sweep();
   expect(asked).toEqual([]);
 });
+
+test("no more is given out than agents answer; one that never does takes its place for a second only", async () => {
+  const w = await newWorld();
+  const { board, clock, fleet, log } = w;
+  for (let i = 0; i < 600; i++) w.join(`n${i}`);
+  const job = w.add("c-1", [spec("j0000", { ...SIMULATED, samples: 9000 })]).jobs[0] as JobEntry;
+  const scheduling = new Scheduling({
+    ...{ board, fleet, clock, log, events: new EventLog(clock), metrics: new Metrics({ clock }) },
+    ...{ epoch: 1n, acceptDeadlineMs: DEADLINE_MS, maxWaitMs: 120_000, tenants: new Map() },
+    ...{ retract: () => {}, leads: () => true },
+  });
+  close.push(async () => {
+    scheduling.stop();
+    await w.close();
+  });
+  const given = () => job.inFlight;
+  /** So many of those that were given and not answered. */
+  const answer = (count: number) => {
+    let left = count;
+    for (const index of job.shards.keys()) {
+      const state = board.shard({ campaign: "c-1", job: "j0000", index });
+      if (state?.kind !== "ASSIGNED" || left-- <= 0) continue;
+      board.shardEvent(
+        { campaign: "c-1", job: "j0000", index },
+        { kind: "accept", fence: state.fence },
+        clock.nowMs(),
+      );
+    }
+  };
+  scheduling.wake();
+  await clock.advance(500);
+  expect(given()).toBe(500);
+  answer(200);
+  await clock.advance(100);
+  expect(given()).toBe(1000); // 300, and a plan of 500, wait for answers
+  await clock.advance(300);
+  expect(given()).toBe(1000);
+  await clock.advance(200);
+  expect(given()).toBe(1000); // the 300 are a second old, and 500 still wait
+  await clock.advance(500);
+  expect(given()).toBe(1500);
+});

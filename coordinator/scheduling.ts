@@ -6,8 +6,9 @@
  * 1. A cycle looks at what was touched; `wake` makes it look at everything, for changes that are not counted as a touch.
  * 2. A node that joins is looked at at once; for that, everything is looked at a few times a second at most, or a fleet
  *    that comes back would be walked once for each of its nodes.
- * 3. A cycle gives out a bounded number of shards, and another follows at once if there may be more to give: ten thousand
- *    agents that come for a million shards must not hold up heartbeats and the renewal of the leadership.
+ * 3. A cycle gives out a bounded number of shards, and another follows if there may be more to give: at once, or when
+ *    agents have answered what is on its way (dispatch-window.ts). Ten thousand agents that come for a million shards must
+ *    not hold up heartbeats and the renewal of the leadership.
  * 4. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
  * 5. Tails are looked at for at most a tenth of the time, whatever a look costs.
  */
@@ -26,6 +27,7 @@ import {
 } from "./campaigns/board.js";
 import type { Tenants } from "./campaigns/quotas.js";
 import { isUnanswered } from "./campaigns/unstarted.js";
+import { DispatchWindow } from "./dispatch-window.js";
 import type { EventLog } from "./events.js";
 import type { Meter } from "./metrics.js";
 import { Outlook } from "./outlook.js";
@@ -57,8 +59,10 @@ export interface SchedulingParts {
 }
 
 const COALESCE_MS = 2;
-/** About a tenth of a second. */
-const MOST_SHARDS = 2000;
+/** Given out in one cycle, and on their way before the next one: some hundredths of a second each. */
+const MOST_SHARDS = 500;
+/** Between two looks whether what is on its way was answered. */
+const WINDOW_MS = 4;
 /** Between two looks at everything because nodes joined (invariant 2). */
 const JOINED_MS = 250;
 /** Between two looks at what waits or runs too long while others are free: so long at least, and so many times the last. */
@@ -72,6 +76,7 @@ export class Scheduling {
   private joins = 0;
   /** What was assigned, until it is due to be asked back; in that order. */
   private readonly sent: { agent: string; shard: ShardKey; fence: Fence; dueMs: number }[] = [];
+  private readonly window: DispatchWindow;
   private n = 0n;
   private readonly outlook: Outlook;
   /** Campaigns that changed since somebody said why they wait. */
@@ -88,6 +93,7 @@ export class Scheduling {
 
   constructor(private readonly parts: SchedulingParts) {
     this.outlook = new Outlook(parts.board, parts.fleet, { ...parts, mostShards: MOST_SHARDS });
+    this.window = new DispatchWindow(parts.board, MOST_SHARDS);
   }
 
   /** Asks for a cycle soon that looks at everything. */
@@ -98,8 +104,10 @@ export class Scheduling {
 
   /** Asks for a cycle soon: only what fleet and board count as touched has changed. */
   touched(): void {
-    if (this.stopped) return;
-    const waitMs = this.company.waitMs(this.parts.clock.nowMs());
+    if (!this.stopped) this.cycleIn(this.company.waitMs(this.parts.clock.nowMs()));
+  }
+
+  private cycleIn(waitMs: number): void {
     this.cancelTimer ??= this.parts.clock.after(waitMs, () => {
       this.cancelTimer = undefined;
       this.cycle();
@@ -163,6 +171,10 @@ export class Scheduling {
     const { clock, metrics } = this.parts;
     if (!this.parts.leads()) return;
     const startMs = clock.nowMs();
+    if (!this.window.isOpen(startMs)) {
+      this.cycleIn(WINDOW_MS);
+      return;
+    }
     for (const entry of this.outlook.update(startMs, this.everything)) this.changed.add(entry);
     this.everything = false;
     const draft = plan(this.outlook.standing, startMs);
@@ -283,6 +295,7 @@ export class Scheduling {
       return undefined;
     fleet.given(node, { fence, shard: key, lane: a.lane, why: a.why });
     this.sent.push({ agent: node.id, shard: key, fence, dueMs: acceptByMs });
+    this.window.gave(key, fence, acceptByMs - acceptDeadlineMs);
     job.waitingSinceMs = clock.nowMs();
     return order;
   }

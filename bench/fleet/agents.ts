@@ -1,8 +1,10 @@
 /**
  * Many simulated agents in one process: real agent cores, each with a connection of its own as a machine has it, with
  * heartbeats, probes of the artifact store and the reconnecting of the real ones. They take no work, or answer it at once
- * with a record of the real shape; their disk is memory.
+ * with a record of the real shape; their disk is memory. They stand for other machines, so they leave the processor to
+ * whoever is measured (nice 10).
  */
+import { setPriority } from "node:os";
 import { join } from "node:path";
 import type { RunAttempt } from "../../agent/attempt/attempts.js";
 import { startAgentCore } from "../../agent/core.js";
@@ -111,5 +113,6 @@ const questions = {
 };
 export type FleetAgentsQuestions = typeof questions;
 
+setPriority(10);
 await answer(questions);
 process.exit();

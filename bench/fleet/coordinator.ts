@@ -4,8 +4,8 @@ import { setFlagsFromString } from "node:v8";
 import { runInNewContext } from "node:vm";
 import { startCoordinator } from "../../coordinator/coordinator.js";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
-import { defaultConfig } from "../../shared/runtime/config.js";
-import { silentLogger } from "../../shared/runtime/logger.js";
+import { defaultConfig, type LogLevel } from "../../shared/runtime/config.js";
+import { lineLogger, silentLogger } from "../../shared/runtime/logger.js";
 import { systemRandom as random } from "../../shared/runtime/random.js";
 import { answer } from "../support/asking.js";
 import { measureUsage, type Usage } from "../support/usage.js";
@@ -21,6 +21,10 @@ export interface Memory {
   rss: number;
   heap: number;
 }
+
+/** BENCH_LOG=info shows what the coordinator says on stderr. */
+const level = process.env["BENCH_LOG"];
+const logger = level ? lineLogger((line) => process.stderr.write(line), level as LogLevel) : silentLogger();
 
 setFlagsFromString("--expose-gc");
 const collect = runInNewContext("gc") as () => void;
@@ -40,7 +44,7 @@ const questions = {
       ...{ host: "127.0.0.1", grpcPort: port(ports.api) },
       ...{ agentPort: port(ports.agents), httpPort: port(ports.http) },
     });
-    const started = await startCoordinator(config, { logger: silentLogger(), clock, random });
+    const started = await startCoordinator(config, { logger, clock, random });
     const of = (address: string) => Number(address.slice(address.lastIndexOf(":") + 1));
     return { api: of(started.apiAddress), agents: of(started.agentAddress), http: of(started.httpAddress) };
   },

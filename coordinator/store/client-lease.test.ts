@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import type { Clock } from "../../shared/runtime/clock.js";
 import { ManualClock } from "../../test/conformance/manual-clock.js";
 import { ClientLease } from "./client-lease.js";
 
@@ -33,4 +34,24 @@ test("renewals that are never answered end it before the store does", async () =
   expect(held.lost.aborted).toBe(false);
   await clock.advance(2);
   expect(held.lost.aborted).toBe(true);
+});
+
+test("a renewal that is due is sent by whoever asks, though no timer fires; once at a time", async () => {
+  const clock = new ManualClock();
+  let nowMs = 0;
+  const stuck: Clock = { ...clock, nowMs: () => nowMs, after: () => () => {} } as unknown as Clock;
+  let sent = 0;
+  const held = new ClientLease({
+    ...{ id: 1n, ttlMs: TTL_MS, sentMs: 0, clock: stuck },
+    renew: async () => void sent++,
+    revoke: async () => {},
+  });
+  for (nowMs = 0; nowMs < 3 * TTL_MS; nowMs += 100) {
+    expect(held.remainingMs(nowMs)).toBeGreaterThan(0);
+    held.remainingMs(nowMs);
+    await Promise.resolve();
+    await Promise.resolve();
+  }
+  expect(sent).toBe(8); // at 2 s, 4 s … 16 s
+  expect(held.lost.aborted).toBe(false);
 });

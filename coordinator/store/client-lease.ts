@@ -5,6 +5,8 @@
  * 1. Valid until the monotonic time the last answered renewal was *sent* + TTL − margin. Nothing else counts.
  * 2. A renewal that comes too late (a process that was stopped) is not sent: the lease is lost.
  * 3. So `lost` fires before the store lets the keys go.
+ * 4. A renewal that is due is sent when anybody asks how long the lease holds, too: a loop that thousands of messages hold
+ *    up fires no timers.
  */
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { Lease } from "./store.js";
@@ -20,6 +22,8 @@ export class ClientLease implements Lease {
   readonly #revoke: () => Promise<void>;
   readonly #lost = new AbortController();
   #validUntilMs: number;
+  /** Infinite while one is under way. */
+  #renewAtMs = Number.POSITIVE_INFINITY;
   #timers: (() => void)[] = [];
 
   /** `sentMs`: when the grant was sent. `renew` rejects when the lease is gone or the store did not answer. */
@@ -45,6 +49,7 @@ export class ClientLease implements Lease {
   }
 
   remainingMs(nowMs: number): number {
+    if (nowMs >= this.#renewAtMs) void this.#renewOnce(); // invariant 4
     return this.lost.aborted ? 0 : Math.max(0, this.#validUntilMs - nowMs);
   }
 
@@ -63,12 +68,14 @@ export class ClientLease implements Lease {
   end(reason: Error): void {
     for (const cancel of this.#timers) cancel();
     this.#timers = [];
+    this.#renewAtMs = Number.POSITIVE_INFINITY;
     this.#lost.abort(reason);
   }
 
   #arm(renewInMs: number): void {
     for (const cancel of this.#timers) cancel();
     const nowMs = this.#clock.nowMs();
+    this.#renewAtMs = nowMs + renewInMs;
     this.#timers = [
       this.#clock.after(renewInMs, () => void this.#renewOnce()),
       this.#clock.after(Math.max(0, this.#validUntilMs - nowMs), () => this.check()),
@@ -77,7 +84,8 @@ export class ClientLease implements Lease {
 
   async #renewOnce(): Promise<void> {
     this.check(); // invariant 2
-    if (this.lost.aborted) return;
+    if (this.lost.aborted || this.#renewAtMs === Number.POSITIVE_INFINITY) return;
+    this.#renewAtMs = Number.POSITIVE_INFINITY;
     const sentMs = this.#clock.nowMs();
     let renewInMs = this.#ttlMs / 3;
     try {

@@ -22,6 +22,7 @@ import {
   readdirSync,
   readFileSync,
   rmSync,
+  statfsSync,
   statSync,
   writeFileSync,
   writeSync,
@@ -172,10 +173,18 @@ export function diskIsFull(folder: string): boolean {
   }
 }
 
-/** Makes the reserve if it is not there; throws when there is no room. */
-export function makeReserve(folder: string): void {
+/** Bytes that this user may still write on the folder's disk; quotas and limits on file sizes are not seen. */
+export function freeBytes(folder: string): number {
+  const { bavail, bsize } = statfsSync(folder);
+  return bavail * bsize;
+}
+
+/** Makes the reserve if it is not there; throws when there is no room for it and `beside` bytes more. */
+export function makeReserve(folder: string, beside: number): void {
   const file = openSync(reserve(folder), "a+", 0o600);
   try {
+    const needed = RESERVE_BYTES - fstatSync(file).size + beside;
+    if (freeBytes(folder) < needed) throw new Error(`fewer than ${needed} bytes are free`);
     for (let size = fstatSync(file).size; size < RESERVE_BYTES; size = fstatSync(file).size) {
       writeSync(file, randomFillSync(Buffer.alloc(256 * 1024))); // random: a file system may compress
     }
@@ -191,6 +200,7 @@ export function makeReserve(folder: string): void {
 
 /** Gives the reserve's room to whoever writes next. The file stays, as a sign that this has been a store. */
 export function dropReserve(folder: string): void {
+  if (!existsSync(reserve(folder))) return;
   const file = openSync(reserve(folder), "a", 0o600);
   ftruncateSync(file, 0);
   fsyncSync(file);

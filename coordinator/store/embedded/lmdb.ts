@@ -6,6 +6,8 @@
  * 2. Every commit finds our nonce in the owner's note, or writes nothing.
  * 3. After a commit that failed the file is opened again, because a handle that failed may be unusable and using it
  *    would end the process; what it says then is what counts.
+ * 4. LMDB is not asked to write to a disk that has no room for it: its message about such a write (mdb_page_flush)
+ *    overruns its buffer, which now and then ends the process. Only a quota or a limit on file sizes is met that way.
  */
 import { open, type RootDatabase } from "lmdb";
 import { errorText, SaiError } from "../../../shared/runtime/errors.js";
@@ -15,6 +17,7 @@ import {
   damaged,
   diskIsFull,
   dropReserve,
+  freeBytes,
   makeReserve,
   prepareFolder,
   refuseLiving,
@@ -26,6 +29,8 @@ import { CommitFailed, type Head } from "./messages.js";
 import type { Owner } from "./owner.js";
 
 const FORMAT = 1;
+/** What LMDB may need beside the changes themselves: pages of the tree and of the list of free pages. */
+const TREE_BYTES = 1024 ** 2;
 const note = (name: string) => Buffer.from(`\x01${name}`);
 const FORMAT_KEY = note("format");
 const HEAD_KEY = note("head");
@@ -53,6 +58,7 @@ export class LmdbStore {
   /** Opens a folder and makes it ours. Throws SaiError `config`: another owner lives, or the folder is none of ours. */
   static async open(folder: string, o: { mapBytes: number; owner: Owner }): Promise<LmdbStore> {
     prepareFolder(folder);
+    if (freeBytes(folder) < TREE_BYTES) dropReserve(folder); // invariant 4
     const store = new LmdbStore(folder, o.mapBytes, o.owner);
     try {
       store.#claim();
@@ -85,8 +91,18 @@ export class LmdbStore {
     });
   }
 
-  /** Writes a batch and, with it, the head it leads to. Throws CommitFailed. */
-  async commit(batch: ArrayBuffer, length: number, head: Head | undefined): Promise<void> {
+  /**
+   * Writes a batch and, with it, the head it leads to; `useReserve` when the disk is known to be full and this makes
+   * room. Throws CommitFailed.
+   */
+  async commit(
+    batch: ArrayBuffer,
+    length: number,
+    o: { head: Head | undefined; useReserve: boolean },
+  ): Promise<void> {
+    const { head } = o;
+    if (o.useReserve) dropReserve(this.#folder);
+    else this.#checkRoom(length);
     try {
       this.#db.transactionSync(() => {
         this.#checkOwner(); // invariant 2
@@ -101,18 +117,14 @@ export class LmdbStore {
     }
   }
 
-  /** Makes the reserve; false when there is no room for it. */
+  /** Makes the reserve; false when there is no room for it, or none beside it. */
   makeReserve(): boolean {
     try {
-      makeReserve(this.#folder);
+      makeReserve(this.#folder, 2 * TREE_BYTES);
       return true;
     } catch {
       return false;
     }
-  }
-
-  dropReserve(): void {
-    dropReserve(this.#folder);
   }
 
   /** Gives the folder up, for anybody to open. */
@@ -169,6 +181,14 @@ export class LmdbStore {
       undefined,
       `the state store's folder ${this.#folder} is not ours: ${who}`,
     );
+  }
+
+  /** Invariant 4. A change of some bytes rewrites a page, and more where it splits. */
+  #checkRoom(bytes: number): void {
+    const free = freeBytes(this.#folder);
+    if (free >= TREE_BYTES + 4 * bytes) return;
+    const what = `${free} bytes are free on the disk of ${this.#folder}, too few for a change of ${bytes} bytes`;
+    throw new CommitFailed("full", toHead(this.#db.get(HEAD_KEY)), what);
   }
 
   async #failed(error: unknown): Promise<never> {

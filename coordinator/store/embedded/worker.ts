@@ -21,8 +21,7 @@ async function handle(request: Request): Promise<void> {
   }
   if (!store) throw new Error("the store is not open");
   if (request.kind === "commit") {
-    if (request.useReserve) store.dropReserve();
-    await store.commit(request.memory, request.length, request.head);
+    await store.commit(request.memory, request.length, request);
     return answer({ kind: "done", memory: request.memory }, [request.memory]);
   }
   if (request.kind === "reserve") return answer({ kind: "reserved", ok: store.makeReserve() });

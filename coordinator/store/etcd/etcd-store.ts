@@ -28,13 +28,17 @@ import { LeaseCalls } from "./lease-calls.js";
 import { found, toKv, toRange, toTxn } from "./messages.js";
 import { EtcdWatch } from "./watch.js";
 
+/** Records of a page, about 300 bytes each; a list of a million shards is then 500 questions, one after the other. */
+const PAGE_KEYS = 2000;
+const PAGE_TRIES = 3;
+
 export interface EtcdStoreOptions extends EtcdAccess {
   clock: Clock;
   /** Which endpoint is asked first, so that coordinators spread. */
   first?: number;
   /** Events that may wait for a slow watcher before it ends with Lagged. Default 10,000. */
   watchBound?: number;
-  /** Keys in one page of a list. Default 500. */
+  /** Keys in one page of a list. Default 2,000. */
   pageKeys?: number;
   /** The quota etcd was started with, for people; it does not say. */
   quotaBytes?: number;
@@ -74,21 +78,22 @@ export class EtcdStore implements StateStore, StoreAdmin {
   ): AsyncGenerator<{ rev: Rev; kvs: KV[] }, void, undefined> {
     checkRange(range);
     const { to } = bounds(range);
-    const limit = this.#o.pageKeys ?? 500;
+    const limit = this.#o.pageKeys ?? PAGE_KEYS;
     let { from } = bounds(range);
     let at = o.atRev;
     for (;;) {
       this.#ready();
+      const asked = {
+        ...toRange({ from, to }),
+        limit,
+        ...(at === undefined ? {} : { revision: String(at) }),
+      };
       const page = await this.#endpoints.call(
         {
-          ...{ repeatable: true, what: `listing from ${from}`, signal: o.signal },
+          ...{ repeatable: true, what: `listing from ${from}`, signal: o.signal, tries: PAGE_TRIES },
           compactRev: () => this.#compactRev(at ?? rev(1n)),
         },
-        ({ kv }, deadline) =>
-          kv.range(
-            { ...toRange({ from, to }), limit, ...(at === undefined ? {} : { revision: String(at) }) },
-            { deadline },
-          ),
+        ({ kv }, deadline) => kv.range(asked, { deadline }),
       );
       at ??= rev(BigInt(page.header.revision));
       const kvs = page.kvs.map(toKv);
