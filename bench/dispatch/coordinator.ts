@@ -27,7 +27,8 @@ import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { defaultConfig } from "../../shared/runtime/config.js";
 import { lineLogger } from "../../shared/runtime/logger.js";
 import { systemRandom as random } from "../../shared/runtime/random.js";
-import { Loop, loopQuestions, payloadOf } from "../peers/loop.js";
+import { Loop, loopQuestions } from "../peers/loop.js";
+import { expectedOf, told } from "../peers/shard-tasks.js";
 import { arrivals } from "../support/arrivals.js";
 import { answer } from "../support/asking.js";
 import { type HotLine, profile } from "../support/profile.js";
@@ -147,7 +148,7 @@ const questions = {
     return { from, atNs };
   },
 
-  /** From now on shards become pending one at a time, as the loop submits them (bench:peers). */
+  /** From now on shards become pending one at a time, as the loop submits them (bench:peers); see shard-tasks.ts. */
   async loop(_: object): Promise<void> {
     const job = firstJob();
     const { commits } = running().campaigns;
@@ -156,10 +157,11 @@ const questions = {
       if (index >= job.shards.length) throw new Error("the campaign has no more shards");
       job.pending.add(index);
       running().campaigns.wake();
-    });
+    }, expectedOf);
     commits.commit = async (shard, gate, done) => {
       const verdict = await commit(shard, gate, done);
-      if (verdict === "COMMITTED") submitted.done(shard.index, payloadOf(shard.index));
+      if (verdict === "COMMITTED")
+        submitted.done(shard.index, done.kind === "result" ? told(done.inline) : "");
       return verdict;
     };
     loop = submitted;

@@ -11,8 +11,8 @@ import { mkdirSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
+import { leaveNothing } from "../support/leave-nothing.js";
 import { thisMachine } from "../support/machine.js";
-import { endAllWhenInterrupted } from "../support/process-tree.js";
 import { dispatch, floor, ladder, type Measured, type Shape } from "./phases.js";
 import { printed } from "./report.js";
 
@@ -50,7 +50,7 @@ const PHASES: { [name: string]: () => Promise<Measured> } = {
 const only = flags.only.split(",").filter((name) => name !== "");
 const unknown = only.filter((name) => !(name in PHASES));
 if (unknown.length > 0) throw new Error(`--only ${unknown}: phases are ${Object.keys(PHASES).join(", ")}`);
-endAllWhenInterrupted(() => {});
+leaveNothing();
 compile();
 const measured: { [phase: string]: Measured } = {};
 for (const [name, run] of Object.entries(PHASES)) {

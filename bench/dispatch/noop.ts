@@ -9,7 +9,18 @@ import { sha256 } from "../../shared/runtime/hash.js";
 
 const HASH = sha256("no-op");
 
-const recordOf = ({ shard, fence }: Assignment, output: string): Omit<ResultRecord, "gen" | "flags"> => ({
+/** The sample that a record is of, and its answer. */
+export type Answered = Pick<ResultRecord, "ordinal" | "repetition" | "item_id"> & { output: string };
+
+/** Of an attempt that reads nothing. */
+const unread = ({ shard }: Assignment): Answered => ({
+  ...{ ordinal: shard.first, repetition: 0, item_id: `q${shard.first}`, output: "a1" },
+});
+
+const recordOf = (
+  { shard, fence }: Assignment,
+  { ordinal, repetition, item_id, output }: Answered,
+): Omit<ResultRecord, "gen" | "flags"> => ({
   v: 1,
   record_id: HASH,
   cache_key: HASH,
@@ -18,10 +29,10 @@ const recordOf = ({ shard, fence }: Assignment, output: string): Omit<ResultReco
   job: shard.job,
   shard: shard.index,
   attempt: fenceText(fence),
-  ordinal: shard.first,
-  repetition: 0,
-  item_id: `q${shard.first}`,
-  cluster_id: `q${shard.first}`,
+  ordinal,
+  repetition,
+  item_id,
+  cluster_id: item_id,
   prompt: { id: "ask", version: "1", sha256: HASH },
   model: { id: "m" },
   engine: { kind: "simulated", version: "1", args: [] },
@@ -39,10 +50,10 @@ const recordOf = ({ shard, fence }: Assignment, output: string): Omit<ResultReco
   scores: { exact_match: 1 },
 });
 
-/** What the attempt would have come to, with this as the model's answer. */
-export function resultOf(assignment: Assignment, output = "a1"): ShardResult {
+/** What the attempt would have come to, with this answer. */
+export function resultOf(assignment: Assignment, answered = unread(assignment)): ShardResult {
   const { fence, shard, gate } = assignment;
-  const inline = Buffer.from(`${JSON.stringify(recordOf(assignment, output))}\n`);
+  const inline = Buffer.from(`${JSON.stringify(recordOf(assignment, answered))}\n`);
   const about = { sha256: sha256(inline), sizeBytes: inline.length, counts: { ok: shard.count } };
   return { fence, shard, gate, uri: "", ...about, inline };
 }

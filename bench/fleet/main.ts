@@ -10,6 +10,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compile } from "../support/compiled.js";
+import { leaveNothing } from "../support/leave-nothing.js";
 import { thisMachine } from "../support/machine.js";
 import { measure } from "./measure.js";
 import { printed } from "./report.js";
@@ -20,6 +21,7 @@ const { values: flags } = parseArgs({
     ...{ processes: { type: "string", default: "2" }, json: { type: "string", default: "" } },
   },
 });
+leaveNothing();
 compile();
 const measured = [];
 for (const agents of flags.agents.split(",").map(Number)) {

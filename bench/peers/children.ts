@@ -87,7 +87,7 @@ export function running(
   };
 }
 
-/** Starts things one after the other; when one fails those before it are ended. */
+/** Starts things one after the other; when one fails those before it are ended, the last one first. */
 export async function together<T>(
   start: (keep: <S extends { stop(): Promise<void> } | LineChild>(started: S) => S) => Promise<T>,
 ): Promise<T> {
@@ -98,7 +98,7 @@ export async function together<T>(
       return one;
     });
   } catch (error) {
-    for (const one of started) await ("stop" in one ? one.stop() : one.kill()).catch(() => {});
+    for (const one of started.toReversed()) await ("stop" in one ? one.stop() : one.kill()).catch(() => {});
     throw error;
   }
 }

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { Executed, Loop, payloadOf, TASK_BYTES } from "./loop.js";
+import { answerTo, Executed, Loop, payloadOf, TASK_BYTES } from "./loop.js";
 
 /** Hands each task in to `tasks`. */
 function loop() {
@@ -34,6 +34,19 @@ test("what is said twice or comes back changed is counted", async () => {
   made.done(0, payloadOf(0));
   made.done(1, payloadOf(0));
   expect(await ended).toMatchObject({ acknowledged: 2, acknowledgedTwice: 1, wrong: 1 });
+});
+
+test("a client that expects something else than the task counts what is not that", async () => {
+  const made = new Loop(
+    async () => {},
+    (id) => answerTo(payloadOf(id)),
+  );
+  made.begin(3);
+  const ended = made.end();
+  made.done(0, answerTo(payloadOf(0)));
+  made.done(1, answerTo(payloadOf(0)));
+  made.done(2, payloadOf(2));
+  expect(await ended).toMatchObject({ acknowledged: 3, wrong: 2 });
 });
 
 test("a worker counts how many it ran and how many different ones", () => {

@@ -2,13 +2,13 @@
  * What a client of every system does: it keeps a number of tasks outstanding, and when one is acknowledged it submits
  * the next. Programs of other languages do the same (programs/loop.py).
  *
- * 1. A task is its number, padded to 100 bytes, and comes back as it went.
+ * 1. A task is its number, padded to 100 bytes. It comes back as it went, or as what its client says it expects.
  * 2. The time of a task runs from before its submit to its acknowledgement; those acknowledged in the window count.
  * 3. At the end of a cell no more are submitted and the outstanding ones are waited for: what does not come is lost.
  */
 export const TASK_BYTES = 100;
-/** What a model answers on ours, where the whole record of a sample comes back. */
-export const OUTPUT_BYTES = 40;
+/** Of a task's end: so much of it fits into a record of a sample (1 KiB), which is what comes back on ours. */
+const ANSWER_BYTES = 32;
 
 /** What a cell came to at its client. */
 export interface CellResult {
@@ -29,6 +29,8 @@ export interface CellResult {
 export type Span = readonly [submittedS: number, acknowledgedS: number];
 
 export const payloadOf = (id: number): string => String(id).padStart(TASK_BYTES, "0");
+/** What a worker of ours gives back of a task. */
+export const answerTo = (payload: string): string => payload.slice(-ANSWER_BYTES);
 
 const nowMs = (): number => Number(process.hrtime.bigint()) / 1e6;
 const wallS = (): number => (performance.timeOrigin + performance.now()) / 1000;
@@ -46,8 +48,11 @@ export class Loop {
   private window: { startMs: number; latenciesMs: number[] } | undefined;
   private drained: () => void = () => {};
 
-  /** `submit` hands a task in; whoever hears of its end calls `done`. */
-  constructor(private readonly submit: (id: number, payload: string) => Promise<unknown>) {}
+  /** `submit` hands a task in; whoever hears of its end calls `done` with what came back, which is to be `expected`. */
+  constructor(
+    private readonly submit: (id: number, payload: string) => Promise<unknown>,
+    private readonly expected: (id: number) => string = payloadOf,
+  ) {}
 
   /** Begins a cell; with `spans` the times of each task are kept. */
   begin(outstanding: number, spans = false): void {
@@ -84,7 +89,7 @@ export class Loop {
     };
   }
 
-  done(id: number, payload: string): void {
+  done(id: number, cameBack: string): void {
     const startMs = this.startedMs.get(id);
     if (startMs === undefined) {
       this.acknowledgedTwice += 1;
@@ -92,7 +97,7 @@ export class Loop {
     }
     this.startedMs.delete(id);
     this.acknowledged += 1;
-    if (payload !== payloadOf(id)) this.wrong += 1;
+    if (cameBack !== this.expected(id)) this.wrong += 1;
     this.window?.latenciesMs.push(nowMs() - startMs);
     if (this.spans) {
       this.spans.push([this.submittedS.get(id) ?? 0, wallS()]);

@@ -8,15 +8,15 @@
  *
  *   npm run bench:peers [-- --list --only bullmq,ours --seconds 20 --warmup 2 --alternations 3 --scratch F --json F]
  */
-import { mkdirSync, rmSync, writeFileSync } from "node:fs";
+import { mkdirSync, mkdtempSync, writeFileSync } from "node:fs";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { errorText } from "../../shared/runtime/errors.js";
 import { cacheFolder } from "../../test/support/outside.js";
 import { compile } from "../support/compiled.js";
+import { leaveNothing } from "../support/leave-nothing.js";
 import { thisMachine } from "../support/machine.js";
-import { endAllWhenInterrupted } from "../support/process-tree.js";
 import { alternation, observe } from "./measure.js";
 import { coresOf, estimateS, type Plan } from "./plan.js";
 import { type Measured, printed } from "./report.js";
@@ -53,7 +53,8 @@ const SYSTEMS: { [key: string]: System } = {
   celery,
   hyperqueue,
   dask,
-  nats,
+  nats: nats(false),
+  "nats-always": nats(true),
 };
 if (flags.list) {
   for (const [key, { name }] of Object.entries(SYSTEMS)) process.stdout.write(`${key}: ${name}\n`);
@@ -68,14 +69,15 @@ if (chosen.length === 0) throw new Error(`--only ${only}: --list says what there
 const say = (text: string) => process.stderr.write(`${text}\n`);
 const scratch = flags.scratch === "" ? join(cacheFolder(), "peers") : flags.scratch;
 mkdirSync(scratch, { recursive: true });
-const clean = () => rmSync(join(scratch, "data"), { recursive: true, force: true, maxRetries: 5 });
-endAllWhenInterrupted(clean);
+// Beside the programs and not where temporary files are, which may be no disk.
+const data = mkdtempSync(join(scratch, "data-"));
+leaveNothing(data);
 compile();
-const setting = { scratch, plan, cores: coresOf(cpus().length) };
+const setting = { scratch, data, plan, cores: coresOf(cpus().length) };
 const measured: (Measured & { run?: System })[] = [];
 for (const [, system] of chosen) {
-  const { name, how, notCompared, durableBefore } = system;
-  const said = { name, how, ...(notCompared && { notCompared }), ...(durableBefore && { durableBefore }) };
+  const { name, how, durableBefore } = system;
+  const said = { name, how, ...(durableBefore && { durableBefore }) };
   try {
     const version = await system.install(scratch);
     say(`${name}: ${version}`);
@@ -109,7 +111,6 @@ for (let turn = 1; turn <= plan.alternations; turn++)
       `alternation ${turn}`,
       async () => void m.alternations.push(await alternation(system, setting)),
     );
-clean();
 const machine = thisMachine();
 const cores = `servers on core ${setting.cores.server}, workers and clients on core ${setting.cores.others}`;
 process.stdout.write(printed(measured, plan, machine, cores));

@@ -1,5 +1,5 @@
 /** One start of a system: the cells of an alternation, or a short look at what its server does to the disk. */
-import { mkdirSync, mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
 import { cpuSecondsOfTree, pin } from "../support/process-tree.js";
@@ -10,6 +10,8 @@ import type { Role, Running, System } from "./system.js";
 
 export interface Setting {
   scratch: string;
+  /** Where folders of systems are made. */
+  data: string;
   plan: Plan;
   cores: { server: string; others: string };
 }
@@ -47,12 +49,11 @@ export const observe = (system: System, setting: Setting): Promise<Durability> =
 
 async function started<T>(
   system: System,
-  { scratch, cores }: Setting,
+  { scratch, data, cores }: Setting,
   seconds: number,
   use: (running: Running, folder: string) => Promise<T>,
 ): Promise<T> {
-  mkdirSync(join(scratch, "data"), { recursive: true });
-  const folder = mkdtempSync(join(scratch, "data/"));
+  const folder = mkdtempSync(join(data, "of-"));
   try {
     const running = await system.start({ scratch, folder, seconds });
     try {

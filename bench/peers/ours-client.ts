@@ -1,7 +1,10 @@
-/** The client of ours: a task is a campaign of one sample; at its end, which an event tells, its record is read. */
+/**
+ * The client of ours: a task is a campaign of one sample; at its end, which an event tells, its record is read, and its
+ * answer compared with what was submitted.
+ */
 import { connect } from "../../cli/client.js";
 import { answer } from "../support/asking.js";
-import { Loop, loopQuestions, OUTPUT_BYTES, payloadOf } from "./loop.js";
+import { answerTo, Loop, loopQuestions, payloadOf } from "./loop.js";
 
 const [, , address = ""] = process.argv;
 const client = connect({ address, signal: new AbortController().signal });
@@ -25,15 +28,18 @@ async function read(campaignId: string, task: number): Promise<void> {
     ...{ campaignId, jobId: "", status: "", pageSize: 1, pageToken: "" },
   });
   const { output } = JSON.parse(recordsJson[0] ?? "{}") as { output?: string };
-  loop.done(task, output?.length === OUTPUT_BYTES ? payloadOf(task) : "");
+  loop.done(task, output ?? "");
 }
 
-const loop = new Loop(async (task, payload) => {
-  const spec = { suite: suite(payload), inputs: [], modelMap: {}, priority: 0, tenant: "" };
-  const { id } = await client.createCampaign(spec, "");
-  if (early.delete(id)) return read(id, task);
-  tasks.set(id, task);
-});
+const loop = new Loop(
+  async (task, payload) => {
+    const spec = { suite: suite(payload), inputs: [], modelMap: {}, priority: 0, tenant: "" };
+    const { id } = await client.createCampaign(spec, "");
+    if (early.delete(id)) return read(id, task);
+    tasks.set(id, task);
+  },
+  (task) => answerTo(payloadOf(task)),
+);
 
 async function listen(): Promise<void> {
   for await (const { kind, campaignId } of client.events({})) {

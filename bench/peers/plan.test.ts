@@ -8,8 +8,8 @@ test("servers have the first half of the cores, the others the rest; one core is
   expect(coresOf(8)).toEqual({ server: "0-3", others: "4-7" });
 });
 
-test("ten systems at the defaults take at most forty minutes", () => {
-  const minutes = estimateS(10, { warmupS: 2, seconds: 20, alternations: 3 }) / 60;
-  expect(minutes).toBeGreaterThan(33);
-  expect(minutes).toBeLessThanOrEqual(40);
+test("the eleven systems that run take about forty minutes at the defaults", () => {
+  const minutes = estimateS(11, { warmupS: 2, seconds: 20, alternations: 3 }) / 60;
+  expect(minutes).toBeGreaterThan(39);
+  expect(minutes).toBeLessThan(41);
 });

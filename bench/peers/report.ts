@@ -8,7 +8,7 @@ import type { System } from "./system.js";
 
 /** What was found of one system; without a version it could not be had, without alternations it did not run. */
 export interface Measured {
-  system: Pick<System, "name" | "how" | "notCompared" | "durableBefore">;
+  system: Pick<System, "name" | "how" | "durableBefore">;
   version?: string;
   durability?: Durability;
   alternations: Alternation[];
@@ -47,8 +47,7 @@ export function printed(all: readonly Measured[], plan: Plan, machine: Machine, 
           m.version ?? "",
           m.durability?.syncsPerTask.toFixed(2) ?? "",
           m.durability ? `${(m.durability.waited * 100).toFixed(0)} %` : "",
-          ...[acknowledged, lost, doubled].map((n) => `${n}`),
-          m.system.notCompared ? "not compared" : `${wrong}`,
+          ...[acknowledged, lost, doubled, wrong].map((n) => `${n}`),
         ];
       }),
     ]),

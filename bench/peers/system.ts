@@ -6,8 +6,6 @@ export interface System {
   readonly name: string;
   /** How a task is done there, and what is batched; one sentence or two. */
   readonly how: string;
-  /** Its worker does not give the task itself back, so that nothing can tell whether it came back changed. */
-  readonly notCompared?: true;
   /** Its tasks are durable before they are submitted, which is a smaller promise: a table of its own. */
   readonly durableBefore?: true;
   /** Gets what it needs; its versions. Rejects with the reason when it cannot be had here. */

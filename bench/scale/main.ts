@@ -10,8 +10,8 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { etcdProgram } from "../../test/services/etcd/programs.js";
 import { compile } from "../support/compiled.js";
+import { leaveNothing } from "../support/leave-nothing.js";
 import { thisMachine } from "../support/machine.js";
-import { endAllWhenInterrupted } from "../support/process-tree.js";
 import { measure } from "./measure.js";
 import { printed } from "./report.js";
 
@@ -28,12 +28,11 @@ const sizes = flags.sizes.split(",").map((size) => {
   return { agents, shards };
 });
 const etcd = await etcdProgram(console.error);
+leaveNothing();
 compile();
 const measured = [];
-let folder = "";
-endAllWhenInterrupted(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 for (const size of sizes) {
-  folder = mkdtempSync(join(tmpdir(), "sai-bench-scale-"));
+  const folder = mkdtempSync(join(tmpdir(), "sai-bench-scale-"));
   const say = (text: string) =>
     process.stderr.write(`${size.agents} agents, ${size.shards} shards: ${text}\n`);
   try {

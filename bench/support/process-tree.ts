@@ -8,8 +8,9 @@ export function treeOf(roots: readonly number[]): number[] {
   const children = new Map<number, number[]>();
   for (const name of readdirSync("/proc")) {
     if (!/^\d+$/.test(name)) continue;
-    const parent = parentOf(Number(name));
-    if (parent !== undefined) children.set(parent, [...(children.get(parent) ?? []), Number(name)]);
+    const [, parent] = statOf(Number(name));
+    if (parent === undefined) continue;
+    children.set(Number(parent), [...(children.get(Number(parent)) ?? []), Number(name)]);
   }
   const found: number[] = [];
   const add = (pid: number): void => {
@@ -20,12 +21,13 @@ export function treeOf(roots: readonly number[]): number[] {
   return [...new Set(found)];
 }
 
-function parentOf(pid: number): number | undefined {
+/** State, parent, ...: what /proc has of a process after its name; nothing of one that is gone. */
+function statOf(pid: number): string[] {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "utf8");
-    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]);
+    return stat.slice(stat.lastIndexOf(")") + 2).split(" ");
   } catch {
-    return undefined;
+    return [];
   }
 }
 
@@ -38,19 +40,57 @@ export function pin(roots: readonly number[], cores: string): void {
   for (const pid of treeOf(roots)) spawnSync("taskset", ["-a", "-p", "-c", cores, `${pid}`]);
 }
 
-/** When this process is interrupted all it started ends, then `clean` runs. */
-export function endAllWhenInterrupted(clean: () => void): void {
-  for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.once(signal, () => {
-      for (const pid of treeOf([process.pid])) if (pid !== process.pid) endNow(pid);
-      clean();
-      process.exit(130);
-    });
+/** Time for those that were asked to end, and for the kernel to end those that were killed, ms. */
+const GRACE_MS = 2000;
+
+/**
+ * Ends all processes below `root`, which stays: they are asked, so that servers leave nothing in shared memory, and
+ * killed after 2 s. Blocks until they are gone: nothing else of this process runs meanwhile.
+ */
+export function endAllBelow(root: number): void {
+  const asked = new Set<number>();
+  // Also below those that have ended since they were asked.
+  const below = () => treeOf([root, ...asked]).filter((pid) => pid !== root && runs(pid));
+  /** Tells those that were not told yet; whether there were any. */
+  const tell = (told: Set<number>, signal: NodeJS.Signals): boolean => {
+    const more = below().filter((pid) => !told.has(pid));
+    for (const pid of more) {
+      told.add(pid);
+      send(pid, signal);
+    }
+    return more.length > 0;
+  };
+  const ended = waited(() => {
+    tell(asked, "SIGTERM");
+    return below().length === 0;
+  });
+  if (ended) return;
+  // Whoever is stopped starts no others between being found and being killed.
+  const stopped = new Set<number>();
+  let more = true;
+  while (more) more = tell(stopped, "SIGSTOP");
+  for (const pid of stopped) send(pid, "SIGKILL");
+  waited(() => below().length === 0);
 }
 
-function endNow(pid: number): void {
+/** Whether it became true in time. */
+function waited(isTrue: () => boolean): boolean {
+  const still = new Int32Array(new SharedArrayBuffer(4));
+  for (const untilMs = Date.now() + GRACE_MS; ; Atomics.wait(still, 0, 0, 20)) {
+    if (isTrue()) return true;
+    if (Date.now() > untilMs) return false;
+  }
+}
+
+/** Not one that has ended and that nobody has asked about yet. */
+function runs(pid: number): boolean {
+  const [state] = statOf(pid);
+  return state !== undefined && state !== "Z" && state !== "X";
+}
+
+function send(pid: number, signal: NodeJS.Signals): void {
   try {
-    process.kill(pid, "SIGKILL");
+    process.kill(pid, signal);
   } catch {
     // It has ended by itself.
   }

@@ -24,7 +24,7 @@ async function postgres(scratch: string): Promise<string> {
 
 export const graphile: System = {
   name: "Graphile Worker + PostgreSQL",
-  how: `one row a task, whose end a trigger notifies in the transaction that deletes it; concurrency ${CONCURRENCY}, up to 500 jobs fetched ahead, ends put together as they come; the result is not stored`,
+  how: `one row a task, added over one of ${CONNECTIONS} connections; its worker tells the client over a socket once the transaction that deletes the row is over, with what it was given; concurrency ${CONCURRENCY}, up to 500 jobs fetched ahead, ends put together as they come; the result is not stored`,
   async install(scratch) {
     const bin = await postgres(scratch);
     await npmPackages(scratch, "graphile", PACKAGES);
@@ -56,10 +56,11 @@ export const graphile: System = {
       const server = keep(await startServer(join(bin, "postgres"), flags, port, user ? { user } : {}));
       const url = `postgres://bench@127.0.0.1:${port}/postgres`;
       const packages = await npmPackages(scratch, "graphile", PACKAGES);
-      const about = { url, support, concurrency: CONCURRENCY, connections: CONNECTIONS };
+      const ends = await freePort();
+      const about = { url, support, concurrency: CONCURRENCY, connections: CONNECTIONS, ends };
       const start = (name: string) =>
         startLineProgram(process.execPath, [join(packages, `graphile-${name}.mjs`), JSON.stringify(about)]);
-      const client = await ready(keep(start("client"))); // makes the schema
+      const client = await ready(keep(start("client"))); // makes the schema, and listens
       const worker = await ready(keep(start("worker")));
       const of = running([server], worker, client);
       return {

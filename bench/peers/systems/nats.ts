@@ -17,8 +17,9 @@ const program = () =>
     console.error,
   );
 
-export const nats: System = {
-  name: "NATS JetStream, file, sync always",
+/** `always`: each write is on the disk before it is answered; otherwise as it is by default, every two minutes. */
+export const nats = (always: boolean): System => ({
+  name: always ? "NATS JetStream, file, sync always" : "NATS JetStream, file, default sync",
   how: "a task and its result are messages in two work queues on files; one worker process, up to 500 messages fetched ahead",
   async install(scratch) {
     await program();
@@ -31,10 +32,8 @@ export const nats: System = {
       const store = join(folder, "jetstream");
       mkdirSync(store);
       const config = join(folder, "nats.conf");
-      writeFileSync(
-        config,
-        `host: 127.0.0.1\nport: ${port}\njetstream { store_dir: "${store}", sync_interval: always }\n`,
-      );
+      const jetstream = `store_dir: "${store}"${always ? ", sync_interval: always" : ""}`;
+      writeFileSync(config, `host: 127.0.0.1\nport: ${port}\njetstream { ${jetstream} }\n`);
       const server = keep(await startServer(await program(), ["-c", config], port));
       const packages = await npmPackages(scratch, "nats", PACKAGES);
       const start = (name: string) =>
@@ -46,4 +45,4 @@ export const nats: System = {
       const worker = await ready(keep(start("worker")));
       return running([server], worker, client);
     }),
-};
+});

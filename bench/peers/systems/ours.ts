@@ -9,15 +9,13 @@ import { type BenchEtcd, startBenchEtcd } from "../../support/bench-etcd.js";
 import { compiled } from "../../support/compiled.js";
 import { type LineChild, startLineChild } from "../../support/line-child.js";
 import { ready, running, together } from "../children.js";
-import { OUTPUT_BYTES, TASK_BYTES } from "../loop.js";
+import { suiteOfTasks } from "../shard-tasks.js";
 import type { Place, Running, System } from "../system.js";
 
 type Store = "embedded" | "etcd";
 
 const AGENTS = 4;
 const SLOTS = 64;
-/** With it the record of a sample, which is what comes back, just fits into a message (1 KiB). */
-const OUTPUT = "a".repeat(OUTPUT_BYTES);
 /** More than a coordinator gives out in a second, all concurrencies together. */
 const SHARDS_A_CELL_S = 20_000;
 
@@ -43,7 +41,7 @@ const asServer = (one: LineChild): Stoppable => ({ pid: one.pid, stop: () => one
 
 async function agents(keep: Keep, folder: string, address: string): Promise<LineChild> {
   const worker = keep(child("dispatch/agents.ts"));
-  const shape = { agents: AGENTS, slots: SLOTS, run: "noop" as const, output: OUTPUT };
+  const shape = { agents: AGENTS, slots: SLOTS, run: "echo" as const };
   await ask<AgentsQuestions, "start">(worker, "start", { folder, address, ...shape });
   return worker;
 }
@@ -51,8 +49,7 @@ async function agents(keep: Keep, folder: string, address: string): Promise<Line
 /** Everything a campaign costs, for each task. */
 export const campaigns = (store: Store): System => ({
   name: `ours, ${store}: a campaign a task`,
-  how: "each task is submitted, planned, sealed and summed up as a campaign of its own, whose record is read back over the API; nothing is batched but transactions that happen to be due together",
-  notCompared: true,
+  how: "each task is submitted, planned, sealed and summed up as a campaign of its own, whose record is read back over the API and has the last 32 bytes of the task as its answer; nothing is batched but transactions that happen to be due together",
   install: install(store),
   start: ({ folder }) =>
     together(async (keep) => {
@@ -71,8 +68,7 @@ export const campaigns = (store: Store): System => ({
 /** What a task costs within a campaign. */
 export const shards = (store: Store): System => ({
   name: `ours, ${store}: a shard a task`,
-  how: "shards of one large campaign become pending one at a time inside the coordinator, which is the client too: submitting is a step of memory, as the campaign is durable already; results that come within a few ms share a transaction",
-  notCompared: true,
+  how: "shards of one large campaign become pending one at a time inside the coordinator, which is the client too: submitting is a step of memory, as the campaign is durable already; results that come within a few ms share a transaction; each has its shard, its repetition and the last 32 bytes of its item",
   durableBefore: true,
   install: install(store),
   start: (place) => together((keep) => startShards(store, place, keep)),
@@ -84,7 +80,7 @@ async function startShards(store: Store, { folder, seconds }: Place, keep: Keep)
   const { address } = await ask<CoordinatorQuestions, "start">(coordinator, "start", { folder, etcd: url });
   const worker = await agents(keep, folder, address);
   await ask<CoordinatorQuestions, "ready">(coordinator, "ready", { nodes: AGENTS });
-  const suite = oneCampaign(Math.ceil(seconds * SHARDS_A_CELL_S));
+  const suite = suiteOfTasks(Math.ceil(seconds * SHARDS_A_CELL_S));
   await ask<CoordinatorQuestions, "campaign">(coordinator, "campaign", { suite, held: true });
   await ask<CoordinatorQuestions, "loop">(coordinator, "loop", {});
   const of = running([asServer(coordinator), ...servers], worker, coordinator);
@@ -97,24 +93,3 @@ async function startShards(store: Store, { folder, seconds }: Place, keep: Keep)
     end: () => ask<CoordinatorQuestions, "endLoop">(coordinator, "endLoop", {}),
   };
 }
-
-const ITEMS = 1000;
-
-const oneCampaign = (samples: number): string =>
-  JSON.stringify({
-    schema: "sai/v1",
-    name: "tasks",
-    prompts: [{ id: "ask", template: "{{ input }}", output: "text" }],
-    models: [{ id: "m", engine: "simulated" }],
-    datasets: [
-      {
-        id: "d",
-        items: Array.from({ length: ITEMS }, (_, i) => ({
-          input: `${i}`.padStart(TASK_BYTES, "0"),
-          target: `a${i}`,
-        })),
-      },
-    ],
-    metrics: ["exact_match"],
-    run: { shard_size: 1, repetitions: Math.ceil(samples / ITEMS) },
-  });
