@@ -138,7 +138,27 @@ test("each round asks everybody once and follows at once whom they name; only ro
   });
   await supervisor.run(stop.signal);
   const round = ["c1:1", "1 ms", "c2:1", "1 ms", "c1:1", "1 ms", "c3:1", "1 ms", "c1:1"];
-  expect(said).toEqual([...round, "2 ms", "c1:1", "1 ms", "c2:1", "1 ms", "c3:1"]);
+  // c1 has just been asked.
+  expect(said).toEqual([...round, "2 ms", "c2:1", "1 ms", "c3:1"]);
+});
+
+test("a leader whose stream breaks is dialled again only after another was asked", async () => {
+  const said: string[] = [];
+  const stop = new AbortController();
+  const dial: Dial = async (address) => {
+    said.push(address);
+    if (said.length === 4) stop.abort();
+    if (address === "c1:1") return naming("c2:1");
+    if (address === "c2:1") return breaking(true);
+    throw new SaiError("unavailable", "it is gone");
+  };
+  const clock: Clock = { ...systemClock, sleep: async () => {} };
+  const supervisor = new Supervisor({
+    ...{ dial, addresses: ["c1:1", "c2:1", "c3:1"], session: await sessionParts(clock), clock },
+    ...{ backoff: { baseMs: 1, capMs: 2 }, random: systemRandom, log: silentLogger() },
+  });
+  await supervisor.run(stop.signal);
+  expect(said).toEqual(["c1:1", "c2:1", "c3:1", "c1:1"]);
 });
 
 async function sessionParts(clock: Clock): Promise<ConstructorParameters<typeof Supervisor>[0]["session"]> {

@@ -135,6 +135,10 @@ class Rounds {
     }
     // Whoever cannot say who leads may be asked again; whoever was the leader may be gone: then the next one is.
     this.turn = (this.turn + 1) % count;
+    if (count > 1 && this.addresses[this.turn] === this.address) {
+      this.turn = (this.turn + 1) % count; // invariant 4
+      this.asked += 1;
+    }
     this.address = this.addresses[this.turn] as string;
     const over = this.asked >= count; // invariant 3
     if (over) this.failures += 1;

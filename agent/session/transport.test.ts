@@ -1,6 +1,9 @@
 import type { AddressInfo } from "node:net";
 import { createServer, type Server, type Socket } from "node:net";
 import { afterEach, expect, test } from "vitest";
+import { AgentServiceService } from "../../shared/gen/sai/agent/v1/session.js";
+import { listen, newServer } from "../../shared/rpc/serve.js";
+import { startRelay } from "../../test/support/relay.js";
 import { dialGrpc } from "./transport.js";
 
 const never = new AbortController().signal;
@@ -52,4 +55,19 @@ test("a stop ends a dial", async () => {
   const dialled = dialGrpc()(address, stop.signal, 3_600_000);
   stop.abort(new Error("stopped"));
   await expect(dialled).rejects.toThrow("stopped");
+});
+
+test("a coordinator that falls silent without closing anything is noticed by keepalive", async () => {
+  const server = newServer();
+  server.addService(AgentServiceService, { session: () => {} }); // takes everything, says nothing
+  const listening = await listen(server, "127.0.0.1", 0, "port");
+  const relay = await startRelay(listening.address);
+  const link = await dialGrpc(undefined, { everyMs: 20, answerMs: 200 })(relay.address, never, 5_000);
+  const read = (async () => {
+    for await (const _ of link.messages);
+  })();
+  relay.deafen();
+  await expect(read).rejects.toMatchObject({ code: "unavailable" });
+  await relay.close();
+  await listening.stop(0);
 });

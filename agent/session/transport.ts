@@ -1,4 +1,10 @@
-/** The stream to a coordinator over gRPC. */
+/**
+ * The stream to a coordinator over gRPC.
+ *
+ * 1. A coordinator that says nothing without being gone (stopped, frozen, behind a dead link) is noticed by keepalive,
+ *    within both times of `KEEPALIVE`: far sooner than by heartbeats, which tell who does not answer though it lives, and
+ *    sooner than the next leader gives out again what this agent runs (coordinator/sessions/recovery-hold.ts).
+ */
 import {
   type ChannelCredentials,
   type ClientDuplexStream,
@@ -14,14 +20,17 @@ import { fromServiceError } from "../../shared/rpc/status.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { Dial, Link } from "./link.js";
 
+/** How often a coordinator is asked whether it is there, and how long it has to answer, ms. */
+export const KEEPALIVE = { everyMs: 10_000, answerMs: 5_000 };
+
 /** Dials over gRPC. */
 export const dialGrpc =
-  (channel: ChannelCredentials = credentials.createInsecure()): Dial =>
+  (channel: ChannelCredentials = credentials.createInsecure(), keepalive = KEEPALIVE): Dial =>
   async (address, signal, withinMs) => {
     const client = new AgentServiceClient(address, channel, {
       "grpc.max_receive_message_length": 4 * 1024 * 1024,
-      "grpc.keepalive_time_ms": 10_000,
-      "grpc.keepalive_timeout_ms": 5_000,
+      "grpc.keepalive_time_ms": keepalive.everyMs,
+      "grpc.keepalive_timeout_ms": keepalive.answerMs,
       "grpc.keepalive_permit_without_calls": 1,
       "grpc.enable_retries": 0,
       // How long to wait between dials is the supervisor's to say; a shared pool would add its own pauses.

@@ -16,7 +16,10 @@ export interface RecoveryHoldParts {
   clock: Clock;
   events: EventLog;
   log: Logger;
-  /** The least time to wait for nodes that do not come. */
+  /**
+   * The least time to wait for nodes that do not come; longer than those need that have to notice first that the leader
+   * before says nothing (agent/session/transport.ts).
+   */
   holdMs: number;
   hellosPerSecond: number;
   wake(): void;

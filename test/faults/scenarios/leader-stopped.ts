@@ -10,9 +10,6 @@ import type { World, WorldOptions } from "../../kills/world.js";
 import { checked } from "../check.js";
 import { LOAD } from "./leader-killed.js";
 
-/** How long the next leader waits for agents that it knows of, s. */
-const HOLD_S = 30;
-
 export function leaderStopped(
   world: () => WorldOptions,
   o: { name: string; seconds: number; repetitions: number; long: number },
@@ -41,10 +38,7 @@ export function leaderStopped(
         fault: () => world.faults(),
         stallMs: 30_000,
       });
-      // Agents hang up on it only after the lost timer, and the next leader holds their work for 30 s at most: those
-      // that come first may be given what others still run. Each result counts once all the same.
-      const mayRunAgain = o.seconds > HOLD_S ? world.agents : [];
-      const samples = await checked(world, [campaign], { mayRunAgain });
+      const samples = await checked(world, [campaign]);
       const late = ranUnder(world, campaign.id, epoch).filter((fence) => !before.has(fence));
       if (late.length > 0)
         throw new Error(`work that the stopped leader gave out was run: ${late.join(", ")}`);

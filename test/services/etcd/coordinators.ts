@@ -48,6 +48,8 @@ export async function startCoordinators(
   agents: readonly string[],
   /** What agents dial instead of the coordinators. */
   through: (addresses: readonly string[]) => Promise<readonly string[]> = async (addresses) => addresses,
+  /** More configuration of all of them, as environment names. */
+  settings: { readonly [name: string]: string } = {},
 ): Promise<Coordinators> {
   const folder = mkdtempSync(join(tmpdir(), "sai-coordinators-"));
   const places = await Promise.all(
@@ -64,7 +66,7 @@ export async function startCoordinators(
         ...process.env,
         ...{ NO_COLOR: "1", SAI_ARTIFACTS_DIR: join(folder, "artifacts"), SAI_DATA_DIR: join(folder, name) },
         ...{ SAI_COORDINATOR_HEARTBEAT_INTERVAL_MS: "1000", SAI_COORDINATOR_RECOVERY_HOLD_MS: "3000" },
-        ...{ SAI_AGENT_RECONNECT_CAP_MS: "500", ...env },
+        ...{ SAI_AGENT_RECONNECT_CAP_MS: "500", ...settings, ...env },
       },
       stdio: ["ignore", output, output],
     });

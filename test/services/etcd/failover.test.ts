@@ -17,15 +17,26 @@ afterEach(async (context) => {
   await etcd?.close();
 });
 
-async function started(coordinators: number): Promise<Coordinators> {
+async function started(
+  coordinators: number,
+  settings?: { [name: string]: string },
+): Promise<Coordinators> {
   etcd = await startEtcd({ program: current });
   fleet = await startCoordinators(
     etcd.members.map(({ address }) => `http://${address}`),
     coordinators,
     ["n1", "n2", "n3"],
+    undefined,
+    settings,
   );
   return fleet;
 }
+
+/** The program's own: heartbeats alone would tell only after a minute that a leader says nothing. */
+const OWN_TIMERS = {
+  SAI_COORDINATOR_HEARTBEAT_INTERVAL_MS: "10000",
+  SAI_COORDINATOR_RECOVERY_HOLD_MS: "30000",
+};
 
 /** A campaign of about ten seconds on three agents of two slots. */
 const suite = () => suiteOf({ items: ITEMS, shardSize: 4, options: { latency_ms: 200 } });
@@ -33,14 +44,20 @@ const suite = () => suiteOf({ items: ITEMS, shardSize: 4, options: { latency_ms:
 const epochOf = async ({ api }: Coordinator) => (await ask(api.admin.getStatus.bind(api.admin), {})).epoch;
 
 /** It succeeded, every sample is there once, and no attempt was charged or given to another. */
-async function isWhole({ api }: Coordinator, id: string): Promise<void> {
+async function isWhole({ api }: Coordinator, id: string, items = ITEMS): Promise<void> {
   expect((await api.ended(id, 60_000)).state).toBe(CampaignState.SUCCEEDED);
   expect((await api.records(id)).map(({ ordinal }) => ordinal)).toEqual(
-    Array.from({ length: ITEMS }, (_, i) => i),
+    Array.from({ length: items }, (_, i) => i),
   );
   const { shards } = await api.job(id, "j0000");
-  expect(shards.map(({ attempts }) => attempts)).toEqual(Array(ITEMS / 4).fill(0));
+  expect(shards.map(({ attempts }) => attempts)).toEqual(Array(items / 4).fill(0));
 }
+
+/** Who has each shard that is in one of these states, by its index. */
+const nodesOf = async ({ api }: Coordinator, id: string, states: string[]): Promise<Map<number, string>> => {
+  const { shards } = await api.job(id, "j0000");
+  return new Map(shards.flatMap(({ index, state, node }) => (states.includes(state) ? [[index, node]] : [])));
+};
 
 test("a follower hands calls on, sends agents to the leader, and says that it is healthy", async () => {
   const { all, leader } = await started(3);
@@ -126,15 +143,25 @@ test("the leadership is transferred while a campaign runs: another leads, and no
   expect((await before.api.get(id)).state).toBe(CampaignState.SUCCEEDED); // handed on
 });
 
-test("the leader stopped and resumed: it comes back as a follower, and nothing it says counts", async () => {
-  const { leader } = await started(2);
+test("the leader stopped and resumed: its agents go over while what they run is held, and it goes on; it comes back as a follower, and nothing it says counts", async () => {
+  const { leader } = await started(2, OWN_TIMERS);
   const before = await leader();
-  const { id } = await before.api.create({ suite: suite() });
-  await until("it runs", async () => ((await before.api.get(id)).progress?.samplesDone ?? 0) > 20, 30_000);
+  // One shard for each slot, which lasts longer than the agents need.
+  const { id } = await before.api.create({
+    suite: suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 6_000 } }),
+  });
+  const running = await until("all slots are busy", async () => {
+    const nodes = await nodesOf(before, id, ["running"]);
+    return nodes.size === 6 && nodes;
+  });
   before.pause();
   const next = await leader();
   expect(next.name).not.toBe(before.name);
-  await isWhole(next, id);
+  const said = await next.api.eventsOf("", (seen) => seen.some(({ kind }) => kind === "recovery.ended"));
+  expect(said.at(-1)?.message).toBe("work of before goes on: all known nodes are reconciled");
+  expect(await nodesOf(next, id, ["running"])).toEqual(running);
+  await isWhole(next, id, 24);
+  expect(await nodesOf(next, id, ["done"])).toEqual(running);
   before.goOn();
   await until(
     "it follows",
