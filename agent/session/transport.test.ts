@@ -60,7 +60,7 @@ test("a stop ends a dial", async () => {
 test("a coordinator that falls silent without closing anything is noticed by keepalive", async () => {
   const server = newServer();
   server.addService(AgentServiceService, { session: () => {} }); // takes everything, says nothing
-  const listening = await listen(server, "127.0.0.1", 0, "port");
+  const listening = await listen(server, "127.0.0.1", { value: 0, explicit: false }, "port");
   const relay = await startRelay(listening.address);
   const link = await dialGrpc(undefined, { everyMs: 20, answerMs: 200 })(relay.address, never, 5_000);
   const read = (async () => {

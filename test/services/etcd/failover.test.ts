@@ -148,9 +148,10 @@ test("the leader stopped and resumed: its agents go over while what they run is 
   const before = await leader();
   // One shard for each slot, which lasts longer than the agents need.
   const { id } = await before.api.create({
-    suite: suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 6_000 } }),
+    suite: suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 5_000 } }),
   });
   const running = await until("all slots are busy", async () => {
+    if ((await before.api.get(id)).state !== CampaignState.RUNNING) return undefined;
     const nodes = await nodesOf(before, id, ["running"]);
     return nodes.size === 6 && nodes;
   });
