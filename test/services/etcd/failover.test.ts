@@ -17,10 +17,7 @@ afterEach(async (context) => {
   await etcd?.close();
 });
 
-async function started(
-  coordinators: number,
-  settings?: { [name: string]: string },
-): Promise<Coordinators> {
+async function started(coordinators: number, settings?: { [name: string]: string }): Promise<Coordinators> {
   etcd = await startEtcd({ program: current });
   fleet = await startCoordinators(
     etcd.members.map(({ address }) => `http://${address}`),
