@@ -10,6 +10,7 @@ import type { System } from "../system.js";
 
 const PACKAGES = ["graphile-worker@0.18.0", "pg@8.23.1"];
 const CONCURRENCY = 24;
+/** Of the client; with 60 it was no faster, as the server's core is busy. */
 const CONNECTIONS = 20;
 const NOBODY = 65534;
 
