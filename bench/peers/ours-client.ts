@@ -2,12 +2,15 @@
  * The client of ours: a task is a campaign of one sample; at its end, which an event tells, its record is read, and its
  * answer compared with what was submitted.
  */
+import { setMaxListeners } from "node:events";
 import { connect } from "../../cli/client.js";
 import { answer } from "../support/asking.js";
 import { answerTo, Loop, loopQuestions, payloadOf } from "./loop.js";
 
 const [, , address = ""] = process.argv;
-const client = connect({ address, signal: new AbortController().signal });
+const { signal } = new AbortController();
+setMaxListeners(0, signal); // as many calls as there are tasks outstanding
+const client = connect({ address, signal });
 const tasks = new Map<string, number>();
 /** Of campaigns whose create call has not been answered yet. */
 const early = new Set<string>();
