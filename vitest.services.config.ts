@@ -9,7 +9,7 @@ export default defineConfig({
     reporters: ["default", new ClosingLine()],
     testTimeout: 120_000,
     hookTimeout: 120_000,
-    fileParallelism: false,
+    maxWorkers: 2, // they mostly wait; more at once would starve the servers they start
     pool: "forks",
   },
 });

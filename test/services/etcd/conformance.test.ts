@@ -24,6 +24,7 @@ for (const [name, program, members] of [
     const relays = await Promise.all(etcd.members.map(({ address }) => startRelay(address)));
     const clock = new StallableClock();
     const a = new EtcdStore({
+      pageKeys: 500, // so that what an item lists is more than one page
       endpoints: relays.map(({ address }) => `http://${address}`),
       clock,
       watchBound: 100,
