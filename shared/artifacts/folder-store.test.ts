@@ -1,7 +1,7 @@
-import { mkdir, mkdtemp, readdir, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, mkdir, mkdtemp, open, readdir, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { afterEach, beforeEach, expect, test } from "vitest";
+import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { sha256 } from "../runtime/hash.js";
 import { systemRandom } from "../runtime/random.js";
 import { openFolderStore } from "./folder-store.js";
@@ -14,7 +14,10 @@ beforeEach(async () => {
   dir = await mkdtemp(join(tmpdir(), "sai-artifacts-"));
   store = await openFolderStore(dir, systemRandom);
 });
-afterEach(() => rm(dir, { recursive: true, force: true }));
+afterEach(() => {
+  vi.restoreAllMocks();
+  return rm(dir, { recursive: true, force: true });
+});
 
 test("what was put comes back, by key and by hash", async () => {
   const hash = await putCas(store, Buffer.from("fire"));
@@ -128,3 +131,37 @@ test("pieces for a place that holds other bytes, or cannot be written, are refus
   await writeFile(join(dir, "cas"), "a file where the folder was");
   await expect(store.receive(hash)).rejects.toMatchObject({ code: "unavailable" });
 });
+
+test("a disk that keeps less than it says is noticed before anybody can read the blob", async () => {
+  const key = recordsKey("c-1", "j0000", 0, "1.1");
+  const hash = sha256("in pieces");
+  const loses = vi.spyOn(await fileHandles(), "writeFile");
+  loses.mockImplementation(async function (this: FileHandle, data) {
+    await this.write((data as Buffer).subarray(0, -1));
+  });
+  const lost = { code: "unavailable", message: expect.stringContaining("8 of the 9 bytes") };
+  await expect(store.put(key, Buffer.from("in pieces"))).rejects.toMatchObject(lost);
+  const blob = await store.receive(hash);
+  await blob.write(Buffer.from("in pieces"));
+  await expect(blob.commit()).rejects.toMatchObject(lost);
+  await blob.abort();
+  loses.mockImplementation(async function (this: FileHandle, data) {
+    await this.write(Buffer.from(data as Buffer).reverse());
+  });
+  await expect(store.put(key, Buffer.from("in pieces"))).rejects.toMatchObject({
+    ...{ code: "unavailable", message: expect.stringContaining("other bytes") },
+  });
+  vi.restoreAllMocks();
+  const left = await readdir(dir, { recursive: true, withFileTypes: true });
+  expect(left.filter((one) => one.isFile())).toEqual([]);
+  await store.put(key, Buffer.from("in pieces"));
+  expect((await store.get(key)).toString()).toBe("in pieces");
+});
+
+/** What all open files have in common. */
+async function fileHandles(): Promise<FileHandle> {
+  const file = await open(join(dir, "any"), "w");
+  await file.close();
+  await rm(join(dir, "any"));
+  return Object.getPrototypeOf(file);
+}

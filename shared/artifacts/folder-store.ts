@@ -1,12 +1,13 @@
 /**
  * An artifact store in a folder, local or NFS-mounted. A blob is written to a temporary file beside its place, synced,
- * closed and renamed, and the folder is synced, so that a crash leaves the whole blob or none.
+ * closed, read back and renamed, and the folder is synced, so that a crash leaves the whole blob or none, and so does a
+ * disk or a share that keeps less than it says.
  */
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { errorText, SaiError } from "../runtime/errors.js";
 import type { Random } from "../runtime/random.js";
-import { fileSha256, type Incoming, IncomingFile, type IncomingStore } from "./incoming.js";
+import { fileSha256, type Incoming, IncomingFile, type IncomingStore, notKept } from "./incoming.js";
 import { type ArtifactStore, casKey } from "./store.js";
 
 const KEY = /^[A-Za-z0-9._:@-]+(\/[A-Za-z0-9._:@-]+)*$/;
@@ -36,6 +37,7 @@ class FolderStore implements ArtifactStore, IncomingStore {
       if (await this.holdsSame(key, path, data)) return;
       await mkdir(dirname(path), { recursive: true });
       await writeSynced(temp, data);
+      await readBack(temp, data);
       await rename(temp, path);
       await syncFolder(dirname(path));
     } catch (cause) {
@@ -56,7 +58,7 @@ class FolderStore implements ArtifactStore, IncomingStore {
     const commit = async () => {
       const found = file.digest();
       if (found !== sha256) return { sha256: found, stored: false };
-      if ((await this.size(key)) === undefined) await file.place();
+      if ((await this.size(key)) === undefined) await file.place(found);
       else if ((await fileSha256(path)) !== sha256)
         throw new SaiError("already_exists", `artifact ${key} in ${this.location} holds other bytes`);
       return { sha256, stored: true };
@@ -126,6 +128,12 @@ async function writeSynced(path: string, data: Uint8Array): Promise<void> {
   } finally {
     await file.close();
   }
+}
+
+/** Throws unless the file holds these bytes. */
+async function readBack(path: string, data: Uint8Array): Promise<void> {
+  const kept = await readFile(path);
+  if (!kept.equals(data)) throw notKept(kept.byteLength, data.byteLength);
 }
 
 async function syncFolder(path: string): Promise<void> {

@@ -2,12 +2,12 @@
  * A blob that comes in piece by piece, known by its hash before it is there: written to a temporary file beside its
  * place and hashed on the way, so that its size costs no memory.
  *
- * 1. Nobody sees it before all of it is durable and has the hash it was announced with.
+ * 1. Nobody sees it before all of it is durable and has the hash it was announced with, read back from where it is.
  * 2. However it ends, no temporary file is left; a crash may leave one, which nothing reads.
  */
 import { createHash, type Hash } from "node:crypto";
 import { createReadStream } from "node:fs";
-import { type FileHandle, mkdir, open, rename, rm } from "node:fs/promises";
+import { type FileHandle, mkdir, open, rename, rm, stat } from "node:fs/promises";
 import { dirname } from "node:path";
 
 /** The store that takes such blobs. */
@@ -27,6 +27,7 @@ export interface Incoming {
 
 export class IncomingFile {
   private readonly hash: Hash = createHash("sha256");
+  private bytes = 0;
 
   private constructor(
     private readonly path: string,
@@ -41,6 +42,7 @@ export class IncomingFile {
 
   async write(bytes: Uint8Array): Promise<void> {
     this.hash.update(bytes);
+    this.bytes += bytes.byteLength;
     await this.file.writeFile(bytes);
   }
 
@@ -49,10 +51,11 @@ export class IncomingFile {
     return this.hash.digest("hex");
   }
 
-  /** Puts it in its place. */
-  async place(): Promise<void> {
+  /** Puts it in its place; `digest` is what was written. Throws, and it is nowhere, when something else can be read. */
+  async place(digest: string): Promise<void> {
     await this.file.sync();
     await this.file.close();
+    if ((await fileSha256(this.temp)) !== digest) throw notKept((await stat(this.temp)).size, this.bytes);
     await rename(this.temp, this.path);
     const folder = await open(dirname(this.path), "r");
     try {
@@ -67,6 +70,14 @@ export class IncomingFile {
     await rm(this.temp, { force: true }).catch(() => {});
   }
 }
+
+/** A disk or a share said that it has all of a blob, and has not. */
+export const notKept = (kept: number, written: number): Error =>
+  new Error(
+    kept === written
+      ? "other bytes are read back than were written"
+      : `${kept} of the ${written} bytes that were written are read back`,
+  );
 
 /** The hash of a file, read piece by piece. */
 export async function fileSha256(path: string): Promise<string> {

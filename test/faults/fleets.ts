@@ -7,6 +7,7 @@ import { etcdProgram } from "../services/etcd/programs.js";
 import { type Island, makeIsland } from "../support/island.js";
 import { debianProgram } from "../support/outside.js";
 import { clockFile, faketimePath } from "./scenarios/agents.js";
+import { badPartsOf } from "./scenarios/bad-parts.js";
 import { LINK_TIMERS, type Links } from "./scenarios/links.js";
 
 export const COORDINATORS = ["c1", "c2", "c3"];
@@ -19,6 +20,10 @@ export interface Fleets {
   quick: () => WorldOptions;
   /** Four agents and two coordinators on three members of etcd. */
   etcds: () => WorldOptions;
+  /** Four agents and two coordinators on machines whose parts can turn bad. */
+  machines: () => WorldOptions;
+  /** Where the files are that say which parts are. */
+  badParts: () => string;
   /** One agent and two coordinators. */
   small: () => WorldOptions;
   /** Where the processes of `etcds` read how wrong their clocks are. */
@@ -35,6 +40,7 @@ export async function fleets(): Promise<Fleets> {
   const ip = await debianProgram({ program: "/sbin/ip", package: "iproute2" }, console.error);
   const faketime = await debianProgram({ program: faketimePath(), package: "libfaketime" }, console.error);
   let clocks = "";
+  let badParts = "";
   const fleet = (): WorldOptions => ({
     ...{ agents: AGENTS, slots: SLOTS, coordinators: COORDINATORS, settings: {}, testDevice: true },
     ...{ etcd: { program }, tapped: true, lookEveryMs: 20 },
@@ -60,6 +66,17 @@ export async function fleets(): Promise<Fleets> {
       };
     },
     clocks: () => clocks,
+    machines: () => {
+      const folder = mkdtempSync(join(tmpdir(), "sai-bad-parts-"));
+      badParts = folder;
+      return {
+        ...{ agents: AGENTS.slice(0, 4), slots: SLOTS, coordinators: COORDINATORS.slice(0, 2) },
+        ...{ settings: {}, etcd: { program }, lookEveryMs: 10 },
+        settingsOf: (name: string) => badPartsOf(folder, name),
+        removed: () => rmSync(folder, { recursive: true, force: true }),
+      };
+    },
+    badParts: () => badParts,
     small: () => ({
       ...{ agents: ["a1"], slots: SLOTS, coordinators: COORDINATORS.slice(0, 2), settings: {} },
       ...{ etcd: { program } },

@@ -13,6 +13,7 @@ import { runScenarios } from "../kills/run.js";
 import type { Scenario } from "../kills/scenario.js";
 import { fleets } from "./fleets.js";
 import { artifactsAway, clocksJump, journalTorn, samplePoison } from "./scenarios/agents.js";
+import { deviceBad, storeTruncates } from "./scenarios/bad-parts.js";
 import { compactedUnderNext } from "./scenarios/compacted.js";
 import { etcdFaults } from "./scenarios/etcd-faults.js";
 import { eachStopped, nodeDrained, rollingRestart } from "./scenarios/in-order.js";
@@ -32,7 +33,7 @@ const { values: flags } = parseArgs({
   },
 });
 
-const { fleet, quick, etcds, clocks, small, links, programs } = await fleets();
+const { fleet, quick, etcds, clocks, machines, badParts, small, links, programs } = await fleets();
 const SCENARIOS: readonly Scenario[] = [
   leaderKilled(fleet),
   nodeDrained(fleet),
@@ -52,6 +53,8 @@ const SCENARIOS: readonly Scenario[] = [
   artifactsAway(etcds, { seconds: 8, repetitions: 0, takesTurns: true, long: 1 }),
   artifactsAway(etcds, { seconds: 600, repetitions: 0, long: 1 }),
   clocksJump(etcds, clocks),
+  deviceBad(machines, badParts),
+  storeTruncates(machines, badParts),
   wrongStore(small, programs.etcd),
   agentCutOff(links),
   halfOpen(links),
