@@ -23,12 +23,15 @@ const TOLD_MS = 2_000;
 /** Attempts that others begin after that: so much was left that the node could have been given. */
 const LEFT = 20;
 
-export const deviceBad = (world: () => WorldOptions, folder: () => string): Scenario => ({
-  ...{ name: "bad device", repetitions: 0, takesTurns: true, long: 5, world },
+export const deviceBad = (
+  world: () => WorldOptions,
+  folder: () => string,
+  how: "dies" | "loads nothing",
+): Scenario => ({
+  ...{ name: `bad device ${how}`, repetitions: 0, takesTurns: true, long: 5, world },
   holds: "its node alone is put in quarantine and given nothing more, every sample counts, none is named",
   async run(w, n, random) {
     const bad = w.agents[Math.floor(random() * w.agents.length)] as string;
-    const how = random() < 0.5 ? "dies" : "loads nothing";
     const changes = () => w.recording?.eyes.changes.slice(before) ?? [];
     const before = w.recording?.eyes.changes.length ?? 0;
     const device = join(folder(), `${bad}.device`);
@@ -63,7 +66,7 @@ export const deviceBad = (world: () => WorldOptions, folder: () => string): Scen
     rmSync(device);
     await w.sai(["node", "uncordon", bad]);
     await w.ready();
-    return `${bad} (${how}) failed ${failed} times, then ${late.length} attempts went to others; ${samples} samples`;
+    return `${bad} failed ${failed} times, then ${late.length} attempts went to others; ${samples} samples`;
   },
 });
 
