@@ -132,8 +132,11 @@ function recordsOf(world: World, done: Done, faults: string[], where: string): S
     done.inline === undefined
       ? readFileSync(join(world.artifacts, String(done.uri)))
       : Buffer.from(done.inline, "base64");
-  if (sha256(bytes) !== done.sha256)
-    faults.push(`${where}: its records have another hash than its done record says`);
+  if (sha256(bytes) !== done.sha256) {
+    const size = `${bytes.length} bytes of ${done.sizeBytes}`;
+    faults.push(`${where}: its records have another hash than its done record says, ${size}`);
+    return [];
+  }
   if (bytes.length !== done.sizeBytes) faults.push(`${where}: ${bytes.length} bytes of ${done.sizeBytes}`);
   const text = bytes.toString("utf8");
   const samples = text.split("\n").flatMap((line) => (line === "" ? [] : [JSON.parse(line) as Sample]));
