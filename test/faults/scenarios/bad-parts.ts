@@ -36,10 +36,10 @@ export const deviceBad = (
     const before = w.recording?.eyes.changes.length ?? 0;
     const device = join(folder(), `${bad}.device`);
     writeFileSync(device, how);
-    // Other models each time, so that none is loaded.
-    const jobs = { ...JOBS, latencyMs: JOBS.latencyMs + n };
+    // Other models each time in a world, so that none is loaded.
+    const jobs = { ...JOBS, latencyMs: JOBS.latencyMs + 2 * n + (how === "dies" ? 0 : 1) };
     const campaigns = await Promise.all(
-      ["a", "b"].map((one) => submitSimulated(w, `bad-device-${n}-${one}`, jobs)),
+      ["a", "b"].map((one) => submitSimulated(w, `bad-device-${how.split(" ")[0]}-${n}-${one}`, jobs)),
     );
     const quarantines = () =>
       changes().filter(({ key, kind }) => key.startsWith("quarantine/") && kind === "put");
