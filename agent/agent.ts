@@ -4,7 +4,7 @@
  */
 import { openFolderStore } from "../shared/artifacts/folder-store.js";
 import type { Clock } from "../shared/runtime/clock.js";
-import type { Config } from "../shared/runtime/config.js";
+import { type Config, NVIDIA_SMI } from "../shared/runtime/config.js";
 import { nodeDisk } from "../shared/runtime/disk.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
@@ -14,8 +14,10 @@ import { endsWithin } from "./ends-within.js";
 import { EngineProbes } from "./engine-probes.js";
 import { closeEngines, createEngines } from "./engines/index.js";
 import { readInventory } from "./hardware/inventory.js";
+import { GpuReports } from "./hardware/nvidia/gpu-reports.js";
 import { watchLoopLag } from "./loop-lag.js";
 import { dialGrpc } from "./session/transport.js";
+import { ToldInventory } from "./told-inventory.js";
 
 export interface RunningAgent {
   id: string;
@@ -30,6 +32,8 @@ export interface AgentParts {
   logger: Logger;
   clock: Clock;
   random: Random;
+  /** Of the process; nvidia-smi is looked up in its PATH and started with it. */
+  env: NodeJS.ProcessEnv;
 }
 
 /** Longest time for the engines to close at the stop, ms. */
@@ -49,14 +53,18 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
     testDevices: config.agent.testDevices,
     remoteSlots: config.engines.openai.maxConcurrentRequests,
   });
-  const probes = new EngineProbes(hardware, engines, clock, log);
-  await probes.refresh();
+  const inventory = new ToldInventory(hardware);
+  const probes = new EngineProbes(inventory, engines, clock, log);
+  const gpus = new GpuReports({ ...gpusConfig(config), env: parts.env, clock, log });
+  await Promise.all([probes.refresh(), gpus.begin()]);
+  inventory.change(gpus.facts());
   const lag = watchLoopLag();
   const core = await startAgentCore({
     ...{ id, version, disk: nodeDisk, dir: config.agent.dataDir, artifacts, dial: dialGrpc() },
     work: { engines },
     devices: hardware.devices.map(({ uuid, kind, slots }) => ({ uuid, lane: kind, slots })),
-    inventory: () => probes.report(),
+    inventory: () => inventory.report(),
+    gpuStates: () => gpus.states(),
     loopLagMs: () => lag.maxMs(),
     ...{ clock, random, log, options: coreOptions(config) },
   });
@@ -64,15 +72,19 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
   void probes.every(config.engines.ollama.healthCheckIntervalMs, ending.signal, () =>
     core.inventoryChanged(),
   );
+  const looking = gpus.goOn(() => {
+    if (inventory.change(gpus.facts())) core.inventoryChanged();
+  });
 
   return {
     id,
     async stop() {
       await core.stop();
       ending.abort(new Error("the agent was stopped"));
-      await endsWithin(STOP_MS, closeEngines(engines), clock, (reason) =>
-        log.warn({ what: "engines", reason }, "left behind at the stop"),
-      );
+      gpus.close();
+      const inTime = (what: string, ended: Promise<void>) =>
+        endsWithin(STOP_MS, ended, clock, (reason) => log.warn({ what, reason }, "left behind at the stop"));
+      await Promise.all([inTime("engines", closeEngines(engines)), inTime("nvidia-smi", looking)]);
       lag.stop();
       log.info("agent stopped");
     },
@@ -83,6 +95,13 @@ const enginesConfig = ({ engines, agent }: Config) => ({
   ocr: { processes: Math.max(1, agent.cpuSlots) },
   ollama: { baseUrl: engines.ollama.baseUrl },
   openai: { baseUrl: engines.openai.baseUrl, apiKey: engines.openai.apiKey },
+});
+
+const gpusConfig = ({ agent }: Config) => ({
+  path: agent.nvidiaSmi,
+  expected: agent.nvidiaSmi !== NVIDIA_SMI,
+  lookMs: agent.gpuLookIntervalMs,
+  sampleMs: agent.gpuSampleIntervalMs,
 });
 
 const coreOptions = ({ agent, resourceManager }: Config) => ({

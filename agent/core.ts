@@ -55,6 +55,8 @@ export interface AgentCoreParts {
   devices: readonly LedgerDevice[];
   /** As the wire has it, and its hash. */
   inventory: SessionParts["inventory"];
+  /** What the GPUs do, as seen last; absent where nobody looks. */
+  gpuStates?: SessionParts["gpuStates"];
   /** How late the event loop was at most since the last question, ms. */
   loopLagMs(): number;
   clock: Clock;
@@ -162,6 +164,7 @@ export async function startAgentCore(parts: AgentCoreParts): Promise<AgentCore> 
       loadedModels: () => models?.names() ?? [],
       takeLoads: () => models?.takeLoads() ?? [],
       loopLagMs: parts.loopLagMs,
+      gpuStates: parts.gpuStates ?? (() => undefined),
       probe: probes(parts),
     },
     ...{ clock, random, log },

@@ -6,12 +6,14 @@ import { until } from "../test/support/until.js";
 import { EngineProbes } from "./engine-probes.js";
 import { createEngines } from "./engines/index.js";
 import { readInventory } from "./hardware/inventory.js";
+import { ToldInventory } from "./told-inventory.js";
 
 test("a look that fails is logged and followed by the next; looks never overlap; after the end there is none", async () => {
   const logs: string[] = [];
   const log = lineLogger((line) => logs.push(line), "debug");
   const common = { clock: systemClock, logger: log };
-  const inventory = await readInventory({ ...common, cpuSlots: 1, testDevices: [], remoteSlots: 1 });
+  const machine = await readInventory({ ...common, cpuSlots: 1, testDevices: [], remoteSlots: 1 });
+  const inventory = new ToldInventory(machine);
   const simulated = createEngines({}, { clock: systemClock }).get("simulated");
   if (simulated === undefined) throw new Error("there is no simulated engine");
   let looks = 0;
@@ -45,5 +47,5 @@ test("a look that fails is logged and followed by the next; looks never overlap;
   await systemClock.sleep(20);
   expect([looks, overlapped]).toEqual([before, false]);
   expect(logs.filter((line) => line.includes("a bug in")).length).toBe(2);
-  expect(probes.report().inventory.engines).toMatchObject([{ version: `${looks}` }]);
+  expect(inventory.report().inventory.engines).toMatchObject([{ version: `${looks}` }]);
 });

@@ -6,33 +6,25 @@ import type { EngineKind } from "../shared/benchmark/plan.js";
 import type { Clock } from "../shared/runtime/clock.js";
 import type { Logger } from "../shared/runtime/logger.js";
 import type { Engine } from "./engines/engine.js";
-import { type Inventory, inventoryHash } from "./hardware/inventory.js";
+import type { ToldInventory } from "./told-inventory.js";
 
 export class EngineProbes {
-  private hash = "";
-
   constructor(
-    private readonly inventory: Inventory,
+    private readonly inventory: ToldInventory,
     private readonly engines: ReadonlyMap<EngineKind, Engine>,
     private readonly clock: Clock,
     private readonly log: Logger,
   ) {}
 
-  report() {
-    return { hash: this.hash, inventory: this.inventory };
-  }
-
   /** Asks every engine; true if anything changed. */
   async refresh(signal: AbortSignal = new AbortController().signal): Promise<boolean> {
-    this.inventory.engines = await Promise.all(
+    const engines = await Promise.all(
       [...this.engines.values()].map(async (engine) => {
         const { version: found, models, unavailable = "" } = await engine.probe(signal);
         return { kind: engine.kind, version: found, models, unavailable };
       }),
     );
-    const before = this.hash;
-    this.hash = inventoryHash(this.inventory);
-    return before !== this.hash;
+    return this.inventory.change({ engines });
   }
 
   /** Looks `ms` after the end of the look before, until `signal` aborts; `changed` hears of differences. Never rejects. */

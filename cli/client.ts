@@ -32,6 +32,7 @@ import {
   type ListCampaignsResponse,
 } from "../shared/gen/sai/v1/campaign.js";
 import { type Event, EventServiceClient, type StreamEventsRequest } from "../shared/gen/sai/v1/event.js";
+import { type Gpu, GpuServiceClient } from "../shared/gen/sai/v1/gpu.js";
 import { type LabelNodeRequest, type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
 import {
   type ListSamplesRequest,
@@ -64,7 +65,8 @@ export {
   ResolvedInput_Kind,
 } from "../shared/gen/sai/v1/campaign.js";
 export { Event } from "../shared/gen/sai/v1/event.js";
-export { Node } from "../shared/gen/sai/v1/node.js";
+export { Gpu } from "../shared/gen/sai/v1/gpu.js";
+export { type GpuFault, Node } from "../shared/gen/sai/v1/node.js";
 export { type Cell, type Comparison, type MetricValue, Summary } from "../shared/gen/sai/v1/result.js";
 
 /** Unary calls end after this long unless the user said otherwise. */
@@ -105,6 +107,8 @@ export interface Client {
   labelNode(id: string, change: Omit<LabelNodeRequest, "id">): Promise<Node>;
   /** The node as it was known last. */
   removeNode(id: string): Promise<Node>;
+  /** Of one node, or of all. */
+  listGpus(node: string): Promise<Gpu[]>;
   releaseBrake(reason: string): Promise<ReleaseBrakeResponse>;
   transferLeadership(reason: string): Promise<TransferLeadershipResponse>;
   summary(campaignId: string): Promise<Summary>;
@@ -141,6 +145,7 @@ export function connect(options: ClientOptions): Client {
   const artifacts = new ArtifactServiceClient(address, credentials.createInsecure(), shared);
   const results = new ResultServiceClient(address, credentials.createInsecure(), shared);
   const nodes = new NodeServiceClient(address, credentials.createInsecure(), shared);
+  const gpus = new GpuServiceClient(address, credentials.createInsecure(), shared);
   const admin = new AdminServiceClient(address, credentials.createInsecure(), shared);
   const events = new EventServiceClient(address, credentials.createInsecure(), shared);
 
@@ -203,6 +208,7 @@ export function connect(options: ClientOptions): Client {
       oneNode(nodes.drainNode.bind(nodes), { id, deadlineMs, reason }, "DrainNode"),
     labelNode: (id, change) => oneNode(nodes.labelNode.bind(nodes), { id, ...change }, "LabelNode"),
     removeNode: (id) => oneNode(nodes.removeNode.bind(nodes), { id }, "RemoveNode"),
+    listGpus: async (node) => (await unary(gpus.listGpus.bind(gpus), { node })).gpus,
     releaseBrake: (reason) => unary(admin.releaseBrake.bind(admin), { reason }),
     transferLeadership: (reason) => unary(admin.transferLeadership.bind(admin), { reason }),
     async summary(campaignId) {

@@ -30,7 +30,7 @@ const DRAIN_MS = 1000;
 export async function startLocal(context: Context, config: Config, logger: Logger): Promise<Local> {
   const { startCoordinator } = await import("../coordinator/coordinator.js");
   const { startAgent } = await import("../agent/agent.js");
-  const { clock, random } = context.io;
+  const { clock, random, env } = context.io;
   const shutdown = createShutdown({ clock, logger });
   const deadlineMs = config.coordinator.shutdownTimeoutMs;
   const coordinator = await startCoordinator(config, {
@@ -49,7 +49,7 @@ export async function startLocal(context: Context, config: Config, logger: Logge
       shutdown.add("the agent's folder", () => rm(dataDir, { recursive: true, force: true }), deadlineMs);
     }
     const own = { ...config, agent: { ...config.agent, coordinatorAddress, dataDir, drainTimeoutMs } };
-    const agent = await startAgent(own, { logger: logger.child({ part: "agent" }), clock, random });
+    const agent = await startAgent(own, { logger: logger.child({ part: "agent" }), clock, random, env });
     shutdown.add("agent", () => agent.stop(), deadlineMs);
     return { coordinator, agent, stop: async (reason) => void (await shutdown.run(reason)) };
   } catch (error) {

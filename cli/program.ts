@@ -11,6 +11,7 @@ import { registerCampaign } from "./commands/campaign.js";
 import { registerDaemons } from "./commands/daemons.js";
 import { registerDemo } from "./commands/demo.js";
 import { registerDoctor } from "./commands/doctor.js";
+import { registerGpu } from "./commands/gpu.js";
 import { registerInit } from "./commands/init.js";
 import { registerNode } from "./commands/node.js";
 import { registerResult } from "./commands/result.js";
@@ -107,6 +108,7 @@ export function buildProgram(io: Io, bind: Bind): Command {
   registerCampaign(program, bind);
   registerResult(program, bind);
   registerNode(program, bind);
+  registerGpu(program, bind);
   registerAdmin(program, bind);
   registerDoctor(program, bind);
   registerVersion(program, bind);

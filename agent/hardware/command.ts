@@ -34,6 +34,8 @@ export interface Limits {
   mostBytes: number;
   /** Its environment; PATH is where it is looked for. */
   env: NodeJS.ProcessEnv;
+  /** Kills it, as the deadline does. */
+  signal?: AbortSignal;
 }
 
 /** How long output may still come after the exit, from whoever else holds the pipe; ms. */
@@ -79,12 +81,14 @@ export function runCommand(
       settle({ kind: "ended", ended: { code, signal, stdout: text("stdout"), stderr: text("stderr") } });
     };
     let late = false;
-    timers.push(
-      clock.after(limits.deadlineMs, () => {
-        late = true;
-        kill({ kind: "late" });
-      }),
-    );
+    const giveUp = () => {
+      if (late) return;
+      late = true;
+      kill({ kind: "late" });
+    };
+    timers.push(clock.after(limits.deadlineMs, giveUp));
+    limits.signal?.addEventListener("abort", giveUp);
+    timers.push(() => limits.signal?.removeEventListener("abort", giveUp));
     child.once("error", (error) => {
       if (child.pid === undefined) settle({ kind: "not_started", error });
     });

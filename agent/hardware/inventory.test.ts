@@ -44,6 +44,7 @@ test("what the probes say, with the CPU slots and the declared devices", async (
       { uuid: "T-1", kind: "test", name: "pretend GPU", slots: 1, memoryBytes: 8e9, used: 0 },
     ],
     engines: [],
+    ...{ gpus: [], gpuLook: "off", gpuFault: undefined },
   });
 });
 

@@ -12,9 +12,10 @@ import type { TestDeviceConfig } from "../../shared/runtime/config.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import type { Logger } from "../../shared/runtime/logger.js";
+import type { GpuFacts } from "./nvidia/gpu-reports.js";
 
-/** The shape of sai.v1.Inventory; engines are filled in by the agent, `used` by its device ledger. */
-export interface Inventory {
+/** The shape of sai.v1.Inventory; engines and GPUs are filled in by the agent, `used` by its device ledger. */
+export interface Inventory extends GpuFacts {
   hostname: string;
   os: string;
   cpuModel: string;
@@ -92,6 +93,7 @@ export async function readInventory(parts: InventoryParts): Promise<Inventory> {
     memoryBytes,
     devices: devices(parts, cpuModel),
     engines: [],
+    ...{ gpus: [], gpuLook: "off", gpuFault: undefined },
   };
 }
 

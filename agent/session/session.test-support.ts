@@ -94,7 +94,7 @@ export async function agentOf(
   const identity = await Identity.open(disk, "/a", "n1", 1n);
   const inventory = {
     ...{ hostname: "n1", os: "", cpuModel: "", cpuCores: 1, memoryBytes: 0 },
-    ...{ devices: [], engines: [] },
+    ...{ devices: [], engines: [], gpus: [], gpuLook: "", gpuFault: undefined },
   };
 
   /** Begins a session and says Hello; the clock stands still. */
@@ -108,7 +108,8 @@ export async function agentOf(
       lanes: () => ["cpu"],
       notOffering: () => intake.reason(),
       trouble: (error) => intake.trouble(error),
-      ...{ loadedModels: () => [], takeLoads: () => [], loopLagMs: () => 0, onWelcome() {} },
+      ...{ loadedModels: () => [], takeLoads: () => [], loopLagMs: () => 0, gpuStates: () => undefined },
+      onWelcome() {},
       ...parts,
     });
     current = session;

@@ -77,6 +77,23 @@ test("nothing starts before Ready and after the end of a session", async () => {
   expect(runs).toHaveLength(1);
 });
 
+test("an inventory that changes between Hello and Welcome is told, though the one before is known", async () => {
+  const on = await agentOf();
+  let hash = "before";
+  const inventory = () => ({ hash, inventory: undefined });
+  const { link, session, welcome, end } = await on.session({ inventory });
+  hash = "after";
+  session.inventoryChanged();
+  expect(link.kinds()).toEqual(["hello"]);
+  await welcome();
+  expect(link.bodies("inventory").map((report) => report.hash)).toEqual(["after"]);
+  await end();
+  const again = await on.session({ inventory });
+  await again.welcome();
+  expect(again.link.kinds()).not.toContain("inventory");
+  await again.end();
+});
+
 test("a stop verdict for an attempt that does not end holds up neither heartbeats nor results", async () => {
   const { attempts, session, run, clock } = await agentOf({ stubborn: true });
   attempts.connect(true);

@@ -48,6 +48,8 @@ export interface SessionParts {
   /** Loads since the last question. */
   takeLoads(): BodyOf<"heartbeat">["loads"];
   loopLagMs(): number;
+  /** What the GPUs do, as seen last; undefined where there are none. */
+  gpuStates(): BodyOf<"heartbeat">["gpuStates"];
   /** Writes a fresh probe blob and names it; undefined when the artifact store takes none. */
   probe(): Promise<HelloParts["probe"]>;
   version: string;
@@ -89,6 +91,8 @@ export class Session {
   private progressAtMs = Number.NEGATIVE_INFINITY;
   private cancelThrottle = () => {};
   private draining = false;
+  /** Of the inventory, in Hello. */
+  private saidHash = "";
   /** What is spoken; known with Welcome. */
   private protocol: number = PROTOCOL.oldest;
 
@@ -112,6 +116,7 @@ export class Session {
     try {
       const blob = await probe();
       const inventoryHash = inventory().hash;
+      this.saidHash = inventoryHash;
       this.news.hello(
         helloMessages({ version, inventoryHash, attempts, probe: blob, notOffering: notOffering() }),
       );
@@ -266,7 +271,8 @@ export class Session {
     // First, so that nothing below can make this agent look dead.
     this.vitals.welcomed(welcome.heartbeatIntervalMs, welcome.lostAfterMs);
     this.lookLater();
-    if (welcome.needInventory) this.inventoryChanged();
+    // It may have changed since Hello, when nobody was there to be told.
+    if (welcome.needInventory || this.parts.inventory().hash !== this.saidHash) this.inventoryChanged();
     const gone: Fence[] = [];
     for (const verdict of this.verdicts.splice(0)) {
       const fence = fenceOf(verdict.fence);
@@ -354,7 +360,7 @@ export class Session {
   }
 
   private heartbeat(seq: bigint): void {
-    const { attempts, loopLagMs, loadedModels, takeLoads, notOffering } = this.parts;
+    const { attempts, loopLagMs, loadedModels, takeLoads, notOffering, gpuStates } = this.parts;
     const { results, bytes } = attempts.waitingResults;
     this.news.heartbeat({
       seq,
@@ -365,6 +371,7 @@ export class Session {
       unacknowledged: results,
       unacknowledgedBytes: bytes,
       notOffering: notOffering(),
+      gpuStates: gpuStates(),
     });
   }
 

@@ -157,10 +157,10 @@ async function agent(context: Context, _: string[], flags: AgentFlags): Promise<
     "agent.cpu_slots": flags.cpuSlots,
   });
   const { startAgent } = await import("../../agent/agent.js");
-  const { clock, random } = context.io;
+  const { clock, random, env } = context.io;
   const deadlineMs = config.agent.drainTimeoutMs + 5000;
   await foreground(context, createLogger(config), deadlineMs, async (logger) => {
-    const running = await startAgent(config, { logger, clock, random });
+    const running = await startAgent(config, { logger, clock, random, env });
     say(context, `agent ${running.id}: coordinator ${config.agent.coordinatorAddress}`);
     return { name: "agent", stop: () => running.stop() };
   });

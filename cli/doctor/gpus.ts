@@ -1,9 +1,9 @@
 /** What `sai doctor` says of this machine's NVIDIA GPUs, seen as an agent sees them. */
+import { healthProblems } from "../../agent/hardware/nvidia/gpu-problems.js";
 import { GpuWatch } from "../../agent/hardware/nvidia/gpu-watch.js";
 import type { Gpu, GpuProcess, MigSlice } from "../../agent/hardware/nvidia/gpus.js";
 import { NvidiaSmi } from "../../agent/hardware/nvidia/nvidia-smi.js";
 import type { GpuSample } from "../../agent/hardware/nvidia/samples.js";
-import { count } from "../../shared/benchmark/count.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { formatBytes } from "../output/quantity.js";
 import type { Check } from "./check.js";
@@ -49,21 +49,14 @@ function gpuCheck(gpu: Gpu, sample: GpuSample | undefined): Check {
 
 /** What an operator should know before timing anything on it. */
 function problemsOf(gpu: Gpu, sample: GpuSample | undefined): string[] {
-  const { health, mig } = gpu;
-  const ecc = health.eccUncorrected.volatile ?? 0;
   const said: [boolean, string][] = [
-    [health.recoveryAction !== undefined, `the driver asks for: ${health.recoveryAction}`],
-    [ecc > 0, `${count(ecc, "uncorrectable memory error")} since the driver was loaded`],
-    [health.repairPending, "memory repair waits for a reset"],
-    [health.unrepairable, "memory that cannot be repaired"],
     [
       (sample?.slowedBy ?? []).some((why) => why !== "power_cap"),
       `slowed down by ${sample?.slowedBy.join(", ")}`,
     ],
-    [mig?.length === 0, "MIG mode is on and there is no slice: nothing can run on it"],
-    [mig === undefined && gpu.processes.length > 0, `in use by ${gpu.processes.map(named).join(", ")}`],
+    [gpu.mig === undefined && gpu.processes.length > 0, `in use by ${gpu.processes.map(named).join(", ")}`],
   ];
-  return said.filter(([is]) => is).map(([, words]) => words);
+  return [...healthProblems(gpu), ...said.filter(([is]) => is).map(([, words]) => words)];
 }
 
 function sliceCheck(gpu: Gpu, slice: MigSlice): Check {

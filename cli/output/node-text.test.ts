@@ -41,3 +41,31 @@ test("people's reason and the node's own stand side by side; JSON is the API's",
     spoolResults: 12,
   });
 });
+
+const description = { index: 0, uuid: "GPU-a", name: "H100", memoryBytes: 80 * 1024 ** 3 };
+const withGpus = (inventory: object, gpuStates?: object) =>
+  Node.fromPartial({ id: "gpu-1", state: "ready", inventory, ...(gpuStates && { gpuStates }) });
+const fault = { kind: "hung", message: "no answer", hint: "see dmesg" };
+
+test.each<[string, Node]>([
+  ["none", withGpus({ gpuLook: "none" })],
+  ["not looked for: agent.nvidia_smi is empty", withGpus({ gpuLook: "off" })],
+  ["not known: the agent's version does not tell", withGpus({})],
+  ["not known: hung: no answer; see dmesg", withGpus({ gpuLook: "failed", gpuFault: fault })],
+  [
+    "1 5.0 s ago; now not seen: hung (since 2.0 s): no answer; see dmesg",
+    withGpus(
+      { gpus: [description], gpuLook: "failed", gpuFault: fault },
+      { lookAgeMs: 5_000, faultAgeMs: 2_000 },
+    ),
+  ],
+])("GPUs: %s", async (words, one) => {
+  expect(await shown(one, "table")).toContain(`\ngpus       ${words}\n`);
+});
+
+test("its GPUs stand in a table of their own, as old as they are", async () => {
+  const states = { gpus: [{ uuid: "GPU-a", memoryUsedBytes: 0, temperatureC: 41 }], sampleAgeMs: 90_000 };
+  const text = await shown(withGpus({ gpus: [description], gpuLook: "seen" }, states), "table");
+  expect(text).toMatch(/^gpus +1$/m);
+  expect(text).toMatch(/^ +0 +H100 +0 B \/ 80.0 GiB +- +41 °C +- +stale +1 min 30 s$/m);
+});

@@ -1,9 +1,10 @@
-/** One node for people: its facts, devices and engines. */
-import { Node } from "../client.js";
+/** One node for people: its facts, devices, GPUs and engines. */
+import { Gpu, Node } from "../client.js";
 import type { Context } from "../context.js";
 import { type Paint, painter } from "./color.js";
+import { faultText, GPU_COLUMNS } from "./gpu-text.js";
 import { printOne } from "./print.js";
-import { formatBytes } from "./quantity.js";
+import { formatBytes, formatDuration } from "./quantity.js";
 import { tableLines } from "./table.js";
 import { stateColor, time } from "./words.js";
 
@@ -57,6 +58,7 @@ function nodeLines(node: Node, paint: Paint): string[] {
     ["host", inventory ? `${inventory.hostname} (${inventory.os})` : ""],
     ["cpu", inventory ? `${inventory.cpuModel}, ${inventory.cpuCores} cores` : ""],
     ["memory", inventory ? formatBytes(inventory.memoryBytes) : ""],
+    ["gpus", gpusText(node)],
     ["loaded", node.loadedModels.join(", ")],
   ];
   const lines = facts.filter(([, value]) => value !== "").map(([key, value]) => `${key.padEnd(10)} ${value}`);
@@ -79,6 +81,7 @@ function nodeLines(node: Node, paint: Paint): string[] {
       { paint },
     ),
     "",
+    ...(inventory.gpus.length === 0 ? [] : [...gpuTable(node, paint), ""]),
     ...tableLines(
       [
         { title: "ENGINE", value: (e) => e.kind },
@@ -92,3 +95,33 @@ function nodeLines(node: Node, paint: Paint): string[] {
   );
   return lines;
 }
+
+const LOOKS: { [look: string]: string } = {
+  none: "none",
+  off: "not looked for: agent.nvidia_smi is empty",
+  "": "not known: the agent's version does not tell",
+};
+
+/** How many, and when they were seen last where that is not now; not to know is not to have none. */
+function gpusText({ inventory, gpuStates }: Node): string {
+  if (!inventory) return "";
+  const { gpus, gpuLook, gpuFault } = inventory;
+  if (!gpuFault) return gpus.length > 0 ? String(gpus.length) : (LOOKS[gpuLook] ?? gpuLook);
+  const { lookAgeMs, faultAgeMs } = gpuStates ?? {};
+  const seen = lookAgeMs === undefined ? "at the last good look" : `${formatDuration(lookAgeMs)} ago`;
+  const known = gpus.length > 0 ? `${gpus.length} ${seen}; now not seen: ` : "not known: ";
+  return known + faultText(gpuFault, faultAgeMs);
+}
+
+const gpuTable = ({ id, state, inventory, gpuStates }: Node, paint: Paint): string[] =>
+  tableLines(
+    GPU_COLUMNS.filter(({ title, wide }) => !wide && title !== "NODE"),
+    (inventory?.gpus ?? []).map((description) =>
+      Gpu.fromPartial({
+        ...{ node: id, nodeState: state, description, fault: inventory?.gpuFault },
+        state: gpuStates?.gpus.find(({ uuid }) => uuid === description.uuid),
+        ...{ sampleAgeMs: gpuStates?.sampleAgeMs, lookAgeMs: gpuStates?.lookAgeMs },
+      }),
+    ),
+    { paint },
+  );

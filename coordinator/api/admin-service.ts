@@ -40,7 +40,7 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
   getStatus: unary(calls, async () => {
     const { about, board, fleet } = parts;
     const nodes = fleet.list();
-    const shown = nodes.map(nodeMessage);
+    const shown = nodes.map((node) => nodeMessage(node, fleet.gpuStates(node)));
     const campaigns = board.list().filter((entry) => !isEnded(entry.value.state));
     const open = campaigns.flatMap((entry) => entry.jobs);
     const usage = await parts.storeUsage();

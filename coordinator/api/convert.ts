@@ -9,7 +9,7 @@ import {
   type Progress,
   ResolvedInput_Kind,
 } from "../../shared/gen/sai/v1/campaign.js";
-import type { Node } from "../../shared/gen/sai/v1/node.js";
+import type { GpuStates, Node } from "../../shared/gen/sai/v1/node.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type CampaignEntry, type JobEntry, tallyCampaign, tallyJob } from "../campaigns/board.js";
 import { tenantOf } from "../campaigns/quotas.js";
@@ -86,7 +86,8 @@ export function jobProgressMessage(job: JobEntry): JobProgress {
 
 const progressMessage = (tally: Tally): Progress => ({ ...tally });
 
-export function nodeMessage(node: NodeEntry): Node {
+/** `gpuStates`: the node's, as of now. */
+export function nodeMessage(node: NodeEntry, gpuStates: GpuStates | undefined): Node {
   const { quarantine } = node;
   const held = [...node.attempts.values()];
   const inventory = node.inventory && {
@@ -116,5 +117,6 @@ export function nodeMessage(node: NodeEntry): Node {
     quarantined: quarantine.kind === "quarantined",
     quarantineReason: quarantine.kind === "none" ? "" : quarantine.reason,
     quarantineUntil: quarantine.kind === "quarantined" ? new Date(quarantine.untilWallMs) : undefined,
+    gpuStates,
   };
 }

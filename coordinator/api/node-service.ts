@@ -1,4 +1,3 @@
-import type { GpuServiceServer } from "../../shared/gen/sai/v1/gpu.js";
 import type { NodeServiceServer } from "../../shared/gen/sai/v1/node.js";
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { SaiError } from "../../shared/runtime/errors.js";
@@ -11,9 +10,10 @@ const MAX_DRAIN_MS = 7 * 24 * 3_600_000;
 
 /** sai.v1.NodeService. */
 export function nodeService(fleet: Fleet, admin: FleetAdmin, calls: CallObserver): NodeServiceServer {
-  const changed = (node: NodeEntry) => ({ node: nodeMessage(node) });
+  const shown = (node: NodeEntry) => nodeMessage(node, fleet.gpuStates(node));
+  const changed = (node: NodeEntry) => ({ node: shown(node) });
   return {
-    listNodes: unary(calls, () => ({ nodes: fleet.list().map(nodeMessage) })),
+    listNodes: unary(calls, () => ({ nodes: fleet.list().map(shown) })),
     getNode: unary(calls, ({ id }) => changed(foundNode(fleet, id))),
     cordonNode: unary(calls, async ({ id, reason }) => {
       refuseAll([nodeId(id), reasonField(reason)]);
@@ -46,21 +46,8 @@ export function nodeService(fleet: Fleet, admin: FleetAdmin, calls: CallObserver
   };
 }
 
-/** sai.v1.GpuService: every device but CPU slots and places for remote requests. */
-export const gpuService = (fleet: Fleet, calls: CallObserver): GpuServiceServer => ({
-  listGpus: unary(calls, ({ node }) => {
-    const nodes = node === "" ? fleet.list() : [foundNode(fleet, node)];
-    return {
-      gpus: nodes.flatMap((entry) =>
-        (nodeMessage(entry).inventory?.devices ?? [])
-          .filter((device) => device.kind !== "cpu" && device.kind !== "remote")
-          .map((device) => ({ node: entry.id, device })),
-      ),
-    };
-  }),
-});
-
-function foundNode(fleet: Fleet, id: string): NodeEntry {
+/** Throws SaiError not_found. */
+export function foundNode(fleet: Fleet, id: string): NodeEntry {
   const node = fleet.node(id);
   if (node) return node;
   throw new SaiError("not_found", `no node ${id.slice(0, 80)}`, {

@@ -29,8 +29,9 @@ import { artifactService } from "./artifact-service.js";
 import { campaignService } from "./campaign-service.js";
 import { eventService } from "./event-service.js";
 import { explain } from "./explain.js";
+import { gpuService } from "./gpu-service.js";
 import { jobService } from "./job-service.js";
-import { gpuService, nodeService } from "./node-service.js";
+import { nodeService } from "./node-service.js";
 import { resultService } from "./result-service.js";
 
 const SERVICES = [

@@ -15,6 +15,7 @@ import type {
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { AttemptFailure, AttemptResult } from "../campaigns/complete-attempt.js";
+import { gpuStatesOf } from "./gpu-states.js";
 
 const MAX_INLINE_BYTES = 1024;
 const MAX_REASON_CHARS = 500;
@@ -99,6 +100,7 @@ export const heartbeatOf = (wire: Heartbeat): Heartbeat => ({
       ...{ engine: engine.slice(0, MAX_NAME_CHARS), model: model.slice(0, MAX_NAME_CHARS), seconds },
     })),
   notOffering: reasonOf(wire.notOffering),
+  gpuStates: wire.gpuStates && gpuStatesOf(wire.gpuStates),
 });
 
 export const failureOf = (agent: string, wire: WireShardFailed): AttemptFailure => ({

@@ -18,7 +18,7 @@ import {
 } from "../../shared/domain/agent.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { Heartbeat } from "../../shared/gen/sai/agent/v1/session.js";
-import { Inventory } from "../../shared/gen/sai/v1/node.js";
+import { type GpuStates, Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
@@ -27,6 +27,7 @@ import type { EventLog } from "../events.js";
 import type { AssignmentReason } from "../scheduler/snapshot.js";
 import type { AgentValue, InventoryValue } from "../store/values.js";
 import type { FleetRecords } from "./fleet-records.js";
+import { aged } from "./gpu-states.js";
 import type { Peer } from "./peer.js";
 import type { Quarantine } from "./quarantine-state.js";
 import { toldReconnectCapMs } from "./reconnect.js";
@@ -61,6 +62,8 @@ export interface NodeEntry {
   spool: { results: number; bytes: number };
   /** Why it offers nothing though it is not drained; may be empty. */
   notOffering: string;
+  /** What its GPUs do, as its last heartbeat said; `Fleet.gpuStates` makes it as old as it is. */
+  gpus: { states: GpuStates; heardMs: number } | undefined;
   /** Wall ms of its last message. */
   seenWallMs: number;
   peer: Peer | undefined;
@@ -148,6 +151,7 @@ export class Fleet {
       loopLagMs: 0,
       spool: { results: 0, bytes: 0 },
       notOffering: "",
+      gpus: undefined,
       seenWallMs: clock.wallMs(),
       peer: undefined,
       stretch: 1,
@@ -222,6 +226,13 @@ export class Fleet {
     node.loopLagMs = heartbeat.loopLagMs;
     node.spool = { results: heartbeat.unacknowledged, bytes: heartbeat.unacknowledgedBytes };
     node.notOffering = heartbeat.notOffering;
+    const { gpuStates: states } = heartbeat;
+    node.gpus = states && { states, heardMs: this.parts.clock.nowMs() };
+  }
+
+  /** What the node's GPUs do, as far as it said, with ages as of now. */
+  gpuStates({ gpus }: NodeEntry): GpuStates | undefined {
+    return gpus && aged(gpus.states, this.parts.clock.nowMs() - gpus.heardMs);
   }
 
   /** Makes silent nodes suspect and answers with those that have been silent for the lost time. */

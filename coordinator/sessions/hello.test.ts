@@ -197,7 +197,13 @@ test("texts and figures are cut to what logs, events and metrics can carry", asy
   const models = Array.from({ length: 5000 }, (_, i) => `${i}${long.slice(0, 300)}`);
   const loads = models.map((model) => ({ engine: "e", model, seconds: 1 }));
   const beat = { seq: 1n, loopLagMs: Number.NaN, loadedModels: models, running: 0, loads };
-  const value = { ...beat, unacknowledged: 0, unacknowledgedBytes: 0, notOffering: long };
+  const value = {
+    ...beat,
+    unacknowledged: 0,
+    unacknowledgedBytes: 0,
+    notOffering: long,
+    gpuStates: undefined,
+  };
   for (let i = 0; i < 10; i += 1) agent.say({ $case: "heartbeat", value });
   expect(on.node()).toMatchObject({ loopLagMs: 0, notOffering: long.slice(0, 500) });
   expect(on.node().loadedModels.map((name) => name.length)).toEqual(Array(100).fill(200));

@@ -46,8 +46,9 @@ export class InventoryParts {
   }
 }
 
-function join(whole: Inventory, { devices, engines }: Inventory): void {
+function join(whole: Inventory, { devices, gpus, engines }: Inventory): void {
   whole.devices.push(...devices);
+  whole.gpus.push(...gpus);
   for (const engine of engines) {
     const known = whole.engines.find(({ kind }) => kind === engine.kind);
     if (known) for (const model of engine.models) known.models.push(model);

@@ -22,7 +22,7 @@ export type HeldHere = { fence: Fence; shard: ShardKey; state?: string; lane?: s
 export const CLUSTER = "c1";
 export const INVENTORY = {
   ...{ hostname: "n1", os: "", cpuModel: "", cpuCores: 1, memoryBytes: 0 },
-  ...{ devices: [], engines: [] },
+  ...{ devices: [], engines: [], gpus: [], gpuLook: "", gpuFault: undefined },
 };
 export const HASH = sha256("n1");
 

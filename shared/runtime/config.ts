@@ -9,6 +9,7 @@ import type { Config } from "./config/types.js";
 export { isLoopback } from "./config/check.js";
 export { describeConfig, formatProblem } from "./config/describe.js";
 export { loadConfig } from "./config/load.js";
+export { NVIDIA_SMI } from "./config/schema.js";
 export type * from "./config/types.js";
 
 /** The configuration of somebody who set nothing. */

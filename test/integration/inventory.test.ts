@@ -16,6 +16,7 @@ const device = (i: number) => ({
   memoryBytes: 1e11,
   used: 0,
 });
+const gpu = (i: number) => ({ index: i, uuid: `GPU-${i}`, name: "H200", driver: "590".repeat(20) });
 const inventory = (devices: number, ...names: number[]): Inventory =>
   Inventory.fromPartial({
     hostname: "host",
@@ -45,6 +46,18 @@ test("whatever it has, it arrives as it was, in messages below the limit", () =>
     }),
     { numRuns: 30 },
   );
+});
+
+test("GPUs come over whole, in parts too; whoever keeps nothing of them gets another name for what it takes", () => {
+  const whole = { ...inventory(2, 9_000), gpuLook: "seen" };
+  whole.gpus = Inventory.fromPartial({ gpus: Array.from({ length: 1_000 }, (_, i) => gpu(i)) }).gpus;
+  const parts = inventoryParts({ hash: "h", inventory: whole }, 2);
+  expect(parts.length).toBeGreaterThan(1);
+  for (const part of parts) expect(wireBytes(part)).toBeLessThan(LIMIT);
+  expect(arrived(parts)).toEqual({ hash: "h", inventory: whole });
+  const few = { ...inventory(1), gpuLook: "none" };
+  expect(inventoryParts({ hash: "h", inventory: few }, 2).map(({ hash }) => hash)).toEqual(["h"]);
+  expect(inventoryParts({ hash: "h", inventory: few }, 1).map(({ hash }) => hash)).toEqual(["h-cut"]);
 });
 
 test("whoever takes no parts gets one message; the engine with too many names says so", () => {

@@ -90,6 +90,7 @@ export class AgentHost {
         },
       })),
       engines: [{ kind: "simulated", version: "1", models: [], unavailable: "" }],
+      ...{ gpus: [], gpuLook: "none", gpuFault: undefined },
     };
     const report = {
       hash: `${name}-${machine.cpuSlots}-${machine.testSlots}-${machine.testName ?? ""}`,

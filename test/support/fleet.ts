@@ -73,6 +73,8 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     config.agent.reconnectBaseMs = 20;
     config.agent.reconnectCapMs = 100;
     config.agent.drainTimeoutMs = 5_000;
+    // Whatever this machine has: GPUs are for the tests that bring a stand-in.
+    config.agent.nvidiaSmi = "";
     options.config?.(config);
     change?.(config);
     return config;
@@ -92,7 +94,7 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
         c.agent.coordinatorAddress = fleet.coordinator.agentAddress;
         change?.(c);
       });
-      const agent = await startAgent(config, parts);
+      const agent = await startAgent(config, { ...parts, env: process.env });
       agents.set(id, agent);
       if (waits) await isReady(fleet, id);
       return agent;

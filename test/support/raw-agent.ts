@@ -87,7 +87,7 @@ export class RawAgent {
     const engine = { kind: "simulated", version: "1", models: [], unavailable: "" };
     const inventory = {
       ...{ hostname: this.id, os: "", cpuModel: "", cpuCores: 1, memoryBytes: 0 },
-      ...{ devices: [device], engines: [engine] },
+      ...{ devices: [device], engines: [engine], gpus: [], gpuLook: "", gpuFault: undefined },
     };
     this.send({ $case: "inventory", value: { hash: this.id, inventory, part: 0, more: false } });
     await this.answer("ready");

@@ -15,6 +15,8 @@ export type FaultKind =
   | "no_devices"
   /** An answer that makes no sense. */
   | "garbled"
+  /** It was not asked before, and has not answered yet. */
+  | "pending"
   | "failed";
 
 export interface ProbeFault {
@@ -34,6 +36,7 @@ const HINTS: Record<FaultKind, string> = {
   no_devices: "lspci shows whether the machine has its GPUs; see dmesg for what the driver says of them",
   garbled:
     "run the command by hand; if it looks right, this driver's output is not known yet: please report it",
+  pending: "wait half a minute; if it stays so, run nvidia-smi by hand",
   failed: "run the command by hand as the agent's user",
 };
 

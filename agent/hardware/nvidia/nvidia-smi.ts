@@ -4,6 +4,7 @@
  *
  * 1. At most one child at a time; while one is stuck every question is answered with the fault `hung` at once.
  * 2. A question never takes longer than its deadline and the time to kill; it never throws.
+ * 3. After `close` nothing is started, and what runs is killed.
  */
 import type { Clock } from "../../../shared/runtime/clock.js";
 import { runCommand } from "../command.js";
@@ -15,6 +16,7 @@ const LIMITS = { deadlineMs: 10_000, killMs: 1_000, mostBytes: 16 * 1024 ** 2 };
 
 export class NvidiaSmi {
   private turn: Promise<unknown> = Promise.resolve();
+  private readonly ending = new AbortController();
   private stuck: { sinceMs: number; said: string } | undefined;
 
   constructor(
@@ -33,15 +35,22 @@ export class NvidiaSmi {
     return answer;
   }
 
+  close(): void {
+    this.ending.abort();
+  }
+
   private async askNow(args: readonly string[]): Promise<Answer> {
     const said = ["nvidia-smi", ...args].join(" ").slice(0, 200);
     const no = (found: ProbeFault): Answer => ({ ok: false, fault: found });
+    if (this.ending.signal.aborted) return no(fault("failed", `${said} was not asked: it is over`));
     if (this.stuck) {
       const seconds = Math.round((this.clock.nowMs() - this.stuck.sinceMs) / 1000);
       return no(fault("hung", `${this.stuck.said} is stuck since ${seconds} s and cannot be killed`));
     }
     const waited = `gave no answer in ${this.limits.deadlineMs / 1000} s`;
-    const outcome = await runCommand(this.path, args, this.clock, { ...this.limits, env: this.env });
+    const outcome = await runCommand(this.path, args, this.clock, {
+      ...{ ...this.limits, env: this.env, signal: this.ending.signal },
+    });
     switch (outcome.kind) {
       case "ended":
         return outcome.ended.code === 0

@@ -20,6 +20,8 @@ export interface GpuSample {
   temperatureC: number | undefined;
   memoryTemperatureC: number | undefined;
   clockMhz: { sm: number | undefined; memory: number | undefined };
+  /** Such as 9.0. */
+  computeCapability: string | undefined;
   /** P0 (fastest) to P15. */
   performanceState: string | undefined;
   /** Why it runs slower than it could, now. */
@@ -55,6 +57,7 @@ const WISHED: readonly string[] = [
   "clocks.current.sm",
   "clocks.current.memory",
   "pstate",
+  "compute_cap",
   ...REASONS.flatMap((group) => Object.values(SLOWDOWNS).map((field) => `${group}.${field}`)),
   ...Object.values(SLOWDOWNS).map((field) => `${COUNTERS}.${field}`),
 ];
@@ -113,6 +116,7 @@ function sampleOf(fields: ReadonlyMap<string, string | undefined>, at: number): 
     temperatureC: number("temperature.gpu"),
     memoryTemperatureC: number("temperature.memory"),
     clockMhz: { sm: number("clocks.current.sm"), memory: number("clocks.current.memory") },
+    computeCapability: fields.get("compute_cap"),
     performanceState: fields.get("pstate"),
     slowedBy: reasons
       .filter(([, field]) => REASONS.some((group) => fields.get(`${group}.${field}`) === "Active"))

@@ -102,6 +102,9 @@ export function resolveConfig(file: FileConfig): Config {
       journalSyncSamples: a.journal_sync_samples,
       spoolQuotaBytes: bytes(a.spool_quota),
       drainTimeoutMs: a.drain_timeout_ms,
+      nvidiaSmi: a.nvidia_smi,
+      gpuLookIntervalMs: a.gpu_look_interval_ms,
+      gpuSampleIntervalMs: a.gpu_sample_interval_ms,
     },
     store: {
       kind: file.store.kind,

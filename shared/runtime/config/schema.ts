@@ -16,6 +16,9 @@ export interface LeafNote {
 
 export const leafNotes = z.registry<LeafNote>();
 
+/** How nvidia-smi is called where nobody said. */
+export const NVIDIA_SMI = "nvidia-smi";
+
 const NAME = /^[A-Za-z0-9._:/@-]{1,128}$/;
 const ADDRESS = /^(\[[0-9a-fA-F:.]+\]|[^\s:/[\]]+):\d{1,5}$/;
 const SIZE = /^\s*\d+(\.\d+)?\s*([kKmMgG]?i?[bB])?\s*$/;
@@ -228,6 +231,11 @@ export const fileSchema = z.strictObject({
     // Results that wait for the artifact store or the coordinator; above it the agent takes no new work.
     spool_quota: size().default("1GiB"),
     drain_timeout_ms: millis(25_000),
+    // How the NVIDIA GPUs are seen: a path, or a name to look up in PATH. Named, its absence is a fault; empty: not at all.
+    nvidia_smi: z.string().max(4096).default(NVIDIA_SMI),
+    // From one look at what GPUs there are, or at what they do, to the next.
+    gpu_look_interval_ms: millis(60_000),
+    gpu_sample_interval_ms: millis(5_000),
   }),
   store: section({
     // What is agreed (campaigns, done records): in a folder, in etcd, or in memory and gone with the coordinator.

@@ -193,6 +193,10 @@ export interface AgentConfig {
   spoolQuotaBytes: number;
   /** On SIGTERM running work gets this long. */
   drainTimeoutMs: number;
+  /** Path or name of nvidia-smi; empty: GPUs are not looked for. */
+  nvidiaSmi: string;
+  gpuLookIntervalMs: number;
+  gpuSampleIntervalMs: number;
 }
 
 export interface TestDeviceConfig {

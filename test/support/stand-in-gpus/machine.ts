@@ -138,6 +138,7 @@ export const sampleRows = (gpus: readonly StandInGpu[]): Record<string, string>[
     "clocks.current.sm": "345",
     "clocks.current.memory": "2619",
     pstate: "P0",
+    compute_cap: "9.0",
     "clocks_event_reasons.sw_power_cap": "Not Active",
     "clocks_event_reasons_counters.sw_power_cap": "0",
   }));

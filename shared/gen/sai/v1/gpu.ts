@@ -18,18 +18,46 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Device } from "./node.js";
+import { Device, GpuDescription, GpuFault, GpuState } from "./node.js";
 
 export const protobufPackage = "sai.v1";
 
 export const protobufFileName = "sai/v1/gpu.proto";
 
-/** A device and its node. */
+/** A GPU or test device and its node. */
 export interface Gpu {
   /** The agent's id. */
   node: string;
-  /** The device. */
-  device: Device | undefined;
+  /** A declared test device; absent for real ones. */
+  device:
+    | Device
+    | undefined;
+  /** What the GPU is, as of the last good look. */
+  description:
+    | GpuDescription
+    | undefined;
+  /** What it does; absent before the first sample. */
+  state:
+    | GpuState
+    | undefined;
+  /** Why the last look at the node's GPUs failed; absent when it was good. */
+  fault:
+    | GpuFault
+    | undefined;
+  /** Since the sample, in ms; absent when there was none. */
+  sampleAgeMs?:
+    | number
+    | undefined;
+  /** Since the last good look, in ms; absent when this coordinator has not heard of one. */
+  lookAgeMs?:
+    | number
+    | undefined;
+  /** Since looks began to fail, in ms; absent when the last was good. */
+  faultAgeMs?:
+    | number
+    | undefined;
+  /** The node's state. */
+  nodeState: string;
 }
 
 /** Input of ListGpus. */
@@ -40,12 +68,22 @@ export interface ListGpusRequest {
 
 /** Output of ListGpus. */
 export interface ListGpusResponse {
-  /** By node and UUID. */
+  /** By node. */
   gpus: Gpu[];
 }
 
 function createBaseGpu(): Gpu {
-  return { node: "", device: undefined };
+  return {
+    node: "",
+    device: undefined,
+    description: undefined,
+    state: undefined,
+    fault: undefined,
+    sampleAgeMs: undefined,
+    lookAgeMs: undefined,
+    faultAgeMs: undefined,
+    nodeState: "",
+  };
 }
 
 export const Gpu: MessageFns<Gpu> = {
@@ -55,6 +93,27 @@ export const Gpu: MessageFns<Gpu> = {
     }
     if (message.device !== undefined) {
       Device.encode(message.device, writer.uint32(18).fork()).join();
+    }
+    if (message.description !== undefined) {
+      GpuDescription.encode(message.description, writer.uint32(26).fork()).join();
+    }
+    if (message.state !== undefined) {
+      GpuState.encode(message.state, writer.uint32(34).fork()).join();
+    }
+    if (message.fault !== undefined) {
+      GpuFault.encode(message.fault, writer.uint32(42).fork()).join();
+    }
+    if (message.sampleAgeMs !== undefined) {
+      writer.uint32(49).double(message.sampleAgeMs);
+    }
+    if (message.lookAgeMs !== undefined) {
+      writer.uint32(57).double(message.lookAgeMs);
+    }
+    if (message.faultAgeMs !== undefined) {
+      writer.uint32(65).double(message.faultAgeMs);
+    }
+    if (message.nodeState !== "") {
+      writer.uint32(74).string(message.nodeState);
     }
     return writer;
   },
@@ -88,6 +147,62 @@ export const Gpu: MessageFns<Gpu> = {
             message.device = Device.decode(reader, reader.uint32());
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.description = GpuDescription.decode(reader, reader.uint32());
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.state = GpuState.decode(reader, reader.uint32());
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.fault = GpuFault.decode(reader, reader.uint32());
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.sampleAgeMs = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.lookAgeMs = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.faultAgeMs = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.nodeState = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -104,6 +219,29 @@ export const Gpu: MessageFns<Gpu> = {
     return {
       node: isSet(object.node) ? globalThis.String(object.node) : "",
       device: isSet(object.device) ? Device.fromJSON(object.device) : undefined,
+      description: isSet(object.description) ? GpuDescription.fromJSON(object.description) : undefined,
+      state: isSet(object.state) ? GpuState.fromJSON(object.state) : undefined,
+      fault: isSet(object.fault) ? GpuFault.fromJSON(object.fault) : undefined,
+      sampleAgeMs: isSet(object.sampleAgeMs)
+        ? globalThis.Number(object.sampleAgeMs)
+        : isSet(object.sample_age_ms)
+        ? globalThis.Number(object.sample_age_ms)
+        : undefined,
+      lookAgeMs: isSet(object.lookAgeMs)
+        ? globalThis.Number(object.lookAgeMs)
+        : isSet(object.look_age_ms)
+        ? globalThis.Number(object.look_age_ms)
+        : undefined,
+      faultAgeMs: isSet(object.faultAgeMs)
+        ? globalThis.Number(object.faultAgeMs)
+        : isSet(object.fault_age_ms)
+        ? globalThis.Number(object.fault_age_ms)
+        : undefined,
+      nodeState: isSet(object.nodeState)
+        ? globalThis.String(object.nodeState)
+        : isSet(object.node_state)
+        ? globalThis.String(object.node_state)
+        : "",
     };
   },
 
@@ -114,6 +252,27 @@ export const Gpu: MessageFns<Gpu> = {
     }
     if (message.device !== undefined) {
       obj.device = Device.toJSON(message.device);
+    }
+    if (message.description !== undefined) {
+      obj.description = GpuDescription.toJSON(message.description);
+    }
+    if (message.state !== undefined) {
+      obj.state = GpuState.toJSON(message.state);
+    }
+    if (message.fault !== undefined) {
+      obj.fault = GpuFault.toJSON(message.fault);
+    }
+    if (message.sampleAgeMs !== undefined) {
+      obj.sampleAgeMs = floatToJson(message.sampleAgeMs);
+    }
+    if (message.lookAgeMs !== undefined) {
+      obj.lookAgeMs = floatToJson(message.lookAgeMs);
+    }
+    if (message.faultAgeMs !== undefined) {
+      obj.faultAgeMs = floatToJson(message.faultAgeMs);
+    }
+    if (message.nodeState !== "") {
+      obj.nodeState = message.nodeState;
     }
     return obj;
   },
@@ -127,6 +286,19 @@ export const Gpu: MessageFns<Gpu> = {
     message.device = (object.device !== undefined && object.device !== null)
       ? Device.fromPartial(object.device)
       : undefined;
+    message.description = (object.description !== undefined && object.description !== null)
+      ? GpuDescription.fromPartial(object.description)
+      : undefined;
+    message.state = (object.state !== undefined && object.state !== null)
+      ? GpuState.fromPartial(object.state)
+      : undefined;
+    message.fault = (object.fault !== undefined && object.fault !== null)
+      ? GpuFault.fromPartial(object.fault)
+      : undefined;
+    message.sampleAgeMs = object.sampleAgeMs ?? undefined;
+    message.lookAgeMs = object.lookAgeMs ?? undefined;
+    message.faultAgeMs = object.faultAgeMs ?? undefined;
+    message.nodeState = object.nodeState ?? "";
     return message;
   },
 };
@@ -265,10 +437,13 @@ export const ListGpusResponse: MessageFns<ListGpusResponse> = {
   },
 };
 
-/** The fleet's GPU inventory. */
+/** The fleet's GPUs. They are seen, not leased yet: attempts are placed on the devices of `Inventory`. */
 export type GpuServiceService = typeof GpuServiceService;
 export const GpuServiceService = {
-  /** Every GPU, MIG slice and declared test device, by node and UUID; CPU slots are left out. */
+  /**
+   * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
+   * not known has an entry without description that says why.
+   */
   listGpus: {
     path: "/sai.v1.GpuService/ListGpus" as const,
     requestStream: false as const,
@@ -281,12 +456,18 @@ export const GpuServiceService = {
 } as const;
 
 export interface GpuServiceServer extends UntypedServiceImplementation {
-  /** Every GPU, MIG slice and declared test device, by node and UUID; CPU slots are left out. */
+  /**
+   * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
+   * not known has an entry without description that says why.
+   */
   listGpus: handleUnaryCall<ListGpusRequest, ListGpusResponse>;
 }
 
 export interface GpuServiceClient extends Client {
-  /** Every GPU, MIG slice and declared test device, by node and UUID; CPU slots are left out. */
+  /**
+   * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
+   * not known has an entry without description that says why.
+   */
   listGpus(
     request: ListGpusRequest,
     callback: (error: ServiceError | null, response: ListGpusResponse) => void,
@@ -309,6 +490,10 @@ export const GpuServiceClient = makeGenericClientConstructor(GpuServiceService, 
   service: typeof GpuServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -67,7 +67,11 @@ export interface Node {
   /** What failed; there too while it is tried again. */
   quarantineReason: string;
   /** Until when; absent when it is not quarantined. */
-  quarantineUntil: Date | undefined;
+  quarantineUntil:
+    | Date
+    | undefined;
+  /** What its NVIDIA GPUs do, as its last heartbeat said; absent when there are none, and before the first heartbeat. */
+  gpuStates: GpuStates | undefined;
 }
 
 export interface Node_LabelsEntry {
@@ -91,6 +95,127 @@ export interface Inventory {
   devices: Device[];
   /** Engines this agent can run. */
   engines: EngineInfo[];
+  /** NVIDIA GPUs as of the last good look at them. None says little without `gpu_look`. Attempts are not placed on these. */
+  gpus: GpuDescription[];
+  /**
+   * What came of looking for them: seen; none (no NVIDIA driver); failed (`gpus` are those of before, if any); pending (the
+   * first look has not ended); off (the agent is told not to look). Empty: the agent's version does not tell.
+   */
+  gpuLook: string;
+  /** Why they are not known, or not known any more; with failed and pending. */
+  gpuFault: GpuFault | undefined;
+}
+
+/** What an NVIDIA GPU is; does not change while it works. */
+export interface GpuDescription {
+  /** As nvidia-smi numbers them; may change with a reboot. */
+  index: number;
+  /** The vendor's UUID. */
+  uuid: string;
+  /** Product name. */
+  name: string;
+  /** Such as Hopper; empty if not told. */
+  architecture: string;
+  /** Such as 00000000:09:00.0. */
+  pciBusId: string;
+  /** Driver version. */
+  driver: string;
+  /** Newest CUDA that the driver takes; empty if not told. */
+  cuda: string;
+  /** Such as 9.0; empty if not told. */
+  computeCapability: string;
+  /** Memory in bytes. */
+  memoryBytes: number;
+  /** True when MIG mode is on: then it is used by its slices only, and without slices not at all. */
+  migEnabled: boolean;
+  /** Its MIG slices. */
+  migSlices: MigSlice[];
+}
+
+/** A part of a GPU with memory and processors of its own. */
+export interface MigSlice {
+  /** The vendor's UUID. */
+  uuid: string;
+  /** Such as 3g.40gb. */
+  profile: string;
+  /** Memory in bytes. */
+  memoryBytes: number;
+  /** GPU instance ID. */
+  gpuInstance: number;
+  /** Compute instance ID. */
+  computeInstance: number;
+}
+
+/** Why GPUs cannot be seen. */
+export interface GpuFault {
+  /** missing, hung, driver_mismatch, driver_absent, gpu_lost, no_devices, garbled, failed, pending or not_told. */
+  kind: string;
+  /** What happened, in nvidia-smi's words where it had any. */
+  message: string;
+  /** What to do about it. */
+  hint: string;
+}
+
+/** What the GPUs of a node do. Ages are as of the message that carries them. */
+export interface GpuStates {
+  /** One for each GPU that was sampled, at most 64. */
+  gpus: GpuState[];
+  /** Since the sample, in ms; absent when there was none. */
+  sampleAgeMs?:
+    | number
+    | undefined;
+  /** Since the last good look at what GPUs there are, in ms; absent when there was none. */
+  lookAgeMs?:
+    | number
+    | undefined;
+  /** Since looks began to fail, in ms; absent when the last was good. */
+  faultAgeMs?: number | undefined;
+}
+
+/** What one GPU does. Figures that the driver does not give are absent, never 0. */
+export interface GpuState {
+  /** The GPU. */
+  uuid: string;
+  /** Percent of the time in which anything ran; absent under MIG. Some idle GPUs say 100: read it beside the memory. */
+  utilizationPercent?:
+    | number
+    | undefined;
+  /** Memory in use, in bytes. */
+  memoryUsedBytes?:
+    | number
+    | undefined;
+  /** Power drawn, in W. */
+  powerW?:
+    | number
+    | undefined;
+  /** Power limit, in W. */
+  powerLimitW?:
+    | number
+    | undefined;
+  /** Temperature of the GPU, in degrees Celsius. */
+  temperatureC?:
+    | number
+    | undefined;
+  /** Temperature of its memory, in degrees Celsius. */
+  memoryTemperatureC?:
+    | number
+    | undefined;
+  /** Clock of the processors, in MHz. */
+  smClockMhz?:
+    | number
+    | undefined;
+  /** Clock of the memory, in MHz. */
+  memoryClockMhz?:
+    | number
+    | undefined;
+  /** P0 (fastest) to P15; empty if not told. */
+  performanceState: string;
+  /** What slows it down now: power_cap, hw_thermal, power_brake, sw_thermal, sync_boost. */
+  slowedBy: string[];
+  /** Processes that compute on it, as of the last good look. */
+  processes: number;
+  /** What speaks against trusting it, as of the last good look, for people. */
+  problems: string[];
 }
 
 /** Something an attempt can be placed on. */
@@ -239,6 +364,7 @@ function createBaseNode(): Node {
     quarantined: false,
     quarantineReason: "",
     quarantineUntil: undefined,
+    gpuStates: undefined,
   };
 }
 
@@ -306,6 +432,9 @@ export const Node: MessageFns<Node> = {
     }
     if (message.quarantineUntil !== undefined) {
       Timestamp.encode(toTimestamp(message.quarantineUntil), writer.uint32(154).fork()).join();
+    }
+    if (message.gpuStates !== undefined) {
+      GpuStates.encode(message.gpuStates, writer.uint32(162).fork()).join();
     }
     return writer;
   },
@@ -478,6 +607,14 @@ export const Node: MessageFns<Node> = {
             message.quarantineUntil = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
             continue;
           }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.gpuStates = GpuStates.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -560,6 +697,11 @@ export const Node: MessageFns<Node> = {
         : isSet(object.quarantine_until)
         ? fromJsonTimestamp(object.quarantine_until)
         : undefined,
+      gpuStates: isSet(object.gpuStates)
+        ? GpuStates.fromJSON(object.gpuStates)
+        : isSet(object.gpu_states)
+        ? GpuStates.fromJSON(object.gpu_states)
+        : undefined,
     };
   },
 
@@ -628,6 +770,9 @@ export const Node: MessageFns<Node> = {
     if (message.quarantineUntil !== undefined) {
       obj.quarantineUntil = message.quarantineUntil.toISOString();
     }
+    if (message.gpuStates !== undefined) {
+      obj.gpuStates = GpuStates.toJSON(message.gpuStates);
+    }
     return obj;
   },
 
@@ -665,6 +810,9 @@ export const Node: MessageFns<Node> = {
     message.quarantined = object.quarantined ?? false;
     message.quarantineReason = object.quarantineReason ?? "";
     message.quarantineUntil = object.quarantineUntil ?? undefined;
+    message.gpuStates = (object.gpuStates !== undefined && object.gpuStates !== null)
+      ? GpuStates.fromPartial(object.gpuStates)
+      : undefined;
     return message;
   },
 };
@@ -755,7 +903,18 @@ export const Node_LabelsEntry: MessageFns<Node_LabelsEntry> = {
 };
 
 function createBaseInventory(): Inventory {
-  return { hostname: "", os: "", cpuModel: "", cpuCores: 0, memoryBytes: 0, devices: [], engines: [] };
+  return {
+    hostname: "",
+    os: "",
+    cpuModel: "",
+    cpuCores: 0,
+    memoryBytes: 0,
+    devices: [],
+    engines: [],
+    gpus: [],
+    gpuLook: "",
+    gpuFault: undefined,
+  };
 }
 
 export const Inventory: MessageFns<Inventory> = {
@@ -783,6 +942,15 @@ export const Inventory: MessageFns<Inventory> = {
     }
     for (const v of message.engines) {
       EngineInfo.encode(v!, writer.uint32(58).fork()).join();
+    }
+    for (const v of message.gpus) {
+      GpuDescription.encode(v!, writer.uint32(66).fork()).join();
+    }
+    if (message.gpuLook !== "") {
+      writer.uint32(74).string(message.gpuLook);
+    }
+    if (message.gpuFault !== undefined) {
+      GpuFault.encode(message.gpuFault, writer.uint32(82).fork()).join();
     }
     return writer;
   },
@@ -856,6 +1024,30 @@ export const Inventory: MessageFns<Inventory> = {
             message.engines.push(EngineInfo.decode(reader, reader.uint32()));
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.gpus.push(GpuDescription.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.gpuLook = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.gpuFault = GpuFault.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -891,6 +1083,17 @@ export const Inventory: MessageFns<Inventory> = {
         ? object.devices.map((e: any) => Device.fromJSON(e))
         : [],
       engines: globalThis.Array.isArray(object?.engines) ? object.engines.map((e: any) => EngineInfo.fromJSON(e)) : [],
+      gpus: globalThis.Array.isArray(object?.gpus) ? object.gpus.map((e: any) => GpuDescription.fromJSON(e)) : [],
+      gpuLook: isSet(object.gpuLook)
+        ? globalThis.String(object.gpuLook)
+        : isSet(object.gpu_look)
+        ? globalThis.String(object.gpu_look)
+        : "",
+      gpuFault: isSet(object.gpuFault)
+        ? GpuFault.fromJSON(object.gpuFault)
+        : isSet(object.gpu_fault)
+        ? GpuFault.fromJSON(object.gpu_fault)
+        : undefined,
     };
   },
 
@@ -917,6 +1120,15 @@ export const Inventory: MessageFns<Inventory> = {
     if (message.engines?.length) {
       obj.engines = message.engines.map((e) => EngineInfo.toJSON(e));
     }
+    if (message.gpus?.length) {
+      obj.gpus = message.gpus.map((e) => GpuDescription.toJSON(e));
+    }
+    if (message.gpuLook !== "") {
+      obj.gpuLook = message.gpuLook;
+    }
+    if (message.gpuFault !== undefined) {
+      obj.gpuFault = GpuFault.toJSON(message.gpuFault);
+    }
     return obj;
   },
 
@@ -932,6 +1144,970 @@ export const Inventory: MessageFns<Inventory> = {
     message.memoryBytes = object.memoryBytes ?? 0;
     message.devices = object.devices?.map((e) => Device.fromPartial(e)) || [];
     message.engines = object.engines?.map((e) => EngineInfo.fromPartial(e)) || [];
+    message.gpus = object.gpus?.map((e) => GpuDescription.fromPartial(e)) || [];
+    message.gpuLook = object.gpuLook ?? "";
+    message.gpuFault = (object.gpuFault !== undefined && object.gpuFault !== null)
+      ? GpuFault.fromPartial(object.gpuFault)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseGpuDescription(): GpuDescription {
+  return {
+    index: 0,
+    uuid: "",
+    name: "",
+    architecture: "",
+    pciBusId: "",
+    driver: "",
+    cuda: "",
+    computeCapability: "",
+    memoryBytes: 0,
+    migEnabled: false,
+    migSlices: [],
+  };
+}
+
+export const GpuDescription: MessageFns<GpuDescription> = {
+  encode(message: GpuDescription, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.index !== 0) {
+      writer.uint32(8).uint32(message.index);
+    }
+    if (message.uuid !== "") {
+      writer.uint32(18).string(message.uuid);
+    }
+    if (message.name !== "") {
+      writer.uint32(26).string(message.name);
+    }
+    if (message.architecture !== "") {
+      writer.uint32(34).string(message.architecture);
+    }
+    if (message.pciBusId !== "") {
+      writer.uint32(42).string(message.pciBusId);
+    }
+    if (message.driver !== "") {
+      writer.uint32(50).string(message.driver);
+    }
+    if (message.cuda !== "") {
+      writer.uint32(58).string(message.cuda);
+    }
+    if (message.computeCapability !== "") {
+      writer.uint32(66).string(message.computeCapability);
+    }
+    if (message.memoryBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.memoryBytes)) !== BigInt(message.memoryBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.memoryBytes) of type uint64 too large");
+      }
+      writer.uint32(72).uint64(BigInt(message.memoryBytes));
+    }
+    if (message.migEnabled !== false) {
+      writer.uint32(80).bool(message.migEnabled);
+    }
+    for (const v of message.migSlices) {
+      MigSlice.encode(v!, writer.uint32(90).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GpuDescription {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpuDescription();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.index = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.uuid = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.architecture = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.pciBusId = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.driver = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.cuda = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.computeCapability = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.migEnabled = reader.bool();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.migSlices.push(MigSlice.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GpuDescription {
+    return {
+      index: isSet(object.index) ? globalThis.Number(object.index) : 0,
+      uuid: isSet(object.uuid) ? globalThis.String(object.uuid) : "",
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      architecture: isSet(object.architecture) ? globalThis.String(object.architecture) : "",
+      pciBusId: isSet(object.pciBusId)
+        ? globalThis.String(object.pciBusId)
+        : isSet(object.pci_bus_id)
+        ? globalThis.String(object.pci_bus_id)
+        : "",
+      driver: isSet(object.driver) ? globalThis.String(object.driver) : "",
+      cuda: isSet(object.cuda) ? globalThis.String(object.cuda) : "",
+      computeCapability: isSet(object.computeCapability)
+        ? globalThis.String(object.computeCapability)
+        : isSet(object.compute_capability)
+        ? globalThis.String(object.compute_capability)
+        : "",
+      memoryBytes: isSet(object.memoryBytes)
+        ? globalThis.Number(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? globalThis.Number(object.memory_bytes)
+        : 0,
+      migEnabled: isSet(object.migEnabled)
+        ? globalThis.Boolean(object.migEnabled)
+        : isSet(object.mig_enabled)
+        ? globalThis.Boolean(object.mig_enabled)
+        : false,
+      migSlices: globalThis.Array.isArray(object?.migSlices)
+        ? object.migSlices.map((e: any) => MigSlice.fromJSON(e))
+        : globalThis.Array.isArray(object?.mig_slices)
+        ? object.mig_slices.map((e: any) => MigSlice.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: GpuDescription): unknown {
+    const obj: any = {};
+    if (message.index !== 0) {
+      obj.index = Math.round(message.index);
+    }
+    if (message.uuid !== "") {
+      obj.uuid = message.uuid;
+    }
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.architecture !== "") {
+      obj.architecture = message.architecture;
+    }
+    if (message.pciBusId !== "") {
+      obj.pciBusId = message.pciBusId;
+    }
+    if (message.driver !== "") {
+      obj.driver = message.driver;
+    }
+    if (message.cuda !== "") {
+      obj.cuda = message.cuda;
+    }
+    if (message.computeCapability !== "") {
+      obj.computeCapability = message.computeCapability;
+    }
+    if (message.memoryBytes !== 0) {
+      obj.memoryBytes = globalThis.Number(message.memoryBytes);
+    }
+    if (message.migEnabled !== false) {
+      obj.migEnabled = message.migEnabled;
+    }
+    if (message.migSlices?.length) {
+      obj.migSlices = message.migSlices.map((e) => MigSlice.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GpuDescription>): GpuDescription {
+    return GpuDescription.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GpuDescription>): GpuDescription {
+    const message = createBaseGpuDescription();
+    message.index = object.index ?? 0;
+    message.uuid = object.uuid ?? "";
+    message.name = object.name ?? "";
+    message.architecture = object.architecture ?? "";
+    message.pciBusId = object.pciBusId ?? "";
+    message.driver = object.driver ?? "";
+    message.cuda = object.cuda ?? "";
+    message.computeCapability = object.computeCapability ?? "";
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.migEnabled = object.migEnabled ?? false;
+    message.migSlices = object.migSlices?.map((e) => MigSlice.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseMigSlice(): MigSlice {
+  return { uuid: "", profile: "", memoryBytes: 0, gpuInstance: 0, computeInstance: 0 };
+}
+
+export const MigSlice: MessageFns<MigSlice> = {
+  encode(message: MigSlice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uuid !== "") {
+      writer.uint32(10).string(message.uuid);
+    }
+    if (message.profile !== "") {
+      writer.uint32(18).string(message.profile);
+    }
+    if (message.memoryBytes !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.memoryBytes)) !== BigInt(message.memoryBytes)) {
+        throw new globalThis.Error("value provided for field BigInt(message.memoryBytes) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.memoryBytes));
+    }
+    if (message.gpuInstance !== 0) {
+      writer.uint32(32).uint32(message.gpuInstance);
+    }
+    if (message.computeInstance !== 0) {
+      writer.uint32(40).uint32(message.computeInstance);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): MigSlice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseMigSlice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uuid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.profile = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.memoryBytes = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.gpuInstance = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.computeInstance = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): MigSlice {
+    return {
+      uuid: isSet(object.uuid) ? globalThis.String(object.uuid) : "",
+      profile: isSet(object.profile) ? globalThis.String(object.profile) : "",
+      memoryBytes: isSet(object.memoryBytes)
+        ? globalThis.Number(object.memoryBytes)
+        : isSet(object.memory_bytes)
+        ? globalThis.Number(object.memory_bytes)
+        : 0,
+      gpuInstance: isSet(object.gpuInstance)
+        ? globalThis.Number(object.gpuInstance)
+        : isSet(object.gpu_instance)
+        ? globalThis.Number(object.gpu_instance)
+        : 0,
+      computeInstance: isSet(object.computeInstance)
+        ? globalThis.Number(object.computeInstance)
+        : isSet(object.compute_instance)
+        ? globalThis.Number(object.compute_instance)
+        : 0,
+    };
+  },
+
+  toJSON(message: MigSlice): unknown {
+    const obj: any = {};
+    if (message.uuid !== "") {
+      obj.uuid = message.uuid;
+    }
+    if (message.profile !== "") {
+      obj.profile = message.profile;
+    }
+    if (message.memoryBytes !== 0) {
+      obj.memoryBytes = globalThis.Number(message.memoryBytes);
+    }
+    if (message.gpuInstance !== 0) {
+      obj.gpuInstance = Math.round(message.gpuInstance);
+    }
+    if (message.computeInstance !== 0) {
+      obj.computeInstance = Math.round(message.computeInstance);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<MigSlice>): MigSlice {
+    return MigSlice.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<MigSlice>): MigSlice {
+    const message = createBaseMigSlice();
+    message.uuid = object.uuid ?? "";
+    message.profile = object.profile ?? "";
+    message.memoryBytes = object.memoryBytes ?? 0;
+    message.gpuInstance = object.gpuInstance ?? 0;
+    message.computeInstance = object.computeInstance ?? 0;
+    return message;
+  },
+};
+
+function createBaseGpuFault(): GpuFault {
+  return { kind: "", message: "", hint: "" };
+}
+
+export const GpuFault: MessageFns<GpuFault> = {
+  encode(message: GpuFault, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    if (message.hint !== "") {
+      writer.uint32(26).string(message.hint);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GpuFault {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpuFault();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.hint = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GpuFault {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      message: isSet(object.message) ? globalThis.String(object.message) : "",
+      hint: isSet(object.hint) ? globalThis.String(object.hint) : "",
+    };
+  },
+
+  toJSON(message: GpuFault): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.message !== "") {
+      obj.message = message.message;
+    }
+    if (message.hint !== "") {
+      obj.hint = message.hint;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GpuFault>): GpuFault {
+    return GpuFault.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GpuFault>): GpuFault {
+    const message = createBaseGpuFault();
+    message.kind = object.kind ?? "";
+    message.message = object.message ?? "";
+    message.hint = object.hint ?? "";
+    return message;
+  },
+};
+
+function createBaseGpuStates(): GpuStates {
+  return { gpus: [], sampleAgeMs: undefined, lookAgeMs: undefined, faultAgeMs: undefined };
+}
+
+export const GpuStates: MessageFns<GpuStates> = {
+  encode(message: GpuStates, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.gpus) {
+      GpuState.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.sampleAgeMs !== undefined) {
+      writer.uint32(17).double(message.sampleAgeMs);
+    }
+    if (message.lookAgeMs !== undefined) {
+      writer.uint32(25).double(message.lookAgeMs);
+    }
+    if (message.faultAgeMs !== undefined) {
+      writer.uint32(33).double(message.faultAgeMs);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GpuStates {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpuStates();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.gpus.push(GpuState.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.sampleAgeMs = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.lookAgeMs = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.faultAgeMs = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GpuStates {
+    return {
+      gpus: globalThis.Array.isArray(object?.gpus) ? object.gpus.map((e: any) => GpuState.fromJSON(e)) : [],
+      sampleAgeMs: isSet(object.sampleAgeMs)
+        ? globalThis.Number(object.sampleAgeMs)
+        : isSet(object.sample_age_ms)
+        ? globalThis.Number(object.sample_age_ms)
+        : undefined,
+      lookAgeMs: isSet(object.lookAgeMs)
+        ? globalThis.Number(object.lookAgeMs)
+        : isSet(object.look_age_ms)
+        ? globalThis.Number(object.look_age_ms)
+        : undefined,
+      faultAgeMs: isSet(object.faultAgeMs)
+        ? globalThis.Number(object.faultAgeMs)
+        : isSet(object.fault_age_ms)
+        ? globalThis.Number(object.fault_age_ms)
+        : undefined,
+    };
+  },
+
+  toJSON(message: GpuStates): unknown {
+    const obj: any = {};
+    if (message.gpus?.length) {
+      obj.gpus = message.gpus.map((e) => GpuState.toJSON(e));
+    }
+    if (message.sampleAgeMs !== undefined) {
+      obj.sampleAgeMs = floatToJson(message.sampleAgeMs);
+    }
+    if (message.lookAgeMs !== undefined) {
+      obj.lookAgeMs = floatToJson(message.lookAgeMs);
+    }
+    if (message.faultAgeMs !== undefined) {
+      obj.faultAgeMs = floatToJson(message.faultAgeMs);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GpuStates>): GpuStates {
+    return GpuStates.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GpuStates>): GpuStates {
+    const message = createBaseGpuStates();
+    message.gpus = object.gpus?.map((e) => GpuState.fromPartial(e)) || [];
+    message.sampleAgeMs = object.sampleAgeMs ?? undefined;
+    message.lookAgeMs = object.lookAgeMs ?? undefined;
+    message.faultAgeMs = object.faultAgeMs ?? undefined;
+    return message;
+  },
+};
+
+function createBaseGpuState(): GpuState {
+  return {
+    uuid: "",
+    utilizationPercent: undefined,
+    memoryUsedBytes: undefined,
+    powerW: undefined,
+    powerLimitW: undefined,
+    temperatureC: undefined,
+    memoryTemperatureC: undefined,
+    smClockMhz: undefined,
+    memoryClockMhz: undefined,
+    performanceState: "",
+    slowedBy: [],
+    processes: 0,
+    problems: [],
+  };
+}
+
+export const GpuState: MessageFns<GpuState> = {
+  encode(message: GpuState, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.uuid !== "") {
+      writer.uint32(10).string(message.uuid);
+    }
+    if (message.utilizationPercent !== undefined) {
+      writer.uint32(17).double(message.utilizationPercent);
+    }
+    if (message.memoryUsedBytes !== undefined) {
+      writer.uint32(25).double(message.memoryUsedBytes);
+    }
+    if (message.powerW !== undefined) {
+      writer.uint32(33).double(message.powerW);
+    }
+    if (message.powerLimitW !== undefined) {
+      writer.uint32(41).double(message.powerLimitW);
+    }
+    if (message.temperatureC !== undefined) {
+      writer.uint32(49).double(message.temperatureC);
+    }
+    if (message.memoryTemperatureC !== undefined) {
+      writer.uint32(57).double(message.memoryTemperatureC);
+    }
+    if (message.smClockMhz !== undefined) {
+      writer.uint32(65).double(message.smClockMhz);
+    }
+    if (message.memoryClockMhz !== undefined) {
+      writer.uint32(73).double(message.memoryClockMhz);
+    }
+    if (message.performanceState !== "") {
+      writer.uint32(82).string(message.performanceState);
+    }
+    for (const v of message.slowedBy) {
+      writer.uint32(90).string(v!);
+    }
+    if (message.processes !== 0) {
+      writer.uint32(96).uint32(message.processes);
+    }
+    for (const v of message.problems) {
+      writer.uint32(106).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GpuState {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGpuState();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.uuid = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.utilizationPercent = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.memoryUsedBytes = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.powerW = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.powerLimitW = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.temperatureC = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.memoryTemperatureC = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.smClockMhz = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.memoryClockMhz = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.performanceState = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.slowedBy.push(reader.string());
+            continue;
+          }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.processes = reader.uint32();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.problems.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GpuState {
+    return {
+      uuid: isSet(object.uuid) ? globalThis.String(object.uuid) : "",
+      utilizationPercent: isSet(object.utilizationPercent)
+        ? globalThis.Number(object.utilizationPercent)
+        : isSet(object.utilization_percent)
+        ? globalThis.Number(object.utilization_percent)
+        : undefined,
+      memoryUsedBytes: isSet(object.memoryUsedBytes)
+        ? globalThis.Number(object.memoryUsedBytes)
+        : isSet(object.memory_used_bytes)
+        ? globalThis.Number(object.memory_used_bytes)
+        : undefined,
+      powerW: isSet(object.powerW)
+        ? globalThis.Number(object.powerW)
+        : isSet(object.power_w)
+        ? globalThis.Number(object.power_w)
+        : undefined,
+      powerLimitW: isSet(object.powerLimitW)
+        ? globalThis.Number(object.powerLimitW)
+        : isSet(object.power_limit_w)
+        ? globalThis.Number(object.power_limit_w)
+        : undefined,
+      temperatureC: isSet(object.temperatureC)
+        ? globalThis.Number(object.temperatureC)
+        : isSet(object.temperature_c)
+        ? globalThis.Number(object.temperature_c)
+        : undefined,
+      memoryTemperatureC: isSet(object.memoryTemperatureC)
+        ? globalThis.Number(object.memoryTemperatureC)
+        : isSet(object.memory_temperature_c)
+        ? globalThis.Number(object.memory_temperature_c)
+        : undefined,
+      smClockMhz: isSet(object.smClockMhz)
+        ? globalThis.Number(object.smClockMhz)
+        : isSet(object.sm_clock_mhz)
+        ? globalThis.Number(object.sm_clock_mhz)
+        : undefined,
+      memoryClockMhz: isSet(object.memoryClockMhz)
+        ? globalThis.Number(object.memoryClockMhz)
+        : isSet(object.memory_clock_mhz)
+        ? globalThis.Number(object.memory_clock_mhz)
+        : undefined,
+      performanceState: isSet(object.performanceState)
+        ? globalThis.String(object.performanceState)
+        : isSet(object.performance_state)
+        ? globalThis.String(object.performance_state)
+        : "",
+      slowedBy: globalThis.Array.isArray(object?.slowedBy)
+        ? object.slowedBy.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.slowed_by)
+        ? object.slowed_by.map((e: any) => globalThis.String(e))
+        : [],
+      processes: isSet(object.processes) ? globalThis.Number(object.processes) : 0,
+      problems: globalThis.Array.isArray(object?.problems)
+        ? object.problems.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: GpuState): unknown {
+    const obj: any = {};
+    if (message.uuid !== "") {
+      obj.uuid = message.uuid;
+    }
+    if (message.utilizationPercent !== undefined) {
+      obj.utilizationPercent = floatToJson(message.utilizationPercent);
+    }
+    if (message.memoryUsedBytes !== undefined) {
+      obj.memoryUsedBytes = floatToJson(message.memoryUsedBytes);
+    }
+    if (message.powerW !== undefined) {
+      obj.powerW = floatToJson(message.powerW);
+    }
+    if (message.powerLimitW !== undefined) {
+      obj.powerLimitW = floatToJson(message.powerLimitW);
+    }
+    if (message.temperatureC !== undefined) {
+      obj.temperatureC = floatToJson(message.temperatureC);
+    }
+    if (message.memoryTemperatureC !== undefined) {
+      obj.memoryTemperatureC = floatToJson(message.memoryTemperatureC);
+    }
+    if (message.smClockMhz !== undefined) {
+      obj.smClockMhz = floatToJson(message.smClockMhz);
+    }
+    if (message.memoryClockMhz !== undefined) {
+      obj.memoryClockMhz = floatToJson(message.memoryClockMhz);
+    }
+    if (message.performanceState !== "") {
+      obj.performanceState = message.performanceState;
+    }
+    if (message.slowedBy?.length) {
+      obj.slowedBy = message.slowedBy;
+    }
+    if (message.processes !== 0) {
+      obj.processes = Math.round(message.processes);
+    }
+    if (message.problems?.length) {
+      obj.problems = message.problems;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GpuState>): GpuState {
+    return GpuState.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GpuState>): GpuState {
+    const message = createBaseGpuState();
+    message.uuid = object.uuid ?? "";
+    message.utilizationPercent = object.utilizationPercent ?? undefined;
+    message.memoryUsedBytes = object.memoryUsedBytes ?? undefined;
+    message.powerW = object.powerW ?? undefined;
+    message.powerLimitW = object.powerLimitW ?? undefined;
+    message.temperatureC = object.temperatureC ?? undefined;
+    message.memoryTemperatureC = object.memoryTemperatureC ?? undefined;
+    message.smClockMhz = object.smClockMhz ?? undefined;
+    message.memoryClockMhz = object.memoryClockMhz ?? undefined;
+    message.performanceState = object.performanceState ?? "";
+    message.slowedBy = object.slowedBy?.map((e) => e) || [];
+    message.processes = object.processes ?? 0;
+    message.problems = object.problems?.map((e) => e) || [];
     return message;
   },
 };

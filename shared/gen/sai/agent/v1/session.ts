@@ -17,7 +17,7 @@ import {
   type Metadata,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
-import { Inventory } from "../../v1/node.js";
+import { GpuStates, Inventory } from "../../v1/node.js";
 
 export const protobufPackage = "sai.agent.v1";
 
@@ -177,7 +177,7 @@ export interface StoreProbe {
 export interface InventoryReport {
   /** SHA-256 of the inventory. */
   hash: string;
-  /** The inventory, or a part of it: devices and models are those of all parts, the rest is the first one's. */
+  /** The inventory, or a part of it: devices, models and GPUs are those of all parts, the rest is the first one's. */
   inventory:
     | Inventory
     | undefined;
@@ -205,6 +205,8 @@ export interface Heartbeat {
   unacknowledgedBytes: number;
   /** Why the agent offers no credits though it is not drained, such as a full spool; empty if it does. */
   notOffering: string;
+  /** What its GPUs do; absent where there are none. */
+  gpuStates: GpuStates | undefined;
 }
 
 /** One load of a model. */
@@ -1906,6 +1908,7 @@ function createBaseHeartbeat(): Heartbeat {
     unacknowledged: 0,
     unacknowledgedBytes: 0,
     notOffering: "",
+    gpuStates: undefined,
   };
 }
 
@@ -1942,6 +1945,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     }
     if (message.notOffering !== "") {
       writer.uint32(66).string(message.notOffering);
+    }
+    if (message.gpuStates !== undefined) {
+      GpuStates.encode(message.gpuStates, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -2023,6 +2029,14 @@ export const Heartbeat: MessageFns<Heartbeat> = {
             message.notOffering = reader.string();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.gpuStates = GpuStates.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2061,6 +2075,11 @@ export const Heartbeat: MessageFns<Heartbeat> = {
         : isSet(object.not_offering)
         ? globalThis.String(object.not_offering)
         : "",
+      gpuStates: isSet(object.gpuStates)
+        ? GpuStates.fromJSON(object.gpuStates)
+        : isSet(object.gpu_states)
+        ? GpuStates.fromJSON(object.gpu_states)
+        : undefined,
     };
   },
 
@@ -2090,6 +2109,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     if (message.notOffering !== "") {
       obj.notOffering = message.notOffering;
     }
+    if (message.gpuStates !== undefined) {
+      obj.gpuStates = GpuStates.toJSON(message.gpuStates);
+    }
     return obj;
   },
 
@@ -2106,6 +2128,9 @@ export const Heartbeat: MessageFns<Heartbeat> = {
     message.unacknowledged = object.unacknowledged ?? 0;
     message.unacknowledgedBytes = object.unacknowledgedBytes ?? 0;
     message.notOffering = object.notOffering ?? "";
+    message.gpuStates = (object.gpuStates !== undefined && object.gpuStates !== null)
+      ? GpuStates.fromPartial(object.gpuStates)
+      : undefined;
     return message;
   },
 };

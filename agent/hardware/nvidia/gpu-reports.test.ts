@@ -1,0 +1,77 @@
+import { afterEach, expect, test } from "vitest";
+import { systemClock } from "../../../shared/runtime/clock.js";
+import { silentLogger } from "../../../shared/runtime/logger.js";
+import { type StandIn, standInGpus } from "../../../test/support/stand-in-gpus/stand-in.js";
+import { until } from "../../../test/support/until.js";
+import { GpuReports } from "./gpu-reports.js";
+
+let standIn: StandIn;
+let reports: GpuReports;
+afterEach(async () => {
+  reports?.close();
+  await standIn?.remove();
+});
+
+async function reporting(path?: string) {
+  standIn = await standInGpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
+  reports = new GpuReports({
+    ...{ path: path ?? standIn.path, expected: path === undefined, lookMs: 20, sampleMs: 10 },
+    ...{ env: process.env, clock: systemClock, log: silentLogger() },
+  });
+  await reports.begin();
+  const changes: string[] = [];
+  const ended = reports.goOn(() => void changes.push(reports.facts().gpuLook));
+  return { reports, changes, ended };
+}
+
+test("facts are told when they change and not with every look, nor with other words for the same fault", async () => {
+  const { reports, changes, ended } = await reporting();
+  expect(reports.facts()).toMatchObject({
+    ...{ gpuLook: "seen", gpuFault: undefined },
+    gpus: [{ uuid: "GPU-a", computeCapability: "9.0" }, { uuid: "GPU-b" }],
+  });
+  const before = reports.facts().gpus;
+  const since = () => reports.states()?.sampleAgeMs ?? 0;
+  await systemClock.sleep(50);
+  await standIn.trouble({ code: 9, say: "couldn't communicate with the NVIDIA driver, try 1" });
+  await until("the fault is told", () => changes.includes("failed"));
+  expect(reports.facts().gpuFault?.message).toMatch(/try 1$/);
+  await standIn.trouble({ code: 9, say: "couldn't communicate with the NVIDIA driver, try 2" });
+  const age = reports.states()?.faultAgeMs ?? 0;
+  await until("it looked again", () => (reports.states()?.faultAgeMs ?? 0) > age + 200);
+  expect(reports.facts()).toMatchObject({
+    gpus: before,
+    gpuFault: { message: expect.stringMatching(/try 1$/) },
+  });
+  expect(since()).toBeGreaterThan(200);
+  await standIn.trouble({});
+  await until("it is over", () => changes.at(-1) === "seen");
+  expect(reports.states()?.faultAgeMs).toBeUndefined();
+  expect(changes).toEqual(["seen", "failed", "seen"]);
+  reports.close();
+  await ended;
+});
+
+test("where nobody looks, and where there is no driver, nothing is told in heartbeats", async () => {
+  const off = await reporting("");
+  expect(off.reports.facts()).toEqual({ gpus: [], gpuLook: "off", gpuFault: undefined });
+  await off.ended;
+  await standIn.remove();
+  const none = await reporting("nvidia-smi-that-is-not-there");
+  expect(none.reports.facts()).toEqual({ gpus: [], gpuLook: "none", gpuFault: undefined });
+  expect(none.reports.states()).toBeUndefined();
+  none.reports.close();
+  await none.ended;
+});
+
+test("one that does not answer holds up nobody: it is pending, and over at once when the agent ends", async () => {
+  standIn = await standInGpus([]);
+  await standIn.trouble({ delay: 20 });
+  const slow = standIn;
+  const { reports, ended } = await reporting(slow.path);
+  expect(reports.facts()).toMatchObject({ gpus: [], gpuLook: "pending", gpuFault: { kind: "pending" } });
+  reports.close();
+  await ended;
+  expect(reports.facts().gpuLook).toBe("pending");
+  await slow.remove();
+});

@@ -1,0 +1,136 @@
+/**
+ * What an agent tells of its NVIDIA GPUs, looked at again and again beside its work.
+ *
+ * 1. Nobody waits for nvidia-smi: what is told is what was seen last, with its age. The start waits `FIRST_MS` at most.
+ * 2. What is not known is said to be so, with the reason: before the first look has ended, and while looks fail.
+ * 3. A fault is told as it began. Its words may change with each look; the inventory does not change with them.
+ * 4. After `close` nothing runs and nothing is told.
+ */
+import type { Clock } from "../../../shared/runtime/clock.js";
+import type { Logger } from "../../../shared/runtime/logger.js";
+import { fault, type ProbeFault } from "./faults.js";
+import { GpuWatch } from "./gpu-watch.js";
+import { NvidiaSmi } from "./nvidia-smi.js";
+import { describe, type GpuDescription, type GpuStates, statesOf } from "./told-gpus.js";
+
+/** A part of the inventory. */
+export interface GpuFacts {
+  gpus: GpuDescription[];
+  gpuLook: "seen" | "none" | "failed" | "pending" | "off";
+  gpuFault: ProbeFault | undefined;
+}
+
+export interface GpuReportsParts {
+  /** Path or name of nvidia-smi; empty: nobody looks. */
+  path: string;
+  /** True where the operator named it: then its absence is a fault. */
+  expected: boolean;
+  /** From the end of a look at what there is, or at what it does, to the next one, ms. */
+  lookMs: number;
+  sampleMs: number;
+  /** Of this process: nvidia-smi is started with it. */
+  env: NodeJS.ProcessEnv;
+  clock: Clock;
+  log: Logger;
+}
+
+/** Longest wait of the start for the first look, ms. */
+const FIRST_MS = 2_000;
+
+export class GpuReports {
+  private readonly smi: NvidiaSmi;
+  private readonly watch: GpuWatch;
+  private readonly ending = new AbortController();
+  private first: Promise<void> | undefined;
+  private nextLookMs = Number.NEGATIVE_INFINITY;
+  private trouble: { fault: ProbeFault; sinceMs: number } | undefined;
+  /** By UUID. */
+  private readonly capabilities = new Map<string, string>();
+
+  constructor(private readonly parts: GpuReportsParts) {
+    const { path, expected, env, clock } = parts;
+    this.smi = new NvidiaSmi(path, clock, env);
+    const onFault = (now: ProbeFault | undefined) => this.troubled(now);
+    this.watch = new GpuWatch({ smi: this.smi, clock, expected, onFault });
+  }
+
+  /** For the inventory. */
+  facts(): GpuFacts {
+    const { gpus } = this.watch.now();
+    if (this.parts.path === "") return { gpus: [], gpuLook: "off", gpuFault: undefined };
+    const described = (gpus ?? []).map((gpu) => describe(gpu, this.capabilities.get(gpu.uuid)));
+    if (this.trouble) return { gpus: described, gpuLook: "failed", gpuFault: this.trouble.fault };
+    if (gpus === undefined) return { gpus: [], gpuLook: "pending", gpuFault: PENDING };
+    return { gpus: described, gpuLook: gpus.length === 0 ? "none" : "seen", gpuFault: undefined };
+  }
+
+  /** For a heartbeat; undefined where there is nothing to tell. */
+  states(): GpuStates | undefined {
+    return statesOf(this.watch.now(), this.trouble?.sinceMs, this.parts.clock.nowMs());
+  }
+
+  /** Begins the first look and waits for it as long as a start may (invariant 1). */
+  async begin(): Promise<void> {
+    if (this.parts.path === "") return;
+    this.first = this.round();
+    const waited = new AbortController();
+    const late = this.parts.clock.sleep(FIRST_MS, waited.signal).catch(() => {});
+    await Promise.race([this.first, late]);
+    waited.abort();
+  }
+
+  /** Goes on looking, after `begin`, until `close`; `changed` hears of the facts and of other ones. Never rejects. */
+  async goOn(changed: () => void): Promise<void> {
+    const { clock, log, sampleMs, lookMs } = this.parts;
+    const { signal } = this.ending;
+    if (this.first === undefined) return;
+    let told = "";
+    await this.first;
+    while (!signal.aborted) {
+      try {
+        const now = JSON.stringify(this.facts());
+        if (now !== told) changed();
+        told = now;
+        const none = (this.watch.now().gpus ?? []).length === 0;
+        await clock.sleep(none ? lookMs : sampleMs, signal);
+        await this.round();
+      } catch (err) {
+        if (!signal.aborted) log.error({ err }, "looking at the GPUs failed");
+      }
+    }
+  }
+
+  close(): void {
+    this.ending.abort();
+    this.smi.close();
+  }
+
+  private async round(): Promise<void> {
+    const { clock, lookMs } = this.parts;
+    if (clock.nowMs() >= this.nextLookMs) {
+      await this.watch.look();
+      this.nextLookMs = clock.nowMs() + lookMs;
+    }
+    const before = this.watch.now().sampledMs;
+    await this.watch.sample();
+    const { gpus = [], samples, sampledMs } = this.watch.now();
+    for (const { uuid, computeCapability } of samples)
+      if (computeCapability !== undefined) this.capabilities.set(uuid, computeCapability);
+    // What is wrong is told by a look, which need not wait for its time.
+    if (gpus.length > 0 && sampledMs === before && !this.trouble) this.nextLookMs = clock.nowMs();
+  }
+
+  private troubled(now: ProbeFault | undefined): void {
+    const { log, clock } = this.parts;
+    if (this.ending.signal.aborted) return;
+    const sinceMs = this.trouble?.sinceMs ?? clock.nowMs();
+    this.trouble = now && { fault: now, sinceMs };
+    if (now === undefined) log.info("the GPUs can be seen again");
+    else {
+      const { kind, message: reason, hint } = now;
+      log.warn({ kind, reason, hint }, "the GPUs cannot be seen; what is known of them stays");
+    }
+  }
+}
+
+const PENDING = fault("pending", "nvidia-smi has not answered yet");

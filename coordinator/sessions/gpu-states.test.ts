@@ -1,0 +1,25 @@
+import { expect, test } from "vitest";
+import { GpuStates } from "../../shared/gen/sai/v1/node.js";
+import { aged, gpuStatesOf } from "./gpu-states.js";
+
+test("a heartbeat's GPUs are bounded; figures that are none are absent, and 0 is 0", () => {
+  const long = "x".repeat(10_000);
+  const gpu = { uuid: long, powerW: Number.NaN, memoryUsedBytes: 0, problems: Array(999).fill(long) };
+  const states = gpuStatesOf(
+    GpuStates.fromPartial({
+      gpus: Array(999).fill(gpu),
+      sampleAgeMs: -5,
+      lookAgeMs: Number.POSITIVE_INFINITY,
+    }),
+  );
+  expect(states.gpus).toHaveLength(64);
+  expect(states).toMatchObject({ sampleAgeMs: 0, lookAgeMs: undefined, faultAgeMs: undefined });
+  expect(states.gpus[0]).toMatchObject({ powerW: undefined, memoryUsedBytes: 0 });
+  expect(states.gpus[0]?.uuid).toHaveLength(200);
+  expect(states.gpus[0]?.problems.map(({ length }) => length)).toEqual(Array(16).fill(200));
+});
+
+test("they grow old while nothing comes", () => {
+  const states = GpuStates.fromPartial({ sampleAgeMs: 100, faultAgeMs: 7 });
+  expect(aged(states, 1_000)).toMatchObject({ sampleAgeMs: 1_100, lookAgeMs: undefined, faultAgeMs: 1_007 });
+});

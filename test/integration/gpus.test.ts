@@ -1,0 +1,229 @@
+/** What GPUs the fleet has, from nvidia-smi on a node to what people see; what cannot be seen is said, never left out. */
+import { afterAll, beforeAll, expect, test } from "vitest";
+import type { Gpu } from "../../shared/gen/sai/v1/gpu.js";
+import type { Config } from "../../shared/runtime/config.js";
+import { oldEyes } from "../skew/old-eyes.js";
+import { ask } from "../support/api.js";
+import { cliOf } from "../support/cli.js";
+import { startFleet, type TestFleet } from "../support/fleet.js";
+import type { StandInGpu } from "../support/stand-in-gpus/machine.js";
+import { type StandIn, standInGpus } from "../support/stand-in-gpus/stand-in.js";
+import { until } from "../support/until.js";
+
+const GPUS: StandInGpu[] = [
+  { uuid: "GPU-a", usedMib: 1024, utilisation: 37, processes: [{ pid: 7, name: "python", usedMib: 900 }] },
+  {
+    uuid: "GPU-b",
+    mig: [
+      { uuid: "MIG-1", profile: "3g.40gb", memoryMib: 40_192, instance: 1 },
+      { uuid: "MIG-2", profile: "1g.10gb", memoryMib: 9_856, instance: 7 },
+    ],
+  },
+];
+const LOST = {
+  code: 9,
+  say: "NVIDIA-SMI has failed because it couldn't communicate with the NVIDIA driver.",
+};
+
+let fleet: TestFleet;
+let standIn: StandIn;
+let sai: ReturnType<typeof cliOf>;
+const seeing = (path: () => string) => (config: Config) => {
+  config.agent.nvidiaSmi = path();
+  config.agent.gpuLookIntervalMs = 40;
+  config.agent.gpuSampleIntervalMs = 20;
+};
+beforeAll(async () => {
+  standIn = await standInGpus(GPUS);
+  fleet = await startFleet({
+    config: (config) => {
+      config.coordinator.heartbeatIntervalMs = 40;
+      config.store.kind = "embedded";
+    },
+  });
+  sai = cliOf(fleet);
+  await fleet.agent(
+    "n1",
+    seeing(() => standIn.path),
+  );
+});
+afterAll(async () => {
+  await fleet?.stop();
+  await standIn?.remove();
+});
+
+const list = async (node = ""): Promise<Gpu[]> => {
+  const { gpus } = fleet.api;
+  return (await ask(gpus.listGpus.bind(gpus), { node })).gpus;
+};
+const uuids = (gpus: readonly Gpu[]) => gpus.map(({ description }) => description?.uuid);
+const sampled = () =>
+  until("both are sampled", async () => {
+    const gpus = await list("n1");
+    return gpus.length === 2 && gpus.every(({ state, fault }) => state && !fault) ? gpus : undefined;
+  });
+
+test("GPUs and slices are seen in the API, in the list, one by one, and with their node", async () => {
+  const [a, b] = await sampled();
+  expect(a).toMatchObject({
+    description: {
+      ...{ index: 0, uuid: "GPU-a", driver: "590.48.01", cuda: "13.1", computeCapability: "9.0" },
+      ...{ memoryBytes: 81_559 * 1024 ** 2, migEnabled: false, architecture: "Hopper" },
+    },
+    state: { utilizationPercent: 37, memoryUsedBytes: 1024 ** 3, powerW: 70, processes: 1, problems: [] },
+  });
+  expect(b).toMatchObject({
+    description: {
+      ...{ index: 1, uuid: "GPU-b", migEnabled: true },
+      migSlices: [
+        ...[{ uuid: "MIG-1", profile: "3g.40gb", memoryBytes: 40_192 * 1024 ** 2, gpuInstance: 1 }],
+        ...[{ uuid: "MIG-2", profile: "1g.10gb", gpuInstance: 7, computeInstance: 0 }],
+      ],
+    },
+  });
+  // Under MIG the driver does not tell: that is not 0 %.
+  expect(b?.state?.utilizationPercent).toBeUndefined();
+
+  const { out } = await sai("gpu", "list");
+  expect(out).toMatch(
+    /^n1 +0 +NVIDIA H100 80GB HBM3 +1.00 GiB \/ 79.6 GiB +37 % +41 °C +70 W +in use +\S+ s$/m,
+  );
+  expect(out).toMatch(/^n1 +1 +NVIDIA H100 80GB HBM3 \(MIG: 2\) +4.00 MiB \/ 79.6 GiB +- /m);
+  const json = JSON.parse((await sai("gpu", "list", "-o", "json")).out);
+  expect(json).toMatchObject([{ node: "n1", description: { uuid: "GPU-a" } }, { state: { uuid: "GPU-b" } }]);
+  for (const name of ["n1/1", "GPU-b", "MIG-2"])
+    expect((await sai("gpu", "get", name)).out).toMatch(
+      /^gpu +n1\/1\n[\s\S]*^7\/0 +1g.10gb +9.63 GiB +MIG-2$/m,
+    );
+  const node = (await sai("node", "get", "n1")).out;
+  expect(node).toMatch(/^gpus +2$/m);
+  expect(node).toMatch(/^ *0 +NVIDIA H100 80GB HBM3 +1.00 GiB/m);
+  // Nothing is placed on them yet.
+  expect((await fleet.api.node("n1")).inventory?.devices.map(({ kind }) => kind)).not.toContain("gpu");
+});
+
+test("nvidia-smi begins to fail: what was seen last stays, with its age and the fault; then it is fresh again", async () => {
+  await sampled();
+  await standIn.trouble(LOST);
+  // Asked all the while: never is there one GPU less.
+  const failing = async (enough: (gpus: Gpu[]) => boolean) =>
+    until("it is said", async () => {
+      const gpus = await list("n1");
+      expect(uuids(gpus)).toEqual(["GPU-a", "GPU-b"]);
+      return enough(gpus) ? gpus : undefined;
+    });
+  const [first] = await failing(([a]) => a?.fault !== undefined && (a.faultAgeMs ?? 0) > 0);
+  expect(first?.fault).toMatchObject({ kind: "driver_absent", message: LOST.say });
+  expect(first?.fault?.hint).toContain("modprobe nvidia");
+  const [later] = await failing(([a]) => (a?.lookAgeMs ?? 0) > (first?.lookAgeMs ?? 0) + 200);
+  expect(later?.sampleAgeMs).toBeGreaterThan(first?.sampleAgeMs ?? 0);
+  expect(later).toMatchObject({ description: first?.description, state: first?.state });
+  expect((await sai("gpu", "list")).out.match(/ stale: driver_absent /g)).toHaveLength(2);
+  expect((await sai("gpu", "get", "n1/0")).out).toMatch(
+    /^fault +driver_absent \(since \S+ s\): NVIDIA-SMI has failed/m,
+  );
+  const node = (await sai("node", "get", "n1")).out;
+  expect(node).toMatch(/^gpus +2 \S+ s ago; now not seen: driver_absent \(since \S+ s\): .*modprobe nvidia/m);
+  expect(node).toMatch(/^ *0 +NVIDIA H100.* stale: driver_absent /m);
+
+  // Another coordinator knows it from the store, before and after the node is back.
+  await fleet.replaceCoordinator();
+  await failing(([a]) => a?.fault?.kind === "driver_absent" && a.lookAgeMs !== undefined);
+
+  await standIn.gpus([{ ...GPUS[0], uuid: "GPU-a", usedMib: 2048 }, GPUS[1] as StandInGpu]);
+  await standIn.trouble({});
+  const fresh = (a: Gpu | undefined) =>
+    !a?.fault &&
+    a?.state?.memoryUsedBytes === 2 * 1024 ** 3 &&
+    (a.lookAgeMs ?? 1e9) < (later?.lookAgeMs ?? 0);
+  const [again] = await failing(([a]) => fresh(a));
+  expect(again?.faultAgeMs).toBeUndefined();
+  const faults = fleet.logs.filter(({ msg }) => /GPUs can(not)? be seen/.test(msg)).map(({ level }) => level);
+  expect(faults).toEqual(["warn", "info"]);
+  await standIn.gpus(GPUS);
+});
+
+test.each([
+  ["garbage", { "-q": "\u0000\u0001 Attached GPUs\nGPU" }, "no line 'Attached GPUs'"],
+  [
+    "half of the slices",
+    { "-L": "GPU 0: H (UUID: GPU-a)\nGPU 1: H (UUID: GPU-b)\n" },
+    "2 MIG devices in nvidia-smi -q, 0 in",
+  ],
+])("%s names what is wrong and takes nothing away", async (_what, answers, words) => {
+  await sampled();
+  for (const [question, text] of Object.entries(answers)) await standIn.answer(question, text);
+  const gpus = await until("it is said", async () => {
+    const now = await list("n1");
+    return now[0]?.fault ? now : undefined;
+  });
+  expect(uuids(gpus)).toEqual(["GPU-a", "GPU-b"]);
+  expect(gpus[0]?.fault).toMatchObject({ kind: "garbled", message: expect.stringContaining(words) });
+  await standIn.gpus(GPUS);
+  await sampled();
+});
+
+test("a node that never saw its GPUs is in the list with the reason; one without a driver is not", async () => {
+  const broken = await standInGpus([]);
+  await broken.trouble(LOST);
+  await fleet.agent(
+    "n2",
+    seeing(() => broken.path),
+  );
+  await fleet.agent("n3", (config) => {
+    config.agent.nvidiaSmi = "nvidia-smi";
+  });
+  await fleet.agent(
+    "n4",
+    seeing(() => "/nowhere/nvidia-smi"),
+  );
+  expect(await list("n2")).toMatchObject([
+    { node: "n2", description: undefined, fault: { kind: "driver_absent" } },
+  ]);
+  expect(await list("n4")).toMatchObject([{ node: "n4", fault: { kind: "missing" } }]);
+  expect((await sai("gpu", "list")).out).toMatch(/^n2 +- +- +- +- +- +- +not known: driver_absent /m);
+  expect((await sai("node", "get", "n2")).out).toMatch(/^gpus +not known: driver_absent/m);
+  const none = await sai("gpu", "get", "n2/0");
+  expect(none.err).toMatch(/^error: no GPU n2\/0; what n2 has is not known: driver_absent/);
+  expect(none.code).toBe(1);
+  for (const id of ["n2", "n3", "n4"]) await fleet.stopAgent(id);
+  await broken.remove();
+});
+
+test("a driver that hangs holds up neither the agent's start nor its end", async () => {
+  const hung = await standInGpus(GPUS);
+  await hung.trouble({ delay: 30 });
+  const before = Date.now();
+  await fleet.agent(
+    "n5",
+    seeing(() => hung.path),
+  );
+  expect(await list("n5")).toMatchObject([{ node: "n5", fault: { kind: "pending" } }]);
+  await fleet.stopAgent("n5");
+  expect(Date.now() - before).toBeLessThan(9_000);
+  expect(fleet.logs.filter(({ node, msg }) => node === "n5" && /left behind/.test(msg))).toEqual([]);
+  await hung.remove();
+});
+
+test("between an agent of now and a coordinator of before they are lost, and known once that one is of now", async () => {
+  const eyes = await oldEyes(fleet.coordinator.agentAddress);
+  // Of its own: what another node has told is known by its hash.
+  const own = await standInGpus([{ uuid: "GPU-c" }]);
+  const one = seeing(() => own.path);
+  await fleet.agent("n6", (config) => {
+    one(config);
+    config.agent.coordinatorAddress = eyes.address;
+  });
+  expect(await list("n6")).toMatchObject([
+    { node: "n6", description: undefined, fault: { kind: "not_told" } },
+  ]);
+  expect((await sai("node", "get", "n6")).out).toMatch(
+    /^gpus +not known: the agent's version does not tell$/m,
+  );
+  await fleet.stopAgent("n6");
+  await eyes.close();
+  await fleet.agent("n6", one);
+  expect(uuids(await list("n6"))).toEqual(["GPU-c"]);
+  await fleet.stopAgent("n6");
+  await own.remove();
+});
