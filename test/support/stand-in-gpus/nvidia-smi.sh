@@ -1,12 +1,13 @@
 #!/bin/sh
 # A stand-in for nvidia-smi. Says what lies in the folder it stands in: a file for each question, named like its
-# arguments. More files there change how it answers: delay (seconds), say (instead of the answer, to standard error),
-# code (exit status), hold (a child that keeps the pipes open for that many seconds).
+# arguments. Files in the folder that the link `trouble` names when it starts change how it answers: delay (seconds), say
+# (instead of the answer, to standard error), code (exit status), hold (a child that keeps the pipes open for so many seconds).
 dir=$(dirname "$0")
-[ -f "$dir/delay" ] && sleep "$(cat "$dir/delay")"
-[ -f "$dir/hold" ] && sleep "$(cat "$dir/hold")" &
-if [ -f "$dir/say" ]; then
-  cat "$dir/say" >&2
+trouble=$dir/$(readlink "$dir/trouble")
+[ -f "$trouble/delay" ] && sleep "$(cat "$trouble/delay")"
+[ -f "$trouble/hold" ] && sleep "$(cat "$trouble/hold")" &
+if [ -f "$trouble/say" ]; then
+  cat "$trouble/say" >&2
 else
   case "$1" in
   --query-gpu=*)
@@ -19,4 +20,4 @@ else
   *) cat "$dir/$1" 2>/dev/null || { echo "Invalid combination of input arguments: $*" >&2; exit 2; } ;;
   esac
 fi
-exit "$(cat "$dir/code" 2>/dev/null || echo 0)"
+exit "$(cat "$trouble/code" 2>/dev/null || echo 0)"

@@ -1,5 +1,5 @@
 /** A labelled fake: an nvidia-smi for machines that have no GPU. It is a program, started as the real one is. */
-import { chmod, copyFile, mkdtemp, rename, rm, writeFile } from "node:fs/promises";
+import { chmod, copyFile, mkdir, mkdtemp, rename, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -37,6 +37,7 @@ export async function standInGpus(gpus: readonly StandInGpu[]): Promise<StandIn>
     await writeFile(join(dir, `.${name}`), text);
     await rename(join(dir, `.${name}`), join(dir, name));
   };
+  let troubles = 0;
   const standIn: StandIn = {
     path,
     async gpus(now) {
@@ -50,14 +51,18 @@ export async function standInGpus(gpus: readonly StandInGpu[]): Promise<StandIn>
     },
     answer: put,
     async trouble(trouble) {
-      for (const name of ["delay", "say", "code", "hold"] as const) {
-        const value = trouble[name];
-        if (value === undefined) await rm(join(dir, name), { force: true });
-        else await put(name, String(value));
-      }
+      troubles += 1;
+      const folder = `trouble-${troubles}`;
+      await mkdir(join(dir, folder));
+      for (const [name, value] of Object.entries(trouble))
+        if (value !== undefined) await writeFile(join(dir, folder, name), String(value));
+      // All of it at once: whoever starts sees the old trouble or the new one.
+      await symlink(folder, join(dir, ".trouble"));
+      await rename(join(dir, ".trouble"), join(dir, "trouble"));
     },
     remove: () => rm(dir, { recursive: true, force: true }),
   };
   await standIn.gpus(gpus);
+  await standIn.trouble({});
   return standIn;
 }
