@@ -4,7 +4,7 @@
  */
 import type { Command } from "commander";
 import { systemClock } from "../../shared/runtime/clock.js";
-import { describeConfig, formatProblem } from "../../shared/runtime/config.js";
+import { describeConfig, formatProblem, NVIDIA_SMI } from "../../shared/runtime/config.js";
 import { readConfig } from "../config.js";
 import type { Context } from "../context.js";
 import type { Check } from "../doctor/check.js";
@@ -35,9 +35,12 @@ interface DoctorOptions {
 async function doctor(context: Context, { all = false, gpu = false }: DoctorOptions): Promise<void> {
   const loaded = readConfig(context, true);
   const config = loaded.ok ? loaded.config : undefined;
+  // As the agent would look.
+  const path = config?.agent.nvidiaSmi ?? "";
+  const named = path !== "" && path !== NVIDIA_SMI;
   const checks = [
     ...(await machineChecks(context, config)),
-    ...(await gpuChecks(systemClock, context.io.env, gpu)),
+    ...(await gpuChecks(systemClock, context.io.env, gpu || named, named ? path : NVIDIA_SMI)),
     ...configChecks(loaded),
     ...(config ? await networkChecks(context, config) : []),
   ];

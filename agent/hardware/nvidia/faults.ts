@@ -27,7 +27,8 @@ export interface ProbeFault {
 }
 
 const HINTS: Record<FaultKind, string> = {
-  missing: "install the NVIDIA driver, or put the folder of nvidia-smi into PATH",
+  missing:
+    "install the NVIDIA driver, or put the folder of nvidia-smi into PATH or its path into agent.nvidia_smi",
   hung: "see dmesg for Xid errors; a process stuck in the driver usually needs a reboot",
   driver_mismatch:
     "reboot, or unload and load the nvidia kernel modules, so that library and module are of one version",
