@@ -3,6 +3,7 @@
  * what the agent finished meanwhile counts once, and when the link is back it works with all its slots.
  */
 import { recorded, submitSimulated } from "../../kills/campaigns.js";
+import type { Line } from "../../kills/journals.js";
 import type { Scenario } from "../../kills/scenario.js";
 import { seen } from "../../kills/waiting.js";
 import type { World, WorldOptions } from "../../kills/world.js";
@@ -35,6 +36,12 @@ export const agentCutOff = ({ world, island, agent }: Links): Scenario => ({
   async run(w, n, random, seed) {
     const campaign = await submitSimulated(w, `cut-off-${n}`, LOAD);
     await recorded(w, campaign, 0.1 + random() * 0.3);
+    // What it has only just begun it cannot have told the end of.
+    await seen({
+      what: `${agent} has just begun a shard`,
+      ask: async () => hasJustBegun(w.journals.of(campaign.id), agent),
+      fault: () => w.faults(),
+    });
     island().cut("both");
     await hasState(w, agent, (state) => state === "lost");
     // Half of the times others have finished everything before it is back.
@@ -101,6 +108,13 @@ async function hasState(world: World, agent: string, is: (state: string) => bool
     fault: () => world.faults(),
   });
   return Date.now();
+}
+
+/** Whether an attempt of an agent has begun a sample and has recorded none. */
+function hasJustBegun(lines: readonly Line[], agent: string): boolean {
+  const ours = lines.filter((line) => line.agent === agent);
+  const recorded = new Set(ours.filter(({ kind }) => kind === "record").map(({ fence }) => fence));
+  return ours.some(({ kind, fence }) => kind === "begin" && !recorded.has(fence));
 }
 
 async function finished(world: World, id: string): Promise<void> {
