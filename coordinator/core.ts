@@ -139,6 +139,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     ...(parts.usage ? { usage: parts.usage } : {}),
     notices: new ShardNotices({ clock, events, metrics, results, log }),
     submitting: new Map(),
+    manifests: {},
     quotas: new CampaignQuotas(options.tenants, board),
     readFile: parts.readFile ?? noFiles,
     commits: new CommitQueue(

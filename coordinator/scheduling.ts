@@ -224,6 +224,7 @@ export class Scheduling {
     board.touch(shard);
     fleet.given(node, { fence, shard, lane, why: a.why });
     this.sent.push({ agent, shard, fence, dueMs: clock.nowMs() + acceptDeadlineMs });
+    this.window.gave(shard, fence, clock.nowMs());
     this.outlook.gave(a, node, entry, order.model, clock.nowMs());
     sendOrders(node, [order]);
     metrics.countDuplicates();

@@ -73,10 +73,15 @@ export function tryCampaignEvent(
   });
 }
 
-/** Runs `step` after all steps of the campaign that were asked for before. Invariant 2. */
-export function inTurn<T>(entry: CampaignEntry, step: () => Promise<T>): Promise<T> {
-  const mine = (entry.turn ?? Promise.resolve()).then(step);
-  entry.turn = mine.catch(() => {});
+/** Steps that take turns: those of a campaign (invariant 2), or what is too large to be there twice. */
+export interface Turns {
+  turn?: Promise<unknown>;
+}
+
+/** Runs `step` after all steps of theirs that were asked for before. */
+export function inTurn<T>(turns: Turns, step: () => Promise<T>): Promise<T> {
+  const mine = (turns.turn ?? Promise.resolve()).then(step);
+  turns.turn = mine.catch(() => {});
   return mine;
 }
 

@@ -50,7 +50,7 @@ async function readSealed(
   manifestSha256: string,
 ): Promise<Sealed> {
   try {
-    return { manifestSha256, done: await readManifest(parts.artifacts, manifestSha256) };
+    return { manifestSha256, done: await readManifest(parts.artifacts, manifestSha256, parts.clock) };
   } catch (error) {
     // What a newer program wrote is not damaged: its campaign waits for a coordinator that can read it.
     if (isPassing(error) || error instanceof ForeignVersion) throw error;

@@ -12,6 +12,7 @@ import type { CommitResult, FencedStore, Write } from "../store/fenced-store.js"
 import { isStoreError, type Rev, type StateStore, type StoreAdmin } from "../store/store.js";
 import type { Board } from "./board.js";
 import type { CommitQueue } from "./commit-queue.js";
+import type { Turns } from "./lifecycle.js";
 import type { CampaignQuotas } from "./quotas.js";
 import type { ShardNotices } from "./shard-notices.js";
 
@@ -26,6 +27,8 @@ export interface CampaignParts {
   /** Requests under way, by idempotency key. */
   submitting: Map<string, Promise<unknown>>;
   quotas: CampaignQuotas;
+  /** Manifests are made one after the other: one may have hundreds of megabytes. */
+  manifests: Turns;
   commits: CommitQueue;
   notices: ShardNotices;
   artifacts: ArtifactStore;

@@ -11,6 +11,7 @@
  * 5. What another version of this program wrote ends no campaign: whoever cannot read it does not lead.
  */
 import type { Fence } from "../../shared/domain/fence.js";
+import { Breath } from "../../shared/runtime/breath.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
 import { decode, keys, parseShardKey } from "../store/keys.js";
@@ -78,7 +79,7 @@ export async function recover(
     const entry = parts.board.add(decode(keys.campaigns.codec, kv));
     if (!isEnded(entry.value.state)) open.push(entry);
   }
-  const jobs = records.jobs();
+  const jobs = await records.jobs(new Breath(parts.clock));
   for (const entry of open) {
     await restoreCampaign(parts, entry, jobs.get(entry.value.id) ?? new Map(), signal);
   }
@@ -160,12 +161,12 @@ async function readSealed(
   manifestSha256: string,
   signal: AbortSignal,
 ): Promise<Sealed> {
-  const { artifacts } = parts;
+  const { artifacts, clock } = parts;
   try {
     const what = `reading manifests of ${entry.value.id}`;
     return {
       manifestSha256,
-      done: await patiently(parts, what, () => readManifest(artifacts, manifestSha256)),
+      done: await patiently(parts, what, () => readManifest(artifacts, manifestSha256, clock)),
     };
   } catch (error) {
     signal.throwIfAborted();
@@ -183,7 +184,7 @@ class Records {
   }
 
   /** By campaign and job. */
-  jobs(): Map<string, Map<string, Found>> {
+  async jobs(breath: Breath): Promise<Map<string, Map<string, Found>>> {
     const campaigns = new Map<string, Map<string, Found>>();
     const found = (campaign: string, job: string): Found => {
       const jobs = campaigns.get(campaign) ?? new Map<string, Found>();
@@ -202,10 +203,12 @@ class Records {
       found(campaign, job).gate = kv.createRev;
     }
     for (const kv of this.of(keys.dones)) {
+      if (breath.isDue()) await breath.take();
       const at = parseShardKey(kv.key);
       if (at) found(at.campaign, at.job).done.push([at.shard, decode(keys.dones.codec, kv)]);
     }
     for (const kv of this.of(keys.fails)) {
+      if (breath.isDue()) await breath.take();
       const at = parseShardKey(kv.key);
       if (at?.fence === undefined) continue;
       const value = decode(keys.fails.codec, kv);

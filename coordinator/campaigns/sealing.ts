@@ -18,7 +18,7 @@ import { decode, type Folder, keys, parseShardKey } from "../store/keys.js";
 import type { Op, Range } from "../store/store.js";
 import { persistently } from "./background.js";
 import { type CampaignEntry, type JobEntry, restoreDone } from "./board.js";
-import { jobEvent, tryCampaignEvent } from "./lifecycle.js";
+import { inTurn, jobEvent, tryCampaignEvent } from "./lifecycle.js";
 import { manifestBytes, type ShardRecord } from "./manifest.js";
 import { type CampaignParts, write } from "./parts.js";
 
@@ -40,8 +40,10 @@ async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEnt
   if (job.manifestSha256 === undefined) {
     await write(parts, { ops: [del(keys.gate(campaign, id)), record(job.state)] }); // invariant 1
     job.gate = 0n;
-    const bytes = await manifestBytes(campaign, id, storedRecords(parts, campaign, job));
-    job.manifestSha256 = await putCas(parts.artifacts, bytes);
+    job.manifestSha256 = await inTurn(parts.manifests, async () => {
+      const bytes = await manifestBytes(campaign, id, storedRecords(parts, campaign, job), parts.clock);
+      return putCas(parts.artifacts, bytes);
+    });
   }
   const end = transitionJob(job.state, { kind: "sealed" }, parts.clock.wallMs());
   if (!end.ok) return;

@@ -214,6 +214,7 @@ export class Term {
       commits: new CommitQueue({ store, clock, random, metrics, log }, { intervalMs: 8 }),
       notices: new ShardNotices({ clock, events, metrics, results, log }),
       submitting: new Map(),
+      manifests: {},
       quotas: new CampaignQuotas(options.tenants ?? new Map(), board),
       datasetsDir: "/nowhere",
       readFile: () => Promise.reject(new Error("no files here")),

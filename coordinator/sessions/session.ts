@@ -83,7 +83,7 @@ export class AgentSession {
   receive(message: AgentMessage): void {
     const { stage } = this;
     const body = message.body;
-    this.parts.campaigns.store.remainingMs(this.parts.clock.nowMs()); // renews it if that is due, however many come
+    this.parts.campaigns.store.renewIfDue(this.parts.clock.nowMs());
     this.parts.campaigns.metrics.countSessionMessages("in", body?.$case ?? "unknown");
     try {
       if (stage.kind === "open") this.handle(stage, body);

@@ -5,8 +5,8 @@
  * 1. Valid until the monotonic time the last answered renewal was *sent* + TTL − margin. Nothing else counts.
  * 2. A renewal that comes too late (a process that was stopped) is not sent: the lease is lost.
  * 3. So `lost` fires before the store lets the keys go.
- * 4. A renewal that is due is sent when anybody asks how long the lease holds, too: a loop that thousands of messages hold
- *    up fires no timers.
+ * 4. Whoever handles messages asks for a renewal that is due, too: a loop that thousands of them hold up fires no timers.
+ *    One is under way at a time.
  */
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { Lease } from "./store.js";
@@ -48,8 +48,11 @@ export class ClientLease implements Lease {
     return this.#lost.signal;
   }
 
+  renewIfDue(nowMs: number): void {
+    if (nowMs >= this.#renewAtMs) void this.#renewOnce();
+  }
+
   remainingMs(nowMs: number): number {
-    if (nowMs >= this.#renewAtMs) void this.#renewOnce(); // invariant 4
     return this.lost.aborted ? 0 : Math.max(0, this.#validUntilMs - nowMs);
   }
 

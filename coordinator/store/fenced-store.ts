@@ -122,6 +122,11 @@ export class FencedStore {
     return this.#deposed.signal.aborted ? 0 : this.#lease.remainingMs(nowMs);
   }
 
+  /** To be called now and then by whoever keeps the event loop busy (client-lease.ts, invariant 4). */
+  renewIfDue(nowMs: number): void {
+    this.#lease.renewIfDue?.(nowMs);
+  }
+
   /** Writes under our epoch. Throws StoreError only for what is certainly not done (Unavailable, TooLarge, …). */
   async commit(write: Write): Promise<CommitResult> {
     if (this.remainingMs(this.#clock.nowMs()) <= 0) {

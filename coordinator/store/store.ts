@@ -86,6 +86,8 @@ export interface Lease {
   readonly id: bigint;
   /** How long the holder may still believe in it, on the monotonic clock; 0 when lost. */
   remainingMs(nowMs: number): number;
+  /** Sends a renewal if one is due and no timer has sent it; absent where leases need none. */
+  renewIfDue?(nowMs: number): void;
   /** Aborts before the store lets the lease expire. */
   readonly lost: AbortSignal;
   /** Ends it and deletes its keys. Harmless when it is gone. */

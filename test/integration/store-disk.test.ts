@@ -1,5 +1,5 @@
 /** The embedded store on a disk that is full, in a process of its own. */
-import { rmSync } from "node:fs";
+import { closeSync, openSync, rmSync, statSync, writeSync } from "node:fs";
 import { join } from "node:path";
 import { afterEach, expect, test } from "vitest";
 import { type SmallDisk, smallDisk } from "../support/small-disk.js";
@@ -67,3 +67,37 @@ test("a full disk: new work is refused and says why, nothing is lost, and it goe
   expect(await listed()).toEqual([...acked].sort());
   rmSync(folder, { recursive: true });
 }, 120_000);
+
+test("a whole reserve outlives a disk that is full for others, and pays for deletions then", async ({ skip }) => {
+  disk = smallDisk(16 * 1024 ** 2);
+  skip(disk.how !== "tmpfs", "a disk that others fill cannot be mounted here");
+  const folder = join(disk.folder, "state");
+  const store = start();
+  await store.ask({ do: "open", folder });
+  for (const name of ["a", "b", "c"])
+    expect((await store.ask({ do: "txn", puts: [`/t/${name}`], bytes: 50_000 }))["error"]).toBeUndefined();
+  const reserve = () => statSync(join(folder, "reserve")).size;
+  const whole = reserve();
+  fillUp(join(disk.folder, "log"));
+  // Each second it is looked whether there is room again: two such looks.
+  expect((await store.ask({ do: "txn", puts: ["/t/d"] }))["error"]).toMatch(/takes nothing new/);
+  await new Promise((resolve) => setTimeout(resolve, 2_500));
+  fillUp(join(disk.folder, "more"));
+  expect(whole).toBe(4 * 1024 ** 2);
+  expect(reserve()).toBe(whole);
+  expect(await store.ask({ do: "txn", puts: ["/t/a"], dels: ["/t/b"] })).toEqual({ rev: expect.anything() });
+  // Now nothing is left: refused, not written.
+  fillUp(join(disk.folder, "rest"));
+  expect((await store.ask({ do: "txn", puts: ["/t/a"], dels: ["/t/c"] }))["error"]).toBeDefined();
+  expect(store.errors()).not.toContain("Write error");
+}, 60_000);
+
+/** Takes what room there is. */
+function fillUp(path: string): void {
+  const file = openSync(path, "w");
+  try {
+    for (;;) writeSync(file, new Uint8Array(64 * 1024));
+  } catch {
+    closeSync(file);
+  }
+}

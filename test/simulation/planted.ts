@@ -211,7 +211,7 @@ export const PLANTED: readonly PlantedBug[] = [
   bug(
     "a campaign's steps do not take turns",
     "coordinator/campaigns/lifecycle.ts",
-    "const mine = (entry.turn ?? Promise.resolve()).then(step);",
+    "const mine = (turns.turn ?? Promise.resolve()).then(step);",
     "const mine = Promise.resolve().then(step);",
     "terminal states stay terminal",
     "no commit after the gate is gone",

@@ -175,16 +175,29 @@ export function diskIsFull(folder: string): boolean {
 
 /** Bytes that this user may still write on the folder's disk; quotas and limits on file sizes are not seen. */
 export function freeBytes(folder: string): number {
-  const { bavail, bsize } = statfsSync(folder);
-  return bavail * bsize;
+  const { bavail, blocks, bsize } = statfsSync(folder);
+  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize; // some file systems do not tell
 }
 
-/** Makes the reserve if it is not there; throws when there is no room for it and `beside` bytes more. */
-export function makeReserve(folder: string, beside: number): void {
+/**
+ * Makes the reserve if it is not whole; false when there is no room for it and `beside` bytes more. One that is whole stays
+ * as it is. Throws when it cannot be written.
+ */
+export function makeReserve(folder: string, beside: number): boolean {
   const file = openSync(reserve(folder), "a+", 0o600);
   try {
-    const needed = RESERVE_BYTES - fstatSync(file).size + beside;
-    if (freeBytes(folder) < needed) throw new Error(`fewer than ${needed} bytes are free`);
+    const missing = RESERVE_BYTES - fstatSync(file).size;
+    if (freeBytes(folder) < missing + beside) return false;
+    if (missing > 0) fill(file);
+  } finally {
+    closeSync(file);
+  }
+  syncFolder(folder);
+  return true;
+}
+
+function fill(file: number): void {
+  try {
     for (let size = fstatSync(file).size; size < RESERVE_BYTES; size = fstatSync(file).size) {
       writeSync(file, randomFillSync(Buffer.alloc(256 * 1024))); // random: a file system may compress
     }
@@ -192,10 +205,7 @@ export function makeReserve(folder: string, beside: number): void {
   } catch (error) {
     ftruncateSync(file, 0);
     throw error;
-  } finally {
-    closeSync(file);
   }
-  syncFolder(folder);
 }
 
 /** Gives the reserve's room to whoever writes next. The file stays, as a sign that this has been a store. */

@@ -6,8 +6,9 @@
  * 2. Every commit finds our nonce in the owner's note, or writes nothing.
  * 3. After a commit that failed the file is opened again, because a handle that failed may be unusable and using it
  *    would end the process; what it says then is what counts.
- * 4. LMDB is not asked to write to a disk that has no room for it: its message about such a write (mdb_page_flush)
- *    overruns its buffer, which now and then ends the process. Only a quota or a limit on file sizes is met that way.
+ * 4. LMDB is not asked to write where there is no room for it, as far as the file system tells: its message about such a
+ *    write (mdb_page_flush) overruns its buffer, which now and then ends the process. A quota, a limit on file sizes and a
+ *    program that takes the room in between are still met that way.
  */
 import { open, type RootDatabase } from "lmdb";
 import { errorText, SaiError } from "../../../shared/runtime/errors.js";
@@ -31,6 +32,8 @@ import type { Owner } from "./owner.js";
 const FORMAT = 1;
 /** What LMDB may need beside the changes themselves: pages of the tree and of the list of free pages. */
 const TREE_BYTES = 1024 ** 2;
+/** The same for a change of some keys, when the reserve is used. */
+const SMALL_BYTES = 256 * 1024;
 const note = (name: string) => Buffer.from(`\x01${name}`);
 const FORMAT_KEY = note("format");
 const HEAD_KEY = note("head");
@@ -46,6 +49,8 @@ export class LmdbStore {
   #db: RootDatabase<Buffer, Buffer>;
   /** How often the folder was opened, this time included. */
   opened = 0;
+  /** Bytes free that commits needed and did not find, until one does. */
+  #refused = 0;
 
   private constructor(folder: string, mapBytes: number, owner: Owner) {
     this.#folder = folder;
@@ -58,9 +63,9 @@ export class LmdbStore {
   /** Opens a folder and makes it ours. Throws SaiError `config`: another owner lives, or the folder is none of ours. */
   static async open(folder: string, o: { mapBytes: number; owner: Owner }): Promise<LmdbStore> {
     prepareFolder(folder);
-    if (freeBytes(folder) < TREE_BYTES) dropReserve(folder); // invariant 4
     const store = new LmdbStore(folder, o.mapBytes, o.owner);
     try {
+      store.#makeRoom();
       store.#claim();
     } catch (error) {
       await store.#db.close();
@@ -102,7 +107,8 @@ export class LmdbStore {
   ): Promise<void> {
     const { head } = o;
     if (o.useReserve) dropReserve(this.#folder);
-    else this.#checkRoom(length);
+    this.#checkRoom((o.useReserve ? SMALL_BYTES : TREE_BYTES) + 4 * length);
+    if (!o.useReserve) this.#refused = 0;
     try {
       this.#db.transactionSync(() => {
         this.#checkOwner(); // invariant 2
@@ -120,8 +126,7 @@ export class LmdbStore {
   /** Makes the reserve; false when there is no room for it, or none beside it. */
   makeReserve(): boolean {
     try {
-      makeReserve(this.#folder, 2 * TREE_BYTES);
-      return true;
+      return makeReserve(this.#folder, Math.max(2 * TREE_BYTES, this.#refused));
     } catch {
       return false;
     }
@@ -130,6 +135,7 @@ export class LmdbStore {
   /** Gives the folder up, for anybody to open. */
   async close(): Promise<void> {
     try {
+      if (freeBytes(this.#folder) < SMALL_BYTES) throw this.#noSpace();
       this.#db.transactionSync(() => {
         if (this.#db.get(OWNER_KEY)?.equals(this.#ownerRecord)) this.#db.remove(OWNER_KEY);
       });
@@ -184,11 +190,27 @@ export class LmdbStore {
   }
 
   /** Invariant 4. A change of some bytes rewrites a page, and more where it splits. */
-  #checkRoom(bytes: number): void {
+  #checkRoom(needed: number): void {
     const free = freeBytes(this.#folder);
-    if (free >= TREE_BYTES + 4 * bytes) return;
-    const what = `${free} bytes are free on the disk of ${this.#folder}, too few for a change of ${bytes} bytes`;
+    if (free >= needed) return;
+    this.#refused = Math.max(this.#refused, needed);
+    const what = `${free} bytes are free on the disk of ${this.#folder}, and a change may need ${needed}`;
     throw new CommitFailed("full", toHead(this.#db.get(HEAD_KEY)), what);
+  }
+
+  /** So that the owner's note can be written on a full disk. Throws as #claim does, and changes nothing then. */
+  #makeRoom(): void {
+    if (freeBytes(this.#folder) >= TREE_BYTES) return;
+    this.#reading(() => refuseLiving(this.#folder, ownerOf(this.#db)));
+    dropReserve(this.#folder);
+    if (freeBytes(this.#folder) < SMALL_BYTES) throw this.#noSpace();
+  }
+
+  #noSpace(cause?: unknown): SaiError {
+    return new SaiError("resource_exhausted", `no space is left for the state store in ${this.#folder}`, {
+      hint: "free some megabytes on that disk and start again; nothing is lost",
+      cause,
+    });
   }
 
   async #failed(error: unknown): Promise<never> {
@@ -207,12 +229,7 @@ export class LmdbStore {
     } catch (error) {
       if (error instanceof SaiError) throw error;
       const { code } = error as { code?: number };
-      if (FULL.includes(code) || diskIsFull(this.#folder)) {
-        throw new SaiError("resource_exhausted", `no space is left for the state store in ${this.#folder}`, {
-          hint: "free some megabytes on that disk and start again; nothing is lost",
-          cause: error,
-        });
-      }
+      if (FULL.includes(code) || diskIsFull(this.#folder)) throw this.#noSpace(error);
       throw damaged(this.#folder, errorText(error));
     }
   }

@@ -2,8 +2,7 @@
  * The way to etcd: one connection pool of etcd3 for each endpoint, with its own fault handling switched off, because it
  * sends again what may have been done, and blocks a healthy server for an error of ours. What is done instead:
  *
- * 1. A call goes to the current endpoint. What certainly was not done is sent to the next one, until each was tried;
- *    a page of a long list more than once, because the list would begin anew.
+ * 1. A call goes to the current endpoint. What certainly was not done is sent to the next one, until each was tried.
  * 2. A write whose reply was lost is never sent again: OutcomeUnknown. Reads are, and what may be done twice: a lease
  *    that is granted, renewed or revoked, a compaction.
  * 3. An endpoint that does not answer is left for the next one, by later calls too.
@@ -48,8 +47,6 @@ export interface CallOptions {
   lease?: bigint;
   /** For one endpoint, ms. */
   withinMs?: number;
-  /** How often each endpoint is tried, when it may be sent again; once without it. */
-  tries?: number;
   signal?: AbortSignal | undefined;
   /** The compaction that a read fell behind; asked only then. */
   compactRev?: () => Promise<Rev>;
@@ -85,8 +82,7 @@ export class Endpoints {
   /** A unary call. Throws StoreError. */
   async call<T>(o: CallOptions, run: (clients: Clients, deadline: number) => Promise<T>): Promise<T> {
     let fate: Fate = { kind: "not_sent", what: "there is no endpoint" };
-    const tries = this.#all.length * (o.repeatable ? (o.tries ?? 1) : 1);
-    for (let tried = 0; tried < tries; tried++) {
+    for (let tried = 0; tried < this.#all.length; tried++) {
       o.signal?.throwIfAborted();
       const at = this.#current;
       const wasFull = this.#full;

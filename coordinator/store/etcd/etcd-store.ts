@@ -7,6 +7,7 @@ import type { IResponseStream, ISnapshotResponse } from "etcd3";
 import type { Clock } from "../../../shared/runtime/clock.js";
 import { ClientLease } from "../client-lease.js";
 import {
+  isStoreError,
   type KV,
   type Lease,
   type Range,
@@ -28,9 +29,10 @@ import { LeaseCalls } from "./lease-calls.js";
 import { found, toKv, toRange, toTxn } from "./messages.js";
 import { EtcdWatch } from "./watch.js";
 
-/** Records of a page, about 300 bytes each; a list of a million shards is then 500 questions, one after the other. */
+/** Keys of a page; a list of a million shards is then 500 questions, one after the other. */
 const PAGE_KEYS = 2000;
-const PAGE_TRIES = 3;
+/** A page that was not answered is asked again for an eighth of its keys, not below these. */
+const FEWEST_KEYS = 30;
 
 export interface EtcdStoreOptions extends EtcdAccess {
   clock: Clock;
@@ -78,7 +80,7 @@ export class EtcdStore implements StateStore, StoreAdmin {
   ): AsyncGenerator<{ rev: Rev; kvs: KV[] }, void, undefined> {
     checkRange(range);
     const { to } = bounds(range);
-    const limit = this.#o.pageKeys ?? PAGE_KEYS;
+    let limit = this.#o.pageKeys ?? PAGE_KEYS;
     let { from } = bounds(range);
     let at = o.atRev;
     for (;;) {
@@ -88,13 +90,23 @@ export class EtcdStore implements StateStore, StoreAdmin {
         limit,
         ...(at === undefined ? {} : { revision: String(at) }),
       };
-      const page = await this.#endpoints.call(
-        {
-          ...{ repeatable: true, what: `listing from ${from}`, signal: o.signal, tries: PAGE_TRIES },
-          compactRev: () => this.#compactRev(at ?? rev(1n)),
-        },
-        ({ kv }, deadline) => kv.range(asked, { deadline }),
-      );
+      const page = await this.#endpoints
+        .call(
+          {
+            ...{ repeatable: true, what: `listing from ${from}`, signal: o.signal },
+            compactRev: () => this.#compactRev(at ?? rev(1n)),
+          },
+          ({ kv }, deadline) => kv.range(asked, { deadline }),
+        )
+        .catch((error: unknown) => {
+          if (limit <= FEWEST_KEYS || !isStoreError(error, "Unavailable")) throw error;
+          return undefined;
+        });
+      if (page === undefined) {
+        // Large values may be more than an answer can carry, or than comes in time.
+        limit = Math.max(FEWEST_KEYS, Math.floor(limit / 8));
+        continue;
+      }
       at ??= rev(BigInt(page.header.revision));
       const kvs = page.kvs.map(toKv);
       yield { rev: at, kvs };
