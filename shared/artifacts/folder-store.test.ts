@@ -119,14 +119,21 @@ test("a blob of 100 MiB that comes in pieces takes no memory of its size", async
   expect(await below()).toEqual([]);
 });
 
-test("pieces for a place that holds other bytes, or cannot be written, are refused and leave nothing", async () => {
+test("a blob that is damaged in its place is replaced by whoever has it whole, at once or in pieces", async () => {
   const hash = await putCas(store, Buffer.from("whole"));
   await writeFile(join(dir, casKey(hash)), "WHOLE");
+  expect(await putCas(store, Buffer.from("whole"))).toBe(hash);
+  expect((await getCas(store, hash)).toString()).toBe("whole");
+  await writeFile(join(dir, casKey(hash)), "who");
   const blob = await store.receive(hash);
   await blob.write(Buffer.from("whole"));
-  await expect(blob.commit()).rejects.toMatchObject({ code: "already_exists" });
-  await blob.abort();
+  expect(await blob.commit()).toMatchObject({ stored: true });
+  expect((await getCas(store, hash)).toString()).toBe("whole");
   expect((await below()).map(({ name }) => name)).toEqual([hash]);
+});
+
+test("pieces for a place that cannot be written are refused and leave nothing", async () => {
+  const hash = await putCas(store, Buffer.from("whole"));
   await rm(join(dir, "cas"), { recursive: true });
   await writeFile(join(dir, "cas"), "a file where the folder was");
   await expect(store.receive(hash)).rejects.toMatchObject({ code: "unavailable" });

@@ -6,6 +6,7 @@
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import { errorText, SaiError } from "../runtime/errors.js";
+import { sha256 as hashOf } from "../runtime/hash.js";
 import type { Random } from "../runtime/random.js";
 import { fileSha256, type Incoming, IncomingFile, type IncomingStore, notKept } from "./incoming.js";
 import { type ArtifactStore, casKey } from "./store.js";
@@ -58,9 +59,8 @@ class FolderStore implements ArtifactStore, IncomingStore {
     const commit = async () => {
       const found = file.digest();
       if (found !== sha256) return { sha256: found, stored: false };
-      if ((await this.size(key)) === undefined) await file.place(found);
-      else if ((await fileSha256(path)) !== sha256)
-        throw new SaiError("already_exists", `artifact ${key} in ${this.location} holds other bytes`);
+      const isThere = (await this.size(key)) !== undefined && (await fileSha256(path)) === sha256;
+      if (!isThere) await file.place(found);
       return { sha256, stored: true };
     };
     return {
@@ -111,11 +111,15 @@ class FolderStore implements ArtifactStore, IncomingStore {
     return join(this.location, key);
   }
 
-  /** True if the key holds these bytes already; throws if it holds others. */
+  /**
+   * True if the key holds these bytes already. Throws if it holds others, unless the key is their hash: then what is there
+   * is damaged, and is replaced.
+   */
   private async holdsSame(key: string, path: string, data: Uint8Array): Promise<boolean> {
     const size = await this.size(key);
     if (size === undefined) return false;
     if (size === data.byteLength && (await readFile(path)).equals(data)) return true;
+    if (key === casKey(hashOf(data))) return false;
     throw new SaiError("already_exists", `artifact ${key} in ${this.location} holds other bytes`);
   }
 }

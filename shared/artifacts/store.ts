@@ -2,7 +2,8 @@
  * The artifact store: immutable blobs under keys, shared by the coordinator and its agents. `cas/sha256/<aa>/<hex>`
  * holds datasets, media and plans by their hash; `run/<campaign>/<job>/<shard>/<fence>/` holds what attempts wrote.
  *
- * 1. A key is written once: the same bytes again are no error, other bytes are refused.
+ * 1. A key is written once: the same bytes again are no error, other bytes are refused. Only where the key is a hash and
+ *    other bytes are there, these are damaged, and whoever has the right ones replaces them.
  * 2. A reader sees a whole blob or none.
  * 3. What is read by hash is verified by hash.
  * 4. A store that does not work now (full, read-only, not mounted) says unavailable, whatever was asked of it.
