@@ -26,11 +26,17 @@ const benchmark = (data: string, end: string) => `
 
 let root: string;
 let data: string;
+/** What a benchmark said it started. */
+let pids: number[];
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), "sai-leave-nothing-"));
   data = mkdtempSync(join(root, "data-"));
+  pids = [];
 });
-afterEach(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
+afterEach(() => {
+  for (const pid of pids.filter(runs)) process.kill(pid, "SIGKILL");
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 });
+});
 
 const start = (end: string) =>
   startLineProgram(process.execPath, ["--import", "tsx", "--input-type=module", "-e", benchmark(data, end)], {
@@ -45,7 +51,7 @@ const left = () => readdirSync(root).filter((name) => /^(sai-bench|data)-/.test(
 
 test.each(["SIGINT", "SIGTERM"] as const)("%s leaves neither processes nor folders", async (signal) => {
   const child = start("");
-  const pids = (await child.next()) as number[];
+  pids = (await child.next()) as number[];
   expect(left()).toHaveLength(2);
   expect(pids.every(runs)).toBe(true);
   process.kill(child.pid, signal);
@@ -55,9 +61,13 @@ test.each(["SIGINT", "SIGTERM"] as const)("%s leaves neither processes nor folde
   expect(left()).toEqual([]);
 });
 
-test("one that ends by itself, and does not get to its own cleaning, leaves no folders", async () => {
-  const child = start('shell.kill("SIGKILL"); process.kill(Number(pid), "SIGKILL"); process.exit(1);');
-  await child.next();
+test.each([
+  ["throws", 'throw new Error("it fails");'],
+  ["exits before its own cleaning", "process.exit(1);"],
+])("one that %s leaves neither processes nor folders", async (_, end) => {
+  const child = start(end);
+  pids = (await child.next()) as number[];
   await child.end();
+  expect(pids.filter(runs)).toEqual([]);
   expect(left()).toEqual([]);
 });

@@ -3,7 +3,8 @@
  *
  * 1. Temporary files of this process and of all it starts lie in one folder, which goes when this process ends; so do
  *    the folders it names.
- * 2. Interrupted, it ends all it started before that: none of them writes into a folder that is being removed.
+ * 2. However this process ends, what still runs of all that it started is ended before that: none of them writes into a
+ *    folder that is being removed. Only a kill that cannot be caught is left out.
  * 3. Who starts it must not kill it meanwhile: a wrapper that does when it hears nothing for some milliseconds (tsx's
  *    command) is no way to start a benchmark of servers.
  */
@@ -18,14 +19,13 @@ export function leaveNothing(...folders: readonly string[]): void {
   // A server that runs as another user finds its own below it.
   chmodSync(temporary, 0o711);
   process.env["TMPDIR"] = temporary;
+  // Also after an error that nobody caught.
   process.once("exit", () => {
+    endAllBelow(process.pid);
     for (const folder of [temporary, ...folders]) remove(folder);
   });
   for (const signal of ["SIGINT", "SIGTERM"] as const)
-    process.on(signal, () => {
-      endAllBelow(process.pid);
-      process.exit(128 + constants.signals[signal]);
-    });
+    process.on(signal, () => process.exit(128 + constants.signals[signal]));
 }
 
 function remove(folder: string): void {
