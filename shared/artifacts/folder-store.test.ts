@@ -139,7 +139,7 @@ test("pieces for a place that cannot be written are refused and leave nothing", 
   await expect(store.receive(hash)).rejects.toMatchObject({ code: "unavailable" });
 });
 
-test("a disk that keeps less than it says is noticed before anybody can read the blob", async () => {
+test("a write that comes out short or wrong is noticed before anybody can read the blob", async () => {
   const key = recordsKey("c-1", "j0000", 0, "1.1");
   const hash = sha256("in pieces");
   const loses = vi.spyOn(await fileHandles(), "writeFile");

@@ -1,7 +1,8 @@
 /**
  * An artifact store in a folder, local or NFS-mounted. A blob is written to a temporary file beside its place, synced,
- * closed, read back and renamed, and the folder is synced, so that a crash leaves the whole blob or none, and so does a
- * disk or a share that keeps less than it says.
+ * closed, read back and renamed, and the folder is synced, so that a crash leaves the whole blob or none. Reading back
+ * notices a write that came out short or wrong, as the file system tells it (most likely from its cache); it does not
+ * notice what a disk loses later, or never had although it answered the sync.
  */
 import { mkdir, open, readFile, rename, rm, stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";

@@ -2,7 +2,8 @@
  * A blob that comes in piece by piece, known by its hash before it is there: written to a temporary file beside its
  * place and hashed on the way, so that its size costs no memory.
  *
- * 1. Nobody sees it before all of it is durable and has the hash it was announced with, read back from where it is.
+ * 1. Nobody sees it before all of it is durable and has the hash it was announced with, as the file
+ *    system tells it back.
  * 2. However it ends, no temporary file is left; a crash may leave one, which nothing reads.
  */
 import { createHash, type Hash } from "node:crypto";
@@ -71,7 +72,7 @@ export class IncomingFile {
   }
 }
 
-/** A disk or a share said that it has all of a blob, and has not. */
+/** All of a blob was written without an error, and something else is read back. */
 export const notKept = (kept: number, written: number): Error =>
   new Error(
     kept === written

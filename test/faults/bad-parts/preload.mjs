@@ -4,8 +4,8 @@
  *
  *   <name>.device   the node's device is bad: "dies" — each sample ends its engine's process, as when a driver crashes;
  *                   "loads nothing" — no model can be loaded that is not yet
- *   store           the artifact store keeps only this share of two blobs of three and says that it has all;
- *                   <name>.cuts has a line for each
+ *   store           a write to the artifact store comes out short, of two blobs of three: this share reaches the file
+ *                   system, and the writer is told that all did; <name>.cuts has a line for each
  */
 import { appendFileSync, readFileSync } from "node:fs";
 import fs from "node:fs/promises";
