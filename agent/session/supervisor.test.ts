@@ -161,6 +161,40 @@ test("a leader whose stream breaks is dialled again only after another was asked
   expect(said).toEqual(["c1:1", "c2:1", "c3:1", "c1:1"]);
 });
 
+test("of two, the other is asked before a round is over when a good session with the leader breaks", async () => {
+  const said: string[] = [];
+  const stop = new AbortController();
+  let nowMs = 0;
+  const clock: Clock = {
+    ...systemClock,
+    nowMs: () => {
+      nowMs += 1_000; // a session is a good one by its time
+      return nowMs;
+    },
+    async sleep(ms) {
+      said.push(`${ms} ms`);
+    },
+  };
+  const dial: Dial = async (address) => {
+    said.push(address);
+    if (said.filter((one) => one === "c1:1").length === 3) stop.abort();
+    if (said.length === 1) return naming("c2:1");
+    if (said.length === 3) return breaking(true);
+    throw new SaiError("unavailable", "it is gone");
+  };
+  const supervisor = new Supervisor({
+    ...{ dial, addresses: ["c1:1", "c2:1"], session: await sessionParts(clock), clock },
+    ...{
+      backoff: { baseMs: 4, capMs: 100 },
+      random: { ...systemRandom, next: () => 1 },
+      log: silentLogger(),
+    },
+  });
+  await supervisor.run(stop.signal);
+  // The first 8 ms are the end of a round.
+  expect(said.slice(0, 6)).toEqual(["c1:1", "4 ms", "c2:1", "4 ms", "c1:1", "8 ms"]);
+});
+
 async function sessionParts(clock: Clock): Promise<ConstructorParameters<typeof Supervisor>[0]["session"]> {
   const { attempts } = attemptsOf();
   const identity = await Identity.open(new MemoryDisk(), "/a", "n1", 1n);

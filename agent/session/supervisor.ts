@@ -11,6 +11,8 @@
  * 2. A coordinator may ask for longer waits than its configuration says, as it knows how large the fleet is.
  * 3. A round has at most twice as many dials as there are coordinators: two that each take the other for the leader are
  *    not dialled in a tight loop.
+ * 4. Whoever's session or dial has just broken is not the next to be dialled where there is another. In a round it counts
+ *    as asked once: its turn is skipped because it was followed as the leader, or had the session before the round.
  */
 import { backoffMs } from "../../shared/runtime/backoff.js";
 import type { Clock } from "../../shared/runtime/clock.js";
@@ -113,6 +115,8 @@ class Rounds {
   /** Of this round, coordinators that were asked and leaders that were followed. */
   private asked = 1;
   private followed = 0;
+  /** A good session has just ended, and nobody was asked since. */
+  private fresh = false;
 
   constructor(private readonly addresses: readonly string[]) {
     this.address = addresses[0] as string;
@@ -123,11 +127,14 @@ class Rounds {
     this.failures = 0;
     this.asked = 1;
     this.followed = 0;
+    this.fresh = true;
   }
 
   /** After an answer that named a leader, or none. True when that ended a round. */
   next(leader: string | undefined): boolean {
     const count = this.addresses.length;
+    const fresh = this.fresh;
+    this.fresh = false;
     if (leader !== undefined && this.followed < count) {
       this.followed += 1;
       this.address = leader;
@@ -137,7 +144,7 @@ class Rounds {
     this.turn = (this.turn + 1) % count;
     if (count > 1 && this.addresses[this.turn] === this.address) {
       this.turn = (this.turn + 1) % count; // invariant 4
-      this.asked += 1;
+      if (!fresh) this.asked += 1;
     }
     this.address = this.addresses[this.turn] as string;
     const over = this.asked >= count; // invariant 3
