@@ -4,8 +4,11 @@ import { afterEach, expect, test } from "vitest";
 import { AgentServiceService } from "../../shared/gen/sai/agent/v1/session.js";
 import { listen, newServer } from "../../shared/rpc/serve.js";
 import { startRelay } from "../../test/support/relay.js";
+import { until } from "../../test/support/until.js";
 import { dialGrpc } from "./transport.js";
 
+/** An HTTP/2 PING: the head of its frame, and its eight bytes. */
+const PING_BYTES = 9 + 8;
 const never = new AbortController().signal;
 const open: { server: Server; sockets: Set<Socket> }[] = [];
 
@@ -62,10 +65,18 @@ test("a coordinator that falls silent without closing anything is noticed by kee
   server.addService(AgentServiceService, { session: () => {} }); // takes everything, says nothing
   const listening = await listen(server, "127.0.0.1", { value: 0, explicit: false }, "port");
   const relay = await startRelay(listening.address);
-  const link = await dialGrpc(undefined, { everyMs: 20, answerMs: 200 })(relay.address, never, 5_000);
+  const link = await dialGrpc(undefined, { everyMs: 20, answerMs: 1_000 })(relay.address, never, 5_000);
+  let ended = false;
   const read = (async () => {
     for await (const _ of link.messages);
-  })();
+  })().finally(() => {
+    ended = true;
+  });
+  read.catch(() => {}); // whoever awaits it below hears of it
+  // Pings are answered until then: it is not hung up on for another reason.
+  const answered = relay.answeredBytes();
+  await until("three more pings were answered", () => relay.answeredBytes() > answered + 3 * PING_BYTES);
+  expect(ended).toBe(false);
   relay.deafen();
   await expect(read).rejects.toMatchObject({ code: "unavailable" });
   await relay.close();
