@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { answerTo, Executed, Loop, payloadOf, TASK_BYTES } from "./loop.js";
+import { answerTo, Executed, Loop, Named, payloadOf, TASK_BYTES } from "./loop.js";
 
 /** Hands each task in to `tasks`. */
 function loop() {
@@ -47,6 +47,27 @@ test("a client that expects something else than the task counts what is not that
   made.done(1, answerTo(payloadOf(0)));
   made.done(2, payloadOf(2));
   expect(await ended).toMatchObject({ acknowledged: 3, wrong: 2 });
+});
+
+test("what comes back is of the task that has the name, also when the name is told after its end", async () => {
+  const { made } = loop();
+  const named = new Named((id, cameBack) => made.done(id, cameBack));
+  made.begin(4);
+  const ended = made.end();
+  named.ended("row 9", payloadOf(0));
+  named.submitted("row 9", 0);
+  named.submitted("row 7", 1);
+  named.ended("row 7", payloadOf(1));
+  named.ended("row 7", payloadOf(1));
+  // The answers of two tasks are swapped; each is one that was submitted.
+  for (const [name, id] of [
+    ["row 3", 2],
+    ["row 4", 3],
+  ] as const)
+    named.submitted(name, id);
+  named.ended("row 3", payloadOf(3));
+  named.ended("row 4", payloadOf(2));
+  expect(await ended).toMatchObject({ acknowledged: 4, acknowledgedTwice: 1, wrong: 2 });
 });
 
 test("a worker counts how many it ran and how many different ones", () => {

@@ -118,6 +118,32 @@ export class Loop {
   }
 }
 
+/**
+ * Tasks by the names that the system gives them, such as a row's id. What comes back is of the task of that name, whatever
+ * it says of itself; its end may be heard of before the answer to its submit, which has the name.
+ */
+export class Named {
+  private readonly ids = new Map<string, number>();
+  private readonly early = new Map<string, string[]>();
+
+  constructor(private readonly done: (id: number, cameBack: string) => void) {}
+
+  /** The system has given the task this name. */
+  submitted(name: string, id: number): void {
+    this.ids.set(name, id); // kept, so that a second end is known
+    const early = this.early.get(name) ?? [];
+    this.early.delete(name);
+    for (const cameBack of early) this.done(id, cameBack);
+  }
+
+  /** The task of this name has come to its end. */
+  ended(name: string, cameBack: string): void {
+    const id = this.ids.get(name);
+    if (id !== undefined) this.done(id, cameBack);
+    else this.early.set(name, [...(this.early.get(name) ?? []), cameBack]);
+  }
+}
+
 /** The questions a client answers about its loop. */
 export const loopQuestions = (loop: () => Loop) => ({
   async begin({ outstanding, spans }: { outstanding: number; spans: boolean }): Promise<void> {

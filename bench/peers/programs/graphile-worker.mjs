@@ -14,7 +14,7 @@ await once(client, "connect");
 /** What was run and not deleted yet, by the row's id. */
 const tasks = new Map();
 const deleted = (ids) => {
-  client.write(ids.map((id) => `${tasks.get(id)}\n`).join(""));
+  client.write(ids.map((id) => `${id} ${tasks.get(id)}\n`).join(""));
   for (const id of ids) tasks.delete(id);
 };
 const pool = new pg.Pool({ connectionString: url, max: 10 });

@@ -1,9 +1,10 @@
-// NATS JetStream: a task is a message in a stream on files; its result is a message in another.
+// NATS JetStream: a task is a message in a stream on files; its result is a message in another, which begins with the
+// number that the task's message has in its stream.
 import { AckPolicy, jetstream, jetstreamManager, RetentionPolicy, StorageType } from "@nats-io/jetstream";
 import { connect } from "@nats-io/transport-node";
 
 const { port, support } = JSON.parse(process.argv[2]);
-const { Loop, loopQuestions } = await import(`${support}/loop.js`);
+const { Loop, loopQuestions, Named } = await import(`${support}/loop.js`);
 const { answer } = await import(`${support}/../support/asking.js`);
 
 const nc = await connect({ servers: `127.0.0.1:${port}` });
@@ -15,13 +16,16 @@ for (const name of ["tasks", "results"]) {
   await manager.consumers.add(name, consumer);
 }
 const js = jetstream(nc);
-const loop = new Loop((_, payload) => js.publish("tasks", payload));
+const loop = new Loop(async (id, payload) =>
+  named.submitted(String((await js.publish("tasks", payload)).seq), id),
+);
+const named = new Named((id, cameBack) => loop.done(id, cameBack));
 const messages = await (await js.consumers.get("results", "results")).consume({ max_messages: 500 });
 (async () => {
   for await (const message of messages) {
-    const payload = message.string();
+    const [name, payload] = message.string().split(" ");
     message.ack();
-    loop.done(Number(payload), payload);
+    named.ended(name, payload);
   }
 })();
 await answer({ ready: async () => {}, ...loopQuestions(() => loop) });

@@ -13,7 +13,7 @@ const messages = await (await js.consumers.get("tasks", "tasks")).consume({ max_
   for await (const message of messages) {
     const payload = message.string();
     executed.add(Number(payload));
-    js.publish("results", payload).then(() => message.ack());
+    js.publish("results", `${message.seq} ${payload}`).then(() => message.ack());
   }
 })();
 await answer({ ready: async () => {}, counts: async () => executed.counted });
