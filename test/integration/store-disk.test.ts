@@ -68,7 +68,9 @@ test("a full disk: new work is refused and says why, nothing is lost, and it goe
   rmSync(folder, { recursive: true });
 }, 120_000);
 
-test("a whole reserve outlives a disk that is full for others, and pays for deletions then", async ({ skip }) => {
+test("a whole reserve outlives a disk that is full for others, and pays for deletions then", async ({
+  skip,
+}) => {
   disk = smallDisk(16 * 1024 ** 2);
   skip(disk.how !== "tmpfs", "a disk that others fill cannot be mounted here");
   const folder = join(disk.folder, "state");
