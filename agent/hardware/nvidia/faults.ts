@@ -17,6 +17,8 @@ export type FaultKind =
   | "garbled"
   /** It was not asked before, and has not answered yet. */
   | "pending"
+  /** No files, processes or memory left to start it. */
+  | "exhausted"
   | "failed";
 
 export interface ProbeFault {
@@ -38,6 +40,8 @@ const HINTS: Record<FaultKind, string> = {
   garbled:
     "run the command by hand; if it looks right, this driver's output is not known yet: please report it",
   pending: "wait half a minute; if it stays so, run nvidia-smi by hand",
+  exhausted:
+    "see how many files the agent may open (ulimit -n) and has open, and whether the machine has memory left",
   failed: "run the command by hand as the agent's user",
 };
 

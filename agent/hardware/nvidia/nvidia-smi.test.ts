@@ -1,3 +1,7 @@
+import { execFile } from "node:child_process";
+import { rm, symlink, writeFile } from "node:fs/promises";
+import { join } from "node:path";
+import { promisify } from "node:util";
 import { afterEach, expect, test } from "vitest";
 import { systemClock } from "../../../shared/runtime/clock.js";
 import { type StandIn, standInGpus, type Trouble } from "../../../test/support/stand-in-gpus/stand-in.js";
@@ -57,8 +61,42 @@ test.each<[string, Trouble, string, RegExp]>([
 test("a program that is not there, or is none", async () => {
   const gone = new NvidiaSmi("/nowhere/nvidia-smi", systemClock, process.env, limits);
   expect(await gone.ask("-L")).toMatchObject({ ok: false, fault: { kind: "missing" } });
+  const below = new NvidiaSmi("/etc/passwd/nvidia-smi", systemClock, process.env, limits);
+  expect(await below.ask("-L")).toMatchObject({ ok: false, fault: { kind: "missing" } });
+  const unsayable = new NvidiaSmi("/tmp/\0", systemClock, process.env, limits);
+  expect(await unsayable.ask("-L")).toMatchObject({ ok: false, fault: { kind: "failed" } });
   const folder = new NvidiaSmi("/tmp", systemClock, process.env, limits);
   expect(await folder.ask("-L")).toMatchObject({ ok: false, fault: { kind: "failed" } });
+});
+
+test("one that could not be started is asked again all the same", async () => {
+  standIn = await standInGpus([{ uuid: "GPU-a" }]);
+  const moved = join(standIn.path, "..", "driver");
+  const smi = new NvidiaSmi(join(moved, "nvidia-smi"), systemClock, process.env, limits);
+  await writeFile(moved, "");
+  expect(await smi.ask("-L")).toMatchObject({ ok: false, fault: { kind: "missing" } });
+  await rm(moved);
+  await symlink(".", moved);
+  expect(await smi.ask("-L")).toMatchObject({ ok: true });
+});
+
+// In a process of its own, which has no file left to open.
+test("without files to start it that is said, and over when there are some again", async () => {
+  standIn = await standInGpus([{ uuid: "GPU-a" }]);
+  const script = `
+    import { closeSync, openSync } from "node:fs";
+    import { NvidiaSmi } from ${JSON.stringify(new URL("nvidia-smi.ts", import.meta.url).href)};
+    import { systemClock } from ${JSON.stringify(new URL("../../../shared/runtime/clock.ts", import.meta.url).href)};
+    const smi = new NvidiaSmi(process.argv[1], systemClock, process.env);
+    const files = [];
+    try { for (;;) files.push(openSync("/dev/null")); } catch {}
+    const without = await smi.ask("-L");
+    for (const file of files) closeSync(file);
+    const again = await smi.ask("-L");
+    console.log(JSON.stringify([without.fault?.kind, again.ok]));`;
+  const run = `ulimit -n 256; exec "$0" --import tsx --input-type=module -e "$1" "$2"`;
+  const { stdout } = await promisify(execFile)("sh", ["-c", run, process.execPath, script, standIn.path]);
+  expect(JSON.parse(stdout)).toEqual(["exhausted", true]);
 });
 
 test("a child of it that holds the pipes does not hold the answer", async () => {

@@ -12,6 +12,14 @@ import { fault, faultOf, type ProbeFault } from "./faults.js";
 
 export type Answer = { ok: true; text: string } | { ok: false; fault: ProbeFault };
 
+/** The machine's or the process's want of files, processes or memory: nothing is wrong with the program. */
+const EXHAUSTED: ReadonlySet<string> = new Set(["EMFILE", "ENFILE", "EAGAIN", "ENOMEM"]);
+
+function notStarted(path: string, { code = "", message }: NodeJS.ErrnoException): ProbeFault {
+  if (code === "ENOENT" || code === "ENOTDIR") return fault("missing", `there is no ${path}`);
+  return fault(EXHAUSTED.has(code) ? "exhausted" : "failed", `${path} cannot be started: ${message}`);
+}
+
 const LIMITS = { deadlineMs: 10_000, killMs: 1_000, mostBytes: 16 * 1024 ** 2 };
 
 export class NvidiaSmi {
@@ -31,7 +39,7 @@ export class NvidiaSmi {
   /** What `nvidia-smi …args` prints. Questions wait for each other. */
   ask(...args: string[]): Promise<Answer> {
     const answer = this.turn.then(() => this.askNow(args));
-    this.turn = answer;
+    this.turn = answer.catch(() => {});
     return answer;
   }
 
@@ -57,9 +65,7 @@ export class NvidiaSmi {
           ? { ok: true, text: outcome.ended.stdout }
           : no(faultOf(outcome.ended));
       case "not_started":
-        return outcome.error.code === "ENOENT"
-          ? no(fault("missing", `there is no ${this.path}`))
-          : no(fault("failed", `${this.path} cannot be started: ${outcome.error.message}`));
+        return no(notStarted(this.path, outcome.error));
       case "late":
         return no(fault("hung", `${said} ${waited} and was killed`));
       case "too_much":
