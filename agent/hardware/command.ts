@@ -73,8 +73,8 @@ export function runCommand(
     };
     let bytes = 0;
     const texts = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
+    // There are none where it could not be started for want of files.
     for (const name of ["stdout", "stderr"] as const)
-      // There are none where it could not be started for want of files.
       child[name]?.on("data", (chunk: Buffer) => {
         bytes += chunk.length;
         if (bytes <= limits.mostBytes) texts[name].push(chunk);

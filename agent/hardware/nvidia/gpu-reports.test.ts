@@ -12,20 +12,24 @@ afterEach(async () => {
   await standIn?.remove();
 });
 
-async function reporting(path?: string) {
+async function reporting(path?: string, lookMs = 20, changed = (_told: number) => {}) {
   standIn = await standInGpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
   reports = new GpuReports({
-    ...{ path: path ?? standIn.path, expected: path === undefined, lookMs: 20, sampleMs: 10 },
+    ...{ path: path ?? standIn.path, expected: path === undefined, lookMs, sampleMs: 10 },
     ...{ env: process.env, clock: systemClock, log: silentLogger() },
   });
   await reports.begin();
   const changes: string[] = [];
-  const ended = reports.goOn(() => void changes.push(reports.facts().gpuLook));
+  const ended = reports.goOn(() => {
+    changes.push(reports.facts().gpuLook);
+    changed(changes.length);
+  });
   return { reports, changes, ended };
 }
 
 test("facts are told when they change and not with every look, nor with other words for the same fault", async () => {
   const { reports, changes, ended } = await reporting();
+  await until("the first look", () => reports.facts().gpuLook === "seen");
   expect(reports.facts()).toMatchObject({
     ...{ gpuLook: "seen", gpuFault: undefined },
     gpus: [{ uuid: "GPU-a", computeCapability: "9.0" }, { uuid: "GPU-b" }],
@@ -51,12 +55,47 @@ test("facts are told when they change and not with every look, nor with other wo
   await ended;
 });
 
+const LONG_MS = 600_000;
+
+test("samples that fail while looks are good are told, and no reason to look all the time", async () => {
+  const { reports, changes, ended } = await reporting(undefined, LONG_MS);
+  await standIn.answer("query-gpu", "name\nH100\n");
+  await until("it is told", () => changes.includes("failed"));
+  expect(reports.facts()).toMatchObject({ gpuFault: { kind: "failed" }, gpus: [{ uuid: "GPU-a" }, {}] });
+  await until("no look for a while", () => (reports.states()?.lookAgeMs ?? 0) > 500);
+  await standIn.gpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
+  await until("it is over", () => changes.at(-1) === "seen");
+  reports.close();
+  await ended;
+});
+
+test("a GPU that a good sample lacks is looked for at once", async () => {
+  const { reports, ended } = await reporting(undefined, LONG_MS);
+  await until("the first look", () => reports.facts().gpus.length === 2);
+  await standIn.gpus([{ uuid: "GPU-a" }]);
+  await until("it is gone", () => reports.facts().gpus.length === 1);
+  reports.close();
+  await ended;
+});
+
+test("who cannot be told is not told again and again without a pause", async () => {
+  const { reports, changes, ended } = await reporting(undefined, 20, (told) => {
+    if (told < 1000) throw new Error("too large");
+  });
+  await standIn.trouble({ code: 9, say: "couldn't communicate with the NVIDIA driver" });
+  await until("it goes on", () => changes.includes("failed"));
+  expect(changes.length).toBeLessThan(5);
+  reports.close();
+  await ended;
+});
+
 test("where nobody looks, and where there is no driver, nothing is told in heartbeats", async () => {
   const off = await reporting("");
   expect(off.reports.facts()).toEqual({ gpus: [], gpuLook: "off", gpuFault: undefined });
   await off.ended;
   await standIn.remove();
   const none = await reporting("nvidia-smi-that-is-not-there");
+  await until("the first look", () => none.reports.facts().gpuLook === "none");
   expect(none.reports.facts()).toEqual({ gpus: [], gpuLook: "none", gpuFault: undefined });
   expect(none.reports.states()).toBeUndefined();
   none.reports.close();

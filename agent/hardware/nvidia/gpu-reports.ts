@@ -4,7 +4,8 @@
  * 1. Nobody waits for nvidia-smi: what is told is what was seen last, with its age. The start waits `FIRST_MS` at most.
  * 2. What is not known is said to be so, with the reason: before the first look has ended, and while looks fail.
  * 3. A fault is told as it began. Its words may change with each look; the inventory does not change with them.
- * 4. After `close` nothing runs and nothing is told.
+ * 4. Whatever goes wrong in telling or looking is logged, and between two rounds there is always a pause.
+ * 5. After `close` nothing runs and nothing is told.
  */
 import type { Clock } from "../../../shared/runtime/clock.js";
 import type { Logger } from "../../../shared/runtime/logger.js";
@@ -43,6 +44,8 @@ export class GpuReports {
   private readonly ending = new AbortController();
   private first: Promise<void> | undefined;
   private nextLookMs = Number.NEGATIVE_INFINITY;
+  /** Monotonic ms at which a look was last called for before its time. */
+  private hurriedMs = Number.NEGATIVE_INFINITY;
   private trouble: { fault: ProbeFault; sinceMs: number } | undefined;
   /** By UUID. */
   private readonly capabilities = new Map<string, string>();
@@ -72,7 +75,7 @@ export class GpuReports {
   /** Begins the first look and waits for it as long as a start may (invariant 1). */
   async begin(): Promise<void> {
     if (this.parts.path === "") return;
-    this.first = this.round();
+    this.first = this.logged(() => this.round());
     const waited = new AbortController();
     const late = this.parts.clock.sleep(FIRST_MS, waited.signal).catch(() => {});
     await Promise.race([this.first, late]);
@@ -81,22 +84,20 @@ export class GpuReports {
 
   /** Goes on looking, after `begin`, until `close`; `changed` hears of the facts and of other ones. Never rejects. */
   async goOn(changed: () => void): Promise<void> {
-    const { clock, log, sampleMs, lookMs } = this.parts;
+    const { clock, sampleMs, lookMs } = this.parts;
     const { signal } = this.ending;
     if (this.first === undefined) return;
     let told = "";
     await this.first;
     while (!signal.aborted) {
-      try {
+      await this.logged(() => {
         const now = JSON.stringify(this.facts());
-        if (now !== told) changed();
+        const before = told;
         told = now;
-        const none = (this.watch.now().gpus ?? []).length === 0;
-        await clock.sleep(none ? lookMs : sampleMs, signal);
-        await this.round();
-      } catch (err) {
-        if (!signal.aborted) log.error({ err }, "looking at the GPUs failed");
-      }
+        if (now !== before) changed();
+      });
+      await clock.sleep(this.seesNone() ? lookMs : sampleMs, signal).catch(() => {});
+      if (!signal.aborted) await this.logged(() => this.round());
     }
   }
 
@@ -105,19 +106,35 @@ export class GpuReports {
     this.smi.close();
   }
 
+  private seesNone(): boolean {
+    return (this.watch.now().gpus ?? []).length === 0;
+  }
+
+  /** Never rejects (invariant 4). */
+  private async logged(step: () => Promise<void> | void): Promise<void> {
+    try {
+      await step();
+    } catch (err) {
+      if (!this.ending.signal.aborted) this.parts.log.error({ err }, "looking at the GPUs failed");
+    }
+  }
+
   private async round(): Promise<void> {
     const { clock, lookMs } = this.parts;
-    if (clock.nowMs() >= this.nextLookMs) {
+    // Where there is none, a round has nothing else to do, and comes when it is time.
+    if (this.seesNone() || clock.nowMs() >= this.nextLookMs) {
       await this.watch.look();
       this.nextLookMs = clock.nowMs() + lookMs;
     }
-    const before = this.watch.now().sampledMs;
     await this.watch.sample();
-    const { gpus = [], samples, sampledMs } = this.watch.now();
+    const { gpus = [], samples, missed } = this.watch.now();
     for (const { uuid, computeCapability } of samples)
       if (computeCapability !== undefined) this.capabilities.set(uuid, computeCapability);
-    // What is wrong is told by a look, which need not wait for its time.
-    if (gpus.length > 0 && sampledMs === before && !this.trouble) this.nextLookMs = clock.nowMs();
+    const sampled = new Set(samples.map(({ uuid }) => uuid));
+    const lacks = missed > 0 || gpus.some(({ uuid }) => !sampled.has(uuid));
+    // What is wrong is told by a look, which need not wait for its time; it may find nothing, and is not repeated for that.
+    if (lacks && !this.trouble && clock.nowMs() - this.hurriedMs >= lookMs)
+      this.hurriedMs = this.nextLookMs = clock.nowMs();
   }
 
   private troubled(now: ProbeFault | undefined): void {
@@ -128,7 +145,10 @@ export class GpuReports {
     if (now === undefined) log.info("the GPUs can be seen again");
     else {
       const { kind, message: reason, hint } = now;
-      log.warn({ kind, reason, hint }, "the GPUs cannot be seen; what is known of them stays");
+      log.warn(
+        { kind, reason, hint },
+        "the GPUs cannot be seen, or not what they do; what is known of them stays",
+      );
     }
   }
 }

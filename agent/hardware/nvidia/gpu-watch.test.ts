@@ -52,6 +52,38 @@ test.each([
   expect(faults).toEqual([kind, undefined]);
 });
 
+test("a sample that fails twice in a row is a fault though looks are good; once is chance", async () => {
+  const { watch, faults } = await watched();
+  await watch.look();
+  await watch.sample();
+  const { sampledMs } = watch.now();
+  await standIn.answer("query-gpu", "name\nH100\n");
+  await watch.sample();
+  await watch.look();
+  expect(faults).toEqual([]);
+  await watch.sample();
+  await watch.look();
+  await watch.sample();
+  expect(watch.now()).toMatchObject({ sampledMs, fault: undefined, sampleFault: { kind: "failed" } });
+  expect(watch.now().sampleFault?.message).toContain('"uuid" is not a valid field');
+  await standIn.gpus([{ uuid: "GPU-a" }]);
+  await watch.sample();
+  expect(watch.now()).toMatchObject({ missed: 0, sampleFault: undefined });
+  expect(faults).toEqual(["failed", undefined]);
+});
+
+test("a driver that knows other fields than before is asked for those", async () => {
+  const { watch, faults } = await watched();
+  await watch.look();
+  await watch.sample();
+  await standIn.answer("--help-query-gpu", '"uuid"\n');
+  await standIn.answer("query-gpu", "uuid\nGPU-b\n");
+  await watch.sample();
+  await watch.sample();
+  expect(watch.now().samples.map(({ uuid }) => uuid)).toEqual(["GPU-b"]);
+  expect(faults).toEqual([]);
+});
+
 test("garbage at the first look is not a machine without GPUs", async () => {
   const { watch, faults } = await watched();
   await standIn.answer("-q", "\u0000\u0001 Attached GPUs\nGPU");

@@ -4,7 +4,8 @@
  * 1. A failed look never takes a GPU away: the last good answer stays, with its age and why it is not newer.
  * 2. Not to know is not to have none: until the first good answer `gpus` is undefined. Only a machine without any
  *    nvidia-smi has none.
- * 3. Looks never run beside one another; a look that is late costs only its own deadline.
+ * 3. A sample that fails once may be chance; failing twice in a row it is a fault, though looks are good.
+ * 4. Looks never run beside one another; a look that is late costs only its own deadline.
  */
 import type { Clock } from "../../../shared/runtime/clock.js";
 import { fault, type ProbeFault } from "./faults.js";
@@ -19,6 +20,9 @@ export interface GpuView {
   seenMs: number | undefined;
   samples: readonly GpuSample[];
   sampledMs: number | undefined;
+  /** Samples in a row that had no answer, and why the last of them had none; it stays until one has. */
+  missed: number;
+  sampleFault: ProbeFault | undefined;
   /** Why the last look at what there is had no answer; undefined when it had one. */
   fault: ProbeFault | undefined;
 }
@@ -35,8 +39,11 @@ export interface WatchParts {
 export class GpuWatch {
   private view: GpuView = {
     ...{ gpus: undefined, seenMs: undefined, samples: [], sampledMs: undefined, fault: undefined },
+    ...{ missed: 0, sampleFault: undefined },
   };
   private fields: string[] | undefined;
+  /** The fault that was told last. */
+  private told: ProbeFault | undefined;
 
   constructor(private readonly parts: WatchParts) {}
 
@@ -49,44 +56,51 @@ export class GpuWatch {
     const { smi, clock } = this.parts;
     const [query, list] = [await smi.ask("-q"), await smi.ask("-L")];
     const read = readable(query, list, readGpus);
-    if (read.ok) {
-      this.view = { ...this.view, gpus: read.value, seenMs: clock.nowMs() };
-      this.troubled(undefined);
-      return;
+    const none = !read.ok && read.fault.kind === "missing" && !this.parts.expected;
+    if (read.ok || (none && (this.view.gpus ?? []).length === 0)) {
+      // What samples missed while looks failed, too, says nothing of the time since.
+      const gpus = read.ok ? read.value : [];
+      const afresh = this.view.fault || gpus.length === 0 ? { missed: 0, sampleFault: undefined } : {};
+      this.view = { ...this.view, ...afresh, gpus, seenMs: clock.nowMs(), fault: undefined };
+    } else {
+      this.fields = undefined;
+      this.view = { ...this.view, fault: read.fault };
     }
-    if (read.fault.kind === "missing" && !this.parts.expected && (this.view.gpus ?? []).length === 0) {
-      this.view = { ...this.view, gpus: [], seenMs: clock.nowMs() };
-      this.troubled(undefined);
-      return;
-    }
-    this.troubled(read.fault);
+    this.tell();
   }
 
   /** Looks at what they do; does nothing where there are none. Never throws. */
   async sample(): Promise<void> {
     if ((this.view.gpus ?? []).length === 0) return;
-    const { smi, clock } = this.parts;
-    const fields = await this.sampleFields();
-    if (fields === undefined) return;
-    const answer = await smi.ask(`--query-gpu=${fields.join(",")}`, "--format=csv,nounits");
-    const read = readable(answer, answer, readSamples);
-    // What is old is told by its age; the next look at what there is says what is wrong.
-    if (read.ok) this.view = { ...this.view, samples: read.value, sampledMs: clock.nowMs() };
+    const read = await this.readSamples();
+    if (read.ok) {
+      const sampledMs = this.parts.clock.nowMs();
+      this.view = { ...this.view, samples: read.value, sampledMs, missed: 0, sampleFault: undefined };
+    } else {
+      // Another driver may know other fields.
+      this.fields = undefined;
+      this.view = { ...this.view, missed: this.view.missed + 1, sampleFault: read.fault };
+    }
+    this.tell();
   }
 
-  /** Asked once: drivers do not change under a running agent without a fault first. */
-  private async sampleFields(): Promise<string[] | undefined> {
-    if (this.fields) return this.fields;
-    const help = await this.parts.smi.ask("--help-query-gpu");
-    const read = readable(help, help, sampleFields);
-    if (read.ok) this.fields = read.value;
-    return this.fields;
+  private async readSamples(): Promise<Read<GpuSample[]>> {
+    const { smi } = this.parts;
+    if (this.fields === undefined) {
+      const help = await smi.ask("--help-query-gpu");
+      const known = readable(help, help, sampleFields);
+      if (!known.ok) return known;
+      this.fields = known.value;
+    }
+    const answer = await smi.ask(`--query-gpu=${this.fields.join(",")}`, "--format=csv,nounits");
+    return readable(answer, answer, readSamples);
   }
 
-  private troubled(now: ProbeFault | undefined): void {
-    const before = this.view.fault;
-    if (now !== undefined) this.fields = undefined;
-    this.view = { ...this.view, fault: now };
+  private tell(): void {
+    const { fault, missed, sampleFault } = this.view;
+    const now = fault ?? (missed > 1 ? sampleFault : undefined); // invariant 3
+    const before = this.told;
+    this.told = now;
     if (before?.kind !== now?.kind) this.parts.onFault(now);
   }
 }

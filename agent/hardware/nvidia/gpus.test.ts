@@ -100,6 +100,18 @@ test.each<[string, string, string, RegExp]>([
     listText([A]),
     /'FB Memory Usage, Total'/,
   ],
+  [
+    "memory of less than none",
+    queryText([A]).replace("81559 MiB", "-1 MiB"),
+    listText([A]),
+    /'FB Memory Usage, Total'/,
+  ],
+  [
+    "half of an instance",
+    queryText([B]).replace(/(GPU Instance ID +: )2$/m, "$12.5"),
+    listText([B]),
+    /'GPU Instance ID'/,
+  ],
   ["another program's text", "hello\nworld : 3\n", "", /no line 'Attached GPUs'/],
 ])("%s is garbled", (_what, query, list, message) => {
   expect(() => readGpus(query, list)).toThrow(message);

@@ -4,7 +4,16 @@
  * 1. What cannot be read whole is refused: a truncated answer is never a machine with fewer GPUs.
  * 2. A GPU in MIG mode is its slices; the whole device is not offered.
  */
-import { bytesIn, firstValue, numberIn, parseQuery, type Section, sections, valueAt } from "./query-text.js";
+import {
+  bytesIn,
+  countIn,
+  firstValue,
+  numberIn,
+  parseQuery,
+  type Section,
+  sections,
+  valueAt,
+} from "./query-text.js";
 
 export interface Gpu {
   /** As nvidia-smi numbers them, which may change with a reboot: never for pinning. */
@@ -130,7 +139,7 @@ function slicesOf(gpu: Section, entry: Listed): MigSlice[] {
     );
   return described.map((slice) => {
     const number = (...path: string[]) =>
-      needed(numberIn(valueAt(slice, ...path)), `${gpu.name}, MIG Device`, path.join(", "));
+      needed(countIn(valueAt(slice, ...path)), `${gpu.name}, MIG Device`, path.join(", "));
     const index = number("Index");
     const named = entry.slices.find((other) => other.index === index);
     if (!named) throw new GarbledAnswer(`${gpu.name}: MIG device ${index} is not in nvidia-smi -L`);
@@ -153,7 +162,7 @@ function processesOf(gpu: Section): GpuProcess[] {
   const processes: GpuProcess[] = [];
   let gpuInstance: number | undefined;
   for (const line of sections(gpu, "Processes")[0]?.children ?? []) {
-    if (line.name === "GPU instance ID") gpuInstance = numberIn(line.value);
+    if (line.name === "GPU instance ID") gpuInstance = countIn(line.value);
     if (line.name !== "Process ID") continue;
     const pid = needed(numberIn(line.value), `${gpu.name}, Processes`, "Process ID");
     const usedBytes = bytesIn(valueAt(line, "Used GPU Memory"));

@@ -66,9 +66,15 @@ export function numberIn(value: string | undefined): number | undefined {
   return match?.[1] === undefined ? undefined : Number(match[1]);
 }
 
+/** A number that counts or names: an integer of 0 to 2^32 - 1; undefined for any other. */
+export function countIn(value: string | undefined): number | undefined {
+  const count = numberIn(value);
+  return count !== undefined && count >>> 0 === count ? count : undefined;
+}
+
 const MIB = 1024 ** 2;
-/** `81559 MiB` in bytes. */
-export const bytesIn = (value: string | undefined): number | undefined => {
-  const mib = numberIn(value);
-  return mib === undefined ? undefined : mib * MIB;
-};
+/** `81559 MiB` in whole bytes; undefined for less than none and for more than a double counts. */
+export function bytesIn(value: string | undefined): number | undefined {
+  const bytes = Math.round((numberIn(value) ?? Number.NaN) * MIB);
+  return Number.isSafeInteger(bytes) && bytes >= 0 ? bytes : undefined;
+}

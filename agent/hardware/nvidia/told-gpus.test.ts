@@ -22,7 +22,8 @@ const read = (gpus: readonly StandInGpu[]) => {
     .join("\n");
   return { gpus: readGpus(queryText(gpus), listText(gpus)), samples: readSamples(csv) };
 };
-const view = { ...read(machine), seenMs: 1_000, sampledMs: 4_000, fault: undefined };
+const good = { fault: undefined, missed: 0, sampleFault: undefined };
+const view = { ...read(machine), ...good, seenMs: 1_000, sampledMs: 4_000 };
 
 test("what is described does not change while it works", () => {
   const idle = view.gpus.map((gpu) => describe(gpu, "9.0"));
@@ -50,7 +51,7 @@ test("nothing is told where there is none; a fault is, though nothing was ever s
   const none = { ...view, gpus: [], samples: [] };
   expect(statesOf(none, undefined, 9_000)).toBeUndefined();
   const never = {
-    ...{ gpus: undefined, samples: [], seenMs: undefined, sampledMs: undefined },
+    ...{ ...good, gpus: undefined, samples: [], seenMs: undefined, sampledMs: undefined },
     fault: fault("hung", "x"),
   };
   expect(statesOf(never, 8_000, 9_000)).toEqual({
