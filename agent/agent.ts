@@ -67,6 +67,11 @@ export async function startAgent(config: Config, parts: AgentParts): Promise<Run
     gpuStates: () => gpus.states(),
     loopLagMs: () => lag.maxMs(),
     ...{ clock, random, log, options: coreOptions(config) },
+  }).catch((error: unknown) => {
+    // Else a driver that hangs would keep the process.
+    gpus.close();
+    lag.stop();
+    throw error;
   });
   const ending = new AbortController();
   void probes.every(config.engines.ollama.healthCheckIntervalMs, ending.signal, () =>

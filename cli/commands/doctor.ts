@@ -35,7 +35,7 @@ interface DoctorOptions {
 async function doctor(context: Context, { all = false, gpu = false }: DoctorOptions): Promise<void> {
   const loaded = readConfig(context, true);
   const config = loaded.ok ? loaded.config : undefined;
-  // As the agent would look.
+  // As the agent would look; where that one is told not to, as it would by default.
   const path = config?.agent.nvidiaSmi ?? "";
   const named = path !== "" && path !== NVIDIA_SMI;
   const checks = [

@@ -66,3 +66,12 @@ test("no nvidia-smi is a machine without GPUs, unless there should be some", asy
     { name: "gpus", result: "fail", detail: expect.stringContaining("install the NVIDIA driver") },
   ]);
 });
+
+test("what they do cannot be seen, though they can: that is said", async () => {
+  standIn = await standInGpus([{ uuid: "GPU-a" }]);
+  await standIn.answer("query-gpu", "name\nH100\n");
+  expect(await gpuChecks(systemClock, process.env, true, standIn.path)).toMatchObject([
+    { name: "gpu 0", result: "ok" },
+    { name: "gpu samples", result: "warn", detail: expect.stringContaining("is not a valid field") },
+  ]);
+});

@@ -10,7 +10,7 @@ import type { Check } from "./check.js";
 
 /**
  * A row for each GPU and MIG slice. `expected`: there should be some, and a machine without nvidia-smi fails. Takes at
- * most half a minute, with a driver that hangs; never throws.
+ * most three quarters of a minute, with a driver that hangs; never throws.
  */
 export async function gpuChecks(
   clock: Clock,
@@ -21,14 +21,17 @@ export async function gpuChecks(
   const watch = new GpuWatch({ smi: new NvidiaSmi(path, clock, env), clock, expected, onFault: () => {} });
   await watch.look();
   await watch.sample();
-  const { gpus, samples, fault } = watch.now();
+  const { gpus, samples, fault, sampleFault } = watch.now();
   if (fault) return [{ name: "gpus", result: "fail", detail: `${fault.message}; ${fault.hint}` }];
   if (gpus === undefined || gpus.length === 0)
     return [{ name: "gpus", result: "ok", detail: "no NVIDIA GPU: work runs on CPU slots" }];
-  return gpus.flatMap((gpu) => {
+  const rows = gpus.flatMap((gpu) => {
     const sample = samples.find(({ uuid }) => uuid === gpu.uuid);
     return [gpuCheck(gpu, sample), ...(gpu.mig ?? []).map((slice) => sliceCheck(gpu, slice))];
   });
+  if (!sampleFault) return rows;
+  const detail = `what they do cannot be seen: ${sampleFault.message}; ${sampleFault.hint}`;
+  return [...rows, { name: "gpu samples", result: "warn", detail }];
 }
 
 function gpuCheck(gpu: Gpu, sample: GpuSample | undefined): Check {
