@@ -55,6 +55,14 @@ describe("precedence", () => {
     expect(loaded.config.client.address).toBe("127.0.0.1:2002");
   });
 
+  test("GPUs are not looked for where a file or a variable says off, or a file says nothing in quotes", () => {
+    expect(config({ env: { SAI_AGENT_NVIDIA_SMI: "off" } }).agent.nvidiaSmi).toBe("");
+    expect(config({ path: file("agent:\n  nvidia_smi: off\n") }).agent.nvidiaSmi).toBe("");
+    expect(config({ path: file('agent:\n  nvidia_smi: ""\n') }).agent.nvidiaSmi).toBe("");
+    expect(config({ env: { SAI_AGENT_NVIDIA_SMI: "" } }).agent.nvidiaSmi).toBe("nvidia-smi");
+    expect(problems({ env: { SAI_AGENT_GPU_SAMPLE_INTERVAL_MS: "1" } })).toHaveLength(1);
+  });
+
   test("the systematic name wins over the tool's own; an empty variable is not set", () => {
     const env = { OLLAMA_HOST: "a", SAI_ENGINES_OLLAMA_BASE_URL: "http://b:1", SAI_LOG_LEVEL: "" };
     expect(config({ env }).engines.ollama.baseUrl).toBe("http://b:1");
@@ -94,6 +102,8 @@ describe("precedence", () => {
 describe("every key", () => {
   /** A valid value that is not the default, as the environment would hold it. */
   const VALUES: { [key: string]: string } = {
+    "agent.gpu_look_interval_ms": "7000",
+    "agent.gpu_sample_interval_ms": "7000",
     "logging.format": "json",
     "logging.level": "error",
     "logging.handlers": '[{"type":"stderr"}]',

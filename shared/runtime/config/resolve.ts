@@ -102,7 +102,7 @@ export function resolveConfig(file: FileConfig): Config {
       journalSyncSamples: a.journal_sync_samples,
       spoolQuotaBytes: bytes(a.spool_quota),
       drainTimeoutMs: a.drain_timeout_ms,
-      nvidiaSmi: a.nvidia_smi,
+      nvidiaSmi: a.nvidia_smi === "off" ? "" : a.nvidia_smi,
       gpuLookIntervalMs: a.gpu_look_interval_ms,
       gpuSampleIntervalMs: a.gpu_sample_interval_ms,
     },

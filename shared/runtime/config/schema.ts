@@ -231,11 +231,11 @@ export const fileSchema = z.strictObject({
     // Results that wait for the artifact store or the coordinator; above it the agent takes no new work.
     spool_quota: size().default("1GiB"),
     drain_timeout_ms: millis(25_000),
-    // How the NVIDIA GPUs are seen: a path, or a name to look up in PATH. Named, its absence is a fault; empty: not at all.
+    // How the NVIDIA GPUs are seen: a path, or a name to look up in PATH. Named, its absence is a fault; off or empty: not at all.
     nvidia_smi: z.string().max(4096).default(NVIDIA_SMI),
-    // From one look at what GPUs there are, or at what they do, to the next.
-    gpu_look_interval_ms: millis(60_000),
-    gpu_sample_interval_ms: millis(5_000),
+    // From one look at what GPUs there are, or at what they do, to the next: each starts a program beside what is measured.
+    gpu_look_interval_ms: z.int().min(1_000).max(604_800_000).default(60_000),
+    gpu_sample_interval_ms: z.int().min(1_000).max(604_800_000).default(5_000),
   }),
   store: section({
     // What is agreed (campaigns, done records): in a folder, in etcd, or in memory and gone with the coordinator.
