@@ -66,7 +66,7 @@ export {
 } from "../shared/gen/sai/v1/campaign.js";
 export { Event } from "../shared/gen/sai/v1/event.js";
 export { Gpu } from "../shared/gen/sai/v1/gpu.js";
-export { type GpuFault, Node } from "../shared/gen/sai/v1/node.js";
+export { type GpuFault, type GpuState, Node } from "../shared/gen/sai/v1/node.js";
 export { type Cell, type Comparison, type MetricValue, Summary } from "../shared/gen/sai/v1/result.js";
 
 /** Unary calls end after this long unless the user said otherwise. */

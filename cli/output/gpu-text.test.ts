@@ -9,6 +9,7 @@ const fault = { kind: "hung", message: "no answer in 10 s", hint: "see dmesg" };
 const seen = (more: object = {}, state: object = {}) =>
   Gpu.fromPartial({
     ...{ node: "n1", nodeState: "ready", description, sampleAgeMs: 4_000, lookAgeMs: 30_000 },
+    staleAfterMs: 60_000,
     ...{ state: { uuid: "GPU-a", memoryUsedBytes: 0, utilizationPercent: 100, powerW: 70.4, ...state } },
     ...more,
   });
@@ -19,7 +20,13 @@ test.each<[string, Gpu]>([
   ["free", seen({}, { slowedBy: ["power_cap"] })],
   ["slowed: hw_thermal", seen({}, { slowedBy: ["power_cap", "hw_thermal"], processes: 1 })],
   ["problem", seen({}, { problems: ["memory that cannot be repaired"], processes: 1 })],
+  // The process began after the last look, or is of another container.
+  ["in use", seen({}, { memoryUsedBytes: 70 * 1024 ** 3 })],
+  ["not sampled", seen({ state: { uuid: "GPU-a" } })],
+  ["problem", seen({ state: { uuid: "GPU-a", problems: ["the driver asks for: Reset"] } })],
   ["stale", seen({ sampleAgeMs: 61_000 })],
+  ["free", seen({ sampleAgeMs: 61_000, staleAfterMs: 300_000 })],
+  ["stale", seen({ sampleAgeMs: 4_000, staleAfterMs: 3_000 })],
   ["stale: hung", seen({ fault })],
   ["node lost", seen({ nodeState: "lost", fault })],
   ["no sample yet", seen({ state: undefined, sampleAgeMs: undefined })],
@@ -29,12 +36,12 @@ test.each<[string, Gpu]>([
   expect(gpuState(gpu)).toBe(words);
 });
 
-test("the list: an age beside the figures, - for what is not told", () => {
+test("the list: the age of the oldest in a row, - for what is not told", () => {
   const unknown = Gpu.fromPartial({ node: "n2", nodeState: "ready", fault });
   expect(tableLines(GPU_COLUMNS, [seen(), unknown], { paint: plain })).toEqual([
-    "NODE  INDEX  NAME                 MEMORY   UTIL  TEMP  POWER  STATE              AGE",
-    "n1        1  NVIDIA H100  0 B / 80.0 GiB  100 %     -   70 W  free             4.0 s",
-    "n2        -  -                         -      -     -      -  not known: hung      -",
+    "NODE  INDEX  NAME                 MEMORY   UTIL  TEMP  POWER  STATE             AGE",
+    "n1        1  NVIDIA H100  0 B / 80.0 GiB  100 %     -   70 W  free             30 s",
+    "n2        -  -                         -      -     -      -  not known: hung     -",
   ]);
   expect([gpuName(seen()), gpuName(unknown)]).toEqual(["n1/1", "n2/?"]);
 });

@@ -1,15 +1,17 @@
 /**
  * GPUs for people, of the fleet or of one node.
  *
- * 1. What is old says so: a figure stands beside its age, and a GPU that is not seen any more is stale, not gone.
+ * 1. What is old says so: a row stands beside the age of the oldest in it, and a GPU that is not seen any more is stale,
+ *    not gone.
+ * 2. Free is what was looked at and sampled, and neither shows a user.
  */
-import type { Gpu, GpuFault } from "../client.js";
+import type { Gpu, GpuFault, GpuState } from "../client.js";
 import type { Color, Paint } from "./color.js";
 import { formatBytes, formatDuration } from "./quantity.js";
 import { type Column, tableLines } from "./table.js";
 
-/** Far more than the time between two samples and two heartbeats, ms. */
-const STALE_MS = 60_000;
+/** More memory than a driver and a desktop hold, in bytes: somebody computes, though no process may be shown. */
+const BUSY_BYTES = 1024 ** 3;
 /** Node states in which it is connected. */
 const CONNECTED: ReadonlySet<string> = new Set(["ready", "reconciling", "draining"]);
 
@@ -17,7 +19,11 @@ const number = (value: number | undefined, unit: string): string =>
   value === undefined ? "" : `${Math.round(value)} ${unit}`;
 const age = (ms: number | undefined): string => (ms === undefined ? "" : formatDuration(ms));
 
-/** `n1/0`; a node alone where its GPUs are not known. */
+/** Of the older of what a row is made from: processes and problems are of the look, figures of the sample. */
+const oldest = ({ sampleAgeMs, lookAgeMs }: Gpu): number | undefined =>
+  sampleAgeMs === undefined ? lookAgeMs : Math.max(sampleAgeMs, lookAgeMs ?? 0);
+
+/** `n1/0`; `n1/?` where its GPUs are not known. */
 export const gpuName = ({ node, description, device }: Gpu): string =>
   `${node}/${description?.index ?? device?.uuid ?? "?"}`;
 
@@ -29,21 +35,27 @@ const product = ({ description, device }: Gpu): string => {
 
 /** In a word or two; what is wrong goes before what it does. */
 export function gpuState(gpu: Gpu): string {
-  const { description, device, state, fault, nodeState, sampleAgeMs } = gpu;
+  const { description, device, state, fault, nodeState, sampleAgeMs, staleAfterMs } = gpu;
   if (device) return "test device";
   if (!description) return `not known: ${fault?.kind ?? "not_told"}`;
   if (!CONNECTED.has(nodeState)) return `node ${nodeState}`;
   if (fault) return `stale: ${fault.kind}`;
   if (state === undefined || sampleAgeMs === undefined) return "no sample yet";
-  if (sampleAgeMs > STALE_MS) return "stale";
+  if (sampleAgeMs > (staleAfterMs ?? Number.POSITIVE_INFINITY)) return "stale";
   if (state.problems.length > 0) return "problem";
+  if (!hasFigures(state)) return "not sampled";
   const slowed = state.slowedBy.filter((why) => why !== "power_cap");
   if (slowed.length > 0) return `slowed: ${slowed.join(",")}`;
-  return state.processes > 0 ? "in use" : "free";
+  const busy = state.processes > 0 || (state.memoryUsedBytes ?? 0) >= BUSY_BYTES;
+  return busy ? "in use" : "free";
 }
+
+const hasFigures = ({ memoryUsedBytes, utilizationPercent, powerW, temperatureC, smClockMhz }: GpuState) =>
+  [memoryUsedBytes, utilizationPercent, powerW, temperatureC, smClockMhz].some((said) => said !== undefined);
 
 function color(gpu: Gpu): Color | undefined {
   const text = gpuState(gpu);
+  if (text === "not known: off") return undefined;
   if (text === "problem" || text.startsWith("not known")) return "red";
   return ["in use", "free", "test device"].includes(text) ? undefined : "yellow";
 }
@@ -68,7 +80,7 @@ export const GPU_COLUMNS: readonly Column<Gpu>[] = [
   { title: "TEMP", align: "right", value: ({ state }) => number(state?.temperatureC, "°C") },
   { title: "POWER", align: "right", value: ({ state }) => number(state?.powerW, "W") },
   { title: "STATE", value: gpuState, color },
-  { title: "AGE", align: "right", value: ({ sampleAgeMs, lookAgeMs }) => age(sampleAgeMs ?? lookAgeMs) },
+  { title: "AGE", align: "right", value: (g) => age(oldest(g)) },
   {
     title: "UUID",
     value: ({ description, device }) => description?.uuid ?? device?.uuid ?? "",

@@ -49,7 +49,7 @@ const fault = { kind: "hung", message: "no answer", hint: "see dmesg" };
 
 test.each<[string, Node]>([
   ["none", withGpus({ gpuLook: "none" })],
-  ["not looked for: agent.nvidia_smi is empty", withGpus({ gpuLook: "off" })],
+  ["not looked for: agent.nvidia_smi is off", withGpus({ gpuLook: "off" })],
   ["not known: the agent's version does not tell", withGpus({})],
   ["not known: hung: no answer; see dmesg", withGpus({ gpuLook: "failed", gpuFault: fault })],
   [
@@ -64,7 +64,11 @@ test.each<[string, Node]>([
 });
 
 test("its GPUs stand in a table of their own, as old as they are", async () => {
-  const states = { gpus: [{ uuid: "GPU-a", memoryUsedBytes: 0, temperatureC: 41 }], sampleAgeMs: 90_000 };
+  const states = {
+    gpus: [{ uuid: "GPU-a", memoryUsedBytes: 0, temperatureC: 41 }],
+    sampleAgeMs: 90_000,
+    staleAfterMs: 80_000,
+  };
   const text = await shown(withGpus({ gpus: [description], gpuLook: "seen" }, states), "table");
   expect(text).toMatch(/^gpus +1$/m);
   expect(text).toMatch(/^ +0 +H100 +0 B \/ 80.0 GiB +- +41 °C +- +stale +1 min 30 s$/m);

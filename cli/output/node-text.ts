@@ -98,7 +98,7 @@ function nodeLines(node: Node, paint: Paint): string[] {
 
 const LOOKS: { [look: string]: string } = {
   none: "none",
-  off: "not looked for: agent.nvidia_smi is empty",
+  off: "not looked for: agent.nvidia_smi is off",
   "": "not known: the agent's version does not tell",
 };
 
@@ -121,6 +121,7 @@ const gpuTable = ({ id, state, inventory, gpuStates }: Node, paint: Paint): stri
         ...{ node: id, nodeState: state, description, fault: inventory?.gpuFault },
         state: gpuStates?.gpus.find(({ uuid }) => uuid === description.uuid),
         ...{ sampleAgeMs: gpuStates?.sampleAgeMs, lookAgeMs: gpuStates?.lookAgeMs },
+        staleAfterMs: gpuStates?.staleAfterMs,
       }),
     ),
     { paint },

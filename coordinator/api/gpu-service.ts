@@ -1,7 +1,8 @@
 /**
  * sai.v1.GpuService: what GPUs the fleet has, as its nodes have seen them.
  *
- * 1. A node whose GPUs are not known is in the list and says why: only one that has looked and found none is not.
+ * 1. A node whose GPUs are not known, or not looked for, is in the list and says why: only one that has looked and found
+ *    none is not.
  */
 import type { Gpu, GpuServiceServer } from "../../shared/gen/sai/v1/gpu.js";
 import type { GpuFault } from "../../shared/gen/sai/v1/node.js";
@@ -19,12 +20,12 @@ export const gpuService = (fleet: Fleet, calls: CallObserver): GpuServiceServer 
 
 function gpusOf(fleet: Fleet, entry: NodeEntry): Gpu[] {
   const { id, state, inventory, gpuStates } = nodeMessage(entry, fleet.gpuStates(entry));
-  const { sampleAgeMs, lookAgeMs } = gpuStates ?? {};
+  const { sampleAgeMs, lookAgeMs, staleAfterMs } = gpuStates ?? {};
   const fault = faultOf(entry);
   // A heartbeat may be from before the inventory that ends the fault.
   const faultAgeMs = fault && gpuStates?.faultAgeMs;
   const about = {
-    ...{ node: id, nodeState: state, fault, sampleAgeMs, lookAgeMs, faultAgeMs },
+    ...{ node: id, nodeState: state, fault, sampleAgeMs, lookAgeMs, faultAgeMs, staleAfterMs },
     ...{ device: undefined, description: undefined, state: undefined },
   };
   const known = (inventory?.gpus ?? []).map((description) => ({
@@ -43,7 +44,12 @@ const NOTHING = { description: undefined, state: undefined, fault: undefined };
 function faultOf({ id, inventory, version }: NodeEntry): GpuFault | undefined {
   if (inventory === undefined)
     return { kind: "not_told", message: `${id} has not told yet what it has`, hint: "ask again in a moment" };
-  if (inventory.gpuLook !== "") return inventory.gpuFault;
+  const { gpuLook, gpuFault, gpus } = inventory;
+  if (gpuLook === "off") {
+    const message = `the agent on ${id} is told not to look for GPUs`;
+    return { kind: "off", message, hint: "take agent.nvidia_smi out of its configuration to see them" };
+  }
+  if (gpuFault || gpus.length > 0 || gpuLook === "none") return gpuFault;
   const message = `the agent on ${id} (version ${version}) does not tell of GPUs`;
   return { kind: "not_told", message, hint: "upgrade the agent" };
 }

@@ -231,8 +231,10 @@ export class Fleet {
   }
 
   /** What the node's GPUs do, as far as it said, with ages as of now. */
-  gpuStates({ gpus }: NodeEntry): GpuStates | undefined {
-    return gpus && aged(gpus.states, this.parts.clock.nowMs() - gpus.heardMs);
+  gpuStates({ gpus, stretch }: NodeEntry): GpuStates | undefined {
+    const { clock, timers } = this.parts;
+    const quietMs = timers.suspectAfterMs * Math.max(stretch, this.stretch);
+    return gpus && aged(gpus.states, clock.nowMs() - gpus.heardMs, quietMs);
   }
 
   /** Makes silent nodes suspect and answers with those that have been silent for the lost time. */

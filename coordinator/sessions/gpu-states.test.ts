@@ -20,6 +20,10 @@ test("a heartbeat's GPUs are bounded; figures that are none are absent, and 0 is
 });
 
 test("they grow old while nothing comes", () => {
-  const states = GpuStates.fromPartial({ sampleAgeMs: 100, faultAgeMs: 7 });
-  expect(aged(states, 1_000)).toMatchObject({ sampleAgeMs: 1_100, lookAgeMs: undefined, faultAgeMs: 1_007 });
+  const states = GpuStates.fromPartial({ sampleAgeMs: 100, faultAgeMs: 7, staleAfterMs: 500 });
+  expect(aged(states, 1_000, 3_000)).toMatchObject({
+    ...{ sampleAgeMs: 1_100, lookAgeMs: undefined, faultAgeMs: 1_007 },
+    // A node that beats slowly is not stale for that.
+    staleAfterMs: 3_500,
+  });
 });

@@ -7,18 +7,24 @@ const MAX_TEXTS = 16;
 const MAX_CHARS = 200;
 
 /** Without figures that are none. */
-export const gpuStatesOf = ({ gpus, sampleAgeMs, lookAgeMs, faultAgeMs }: GpuStates): GpuStates => ({
-  gpus: gpus.slice(0, MAX_GPUS).map(stateOf),
-  ...{ sampleAgeMs: ageOf(sampleAgeMs), lookAgeMs: ageOf(lookAgeMs), faultAgeMs: ageOf(faultAgeMs) },
+export const gpuStatesOf = (wire: GpuStates): GpuStates => ({
+  gpus: wire.gpus.slice(0, MAX_GPUS).map(stateOf),
+  sampleAgeMs: ageOf(wire.sampleAgeMs),
+  lookAgeMs: ageOf(wire.lookAgeMs),
+  faultAgeMs: ageOf(wire.faultAgeMs),
+  staleAfterMs: ageOf(wire.staleAfterMs),
 });
 
-/** As of `ms` after they came. */
-export function aged(states: GpuStates, ms: number): GpuStates {
-  const older = (age: number | undefined) => (age === undefined ? undefined : Math.round(age + ms));
-  const { gpus, sampleAgeMs, lookAgeMs, faultAgeMs } = states;
+/** As of `ms` after they came; `quietMs`: how long a node may say nothing, which makes nothing stale. */
+export function aged(states: GpuStates, ms: number, quietMs: number): GpuStates {
+  const later = (age: number | undefined, by: number) =>
+    age === undefined ? undefined : Math.round(age + by);
+  const older = (age: number | undefined) => later(age, ms);
+  const { gpus, sampleAgeMs, lookAgeMs, faultAgeMs, staleAfterMs } = states;
   return {
     gpus,
     ...{ sampleAgeMs: older(sampleAgeMs), lookAgeMs: older(lookAgeMs), faultAgeMs: older(faultAgeMs) },
+    staleAfterMs: later(staleAfterMs, quietMs),
   };
 }
 

@@ -1,5 +1,6 @@
 /** Hellos that must not come in, that never end, and agents that leave while they are answered. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { GpuStates } from "../../shared/gen/sai/v1/node.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { CLUSTER, HASH, INVENTORY, Sessions } from "./sessions.test-support.js";
 
@@ -229,4 +230,16 @@ test("agents of more than a thousand are told to dial less often, and each which
   old.hello({ newest: 0 });
   await on.world.until("it is welcome", () => old.of("welcome").length > 0);
   expect(old.of("welcome")[0]).toMatchObject({ protocol: 1, reconnectCapMs: 10_000 });
+});
+
+test("what an earlier start said of its GPUs is not said of a new one, which has not looked yet", async () => {
+  await on.ready();
+  const states = GpuStates.fromPartial({ lookAgeMs: 5 });
+  const node = on.node();
+  if (!node) throw new Error("n1 is not there");
+  node.gpus = { states, heardMs: 0 };
+  on.stream("n1", { incarnation: 1n }).hello();
+  expect(on.node()?.gpus?.states).toEqual(states);
+  on.stream("n1", { incarnation: 2n }).hello();
+  expect(on.node()?.gpus).toBeUndefined();
 });

@@ -58,6 +58,8 @@ export function greet(
   before?.close(new SaiError("cancelled", `another session of ${node.id} took over`));
   node.version = versionOf(hello.version);
   node.protocol = protocol;
+  // What an earlier start saw of its GPUs is not of this one.
+  if (node.incarnation !== message.incarnation) node.gpus = undefined;
   node.incarnation = message.incarnation;
   node.notOffering = reasonOf(hello.notOffering);
   fleet.resetCredits(node);

@@ -1,4 +1,5 @@
 /** What GPUs the fleet has, from nvidia-smi on a node to what people see; what cannot be seen is said, never left out. */
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Gpu } from "../../shared/gen/sai/v1/gpu.js";
 import type { Config } from "../../shared/runtime/config.js";
@@ -55,6 +56,17 @@ afterAll(async () => {
 const list = async (node = ""): Promise<Gpu[]> => {
   const { gpus } = fleet.api;
   return (await ask(gpus.listGpus.bind(gpus), { node })).gpus;
+};
+/** Waits until the node has one entry, of this fault. */
+const listed = async (
+  node: string,
+  entry: { fault: { kind: string }; node: string; description?: undefined },
+) => {
+  const one = await until(`${node} is listed`, async () => {
+    const gpus = await list(node);
+    return gpus[0]?.fault?.kind === entry.fault.kind && gpus;
+  });
+  expect(one).toMatchObject([entry]);
 };
 const uuids = (gpus: readonly Gpu[]) => gpus.map(({ description }) => description?.uuid);
 const sampled = () =>
@@ -163,30 +175,39 @@ test.each([
   await sampled();
 });
 
-test("a node that never saw its GPUs is in the list with the reason; one without a driver is not", async () => {
+test("a node that never saw its GPUs is in the list with the reason; one that does not look, too; one without a driver is not", async () => {
   const broken = await standInGpus([]);
   await broken.trouble(LOST);
   await fleet.agent(
     "n2",
     seeing(() => broken.path),
   );
-  await fleet.agent("n3", (config) => {
+  // Whatever this machine has: there is none in this one's PATH.
+  const empty = { PATH: join(fleet.folder, "nowhere") };
+  const byDefault = (config: Config) => {
     config.agent.nvidiaSmi = "nvidia-smi";
-  });
+    config.agent.gpuLookIntervalMs = 40;
+  };
+  await fleet.agent("n3", byDefault, true, empty);
   await fleet.agent(
     "n4",
-    seeing(() => "/nowhere/nvidia-smi"),
+    // No folder: not even the attempt to start it gets far.
+    seeing(() => "/etc/passwd/nvidia-smi"),
   );
-  expect(await list("n2")).toMatchObject([
-    { node: "n2", description: undefined, fault: { kind: "driver_absent" } },
-  ]);
-  expect(await list("n4")).toMatchObject([{ node: "n4", fault: { kind: "missing" } }]);
+  await fleet.agent("n7");
+  await listed("n2", { node: "n2", description: undefined, fault: { kind: "driver_absent" } });
+  await listed("n4", { node: "n4", fault: { kind: "missing" } });
+  await until("n3 has looked", async () => (await fleet.api.node("n3")).inventory?.gpuLook === "none");
+  expect(await list("n3")).toEqual([]);
+  // Not to look is not to have none.
+  await listed("n7", { node: "n7", description: undefined, fault: { kind: "off" } });
+  expect((await sai("node", "get", "n7")).out).toMatch(/^gpus +not looked for: agent.nvidia_smi is off$/m);
   expect((await sai("gpu", "list")).out).toMatch(/^n2 +- +- +- +- +- +- +not known: driver_absent /m);
   expect((await sai("node", "get", "n2")).out).toMatch(/^gpus +not known: driver_absent/m);
   const none = await sai("gpu", "get", "n2/0");
   expect(none.err).toMatch(/^error: no GPU n2\/0; what n2 has is not known: driver_absent/);
   expect(none.code).toBe(1);
-  for (const id of ["n2", "n3", "n4"]) await fleet.stopAgent(id);
+  for (const id of ["n2", "n3", "n4", "n7"]) await fleet.stopAgent(id);
   await broken.remove();
 });
 

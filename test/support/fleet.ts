@@ -30,8 +30,13 @@ export interface TestFleet {
   api: Api;
   /** What everybody has logged. */
   logs: LogLine[];
-  /** Starts an agent and waits until it is ready, unless told not to. */
-  agent(id: string, change?: (config: Config) => void, waits?: boolean): Promise<RunningAgent>;
+  /** Starts an agent and waits until it is ready, unless told not to; `env`: of its process, by default of this one. */
+  agent(
+    id: string,
+    change?: (config: Config) => void,
+    waits?: boolean,
+    env?: NodeJS.ProcessEnv,
+  ): Promise<RunningAgent>;
   /** Stops an agent that `agent` started. */
   stopAgent(id: string): Promise<void>;
   /** Ends this coordinator and starts another at the same addresses; with the memory store it has forgotten all. */
@@ -87,14 +92,14 @@ export async function startFleet(options: FleetOptions = {}): Promise<TestFleet>
     get api() {
       return api;
     },
-    async agent(id, change, waits = true) {
+    async agent(id, change, waits = true, env = process.env) {
       const config = configOf((c) => {
         c.agent.id = id;
         c.agent.dataDir = join(folder, id);
         c.agent.coordinatorAddress = fleet.coordinator.agentAddress;
         change?.(c);
       });
-      const agent = await startAgent(config, { ...parts, env: process.env });
+      const agent = await startAgent(config, { ...parts, env });
       agents.set(id, agent);
       if (waits) await isReady(fleet, id);
       return agent;

@@ -35,6 +35,8 @@ export interface GpuReportsParts {
   log: Logger;
 }
 
+/** For the questions of a look and a sample that take their time, ms. */
+const SLOW_MS = 30_000;
 /** Longest wait of the start for the first look, ms. */
 const FIRST_MS = 2_000;
 
@@ -69,7 +71,9 @@ export class GpuReports {
 
   /** For a heartbeat; undefined where there is nothing to tell. */
   states(): GpuStates | undefined {
-    return statesOf(this.watch.now(), this.trouble?.sinceMs, this.parts.clock.nowMs());
+    const { clock, sampleMs } = this.parts;
+    const staleAfterMs = 3 * sampleMs + SLOW_MS;
+    return statesOf(this.watch.now(), { faultSinceMs: this.trouble?.sinceMs, staleAfterMs }, clock.nowMs());
   }
 
   /** Begins the first look and waits for it as long as a start may (invariant 1). */

@@ -25,6 +25,8 @@ const read = (gpus: readonly StandInGpu[]) => {
 const good = { fault: undefined, missed: 0, sampleFault: undefined };
 const view = { ...read(machine), ...good, seenMs: 1_000, sampledMs: 4_000 };
 
+const fresh = { faultSinceMs: undefined, staleAfterMs: 20_000 };
+
 test("what is described does not change while it works", () => {
   const idle = view.gpus.map((gpu) => describe(gpu, "9.0"));
   const busy = machine.map((gpu) => ({
@@ -36,7 +38,7 @@ test("what is described does not change while it works", () => {
 });
 
 test("ages are of the look and of the sample; what is not told is absent, what is 0 is 0", () => {
-  const states = statesOf(view, undefined, 9_000);
+  const states = statesOf(view, fresh, 9_000);
   expect(states).toMatchObject({ sampleAgeMs: 5_000, lookAgeMs: 8_000, faultAgeMs: undefined });
   const [a, b] = states?.gpus ?? [];
   expect(a).toMatchObject({ memoryUsedBytes: 0, utilizationPercent: 100, smClockMhz: 345 });
@@ -49,17 +51,18 @@ test("ages are of the look and of the sample; what is not told is absent, what i
 
 test("nothing is told where there is none; a fault is, though nothing was ever seen", () => {
   const none = { ...view, gpus: [], samples: [] };
-  expect(statesOf(none, undefined, 9_000)).toBeUndefined();
+  expect(statesOf(none, fresh, 9_000)).toBeUndefined();
   const never = {
     ...{ ...good, gpus: undefined, samples: [], seenMs: undefined, sampledMs: undefined },
     fault: fault("hung", "x"),
   };
-  expect(statesOf(never, 8_000, 9_000)).toEqual({
-    ...{ gpus: [], sampleAgeMs: undefined, lookAgeMs: undefined, faultAgeMs: 1_000 },
+  expect(statesOf(never, { ...fresh, faultSinceMs: 8_000 }, 9_000)).toEqual({
+    ...{ gpus: [], sampleAgeMs: undefined, lookAgeMs: undefined },
+    ...{ faultAgeMs: 1_000, staleAfterMs: 20_000 },
   });
 });
 
 test("a heartbeat has at most 64", () => {
   const many = read(Array.from({ length: 70 }, (_, i) => ({ uuid: `GPU-${i}` })));
-  expect(statesOf({ ...view, ...many }, undefined, 9_000)?.gpus).toHaveLength(64);
+  expect(statesOf({ ...view, ...many }, fresh, 9_000)?.gpus).toHaveLength(64);
 });

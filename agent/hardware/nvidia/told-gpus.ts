@@ -48,6 +48,7 @@ export interface GpuStates {
   sampleAgeMs: number | undefined;
   lookAgeMs: number | undefined;
   faultAgeMs: number | undefined;
+  staleAfterMs: number;
 }
 
 /** GPUs of one heartbeat: more than a machine has. */
@@ -75,7 +76,7 @@ export function describe(gpu: Gpu, computeCapability: string | undefined): GpuDe
 /** As of `nowMs`; undefined where there is nothing to tell: no GPU and no fault. */
 export function statesOf(
   { gpus = [], samples, sampledMs, seenMs }: GpuView,
-  faultSinceMs: number | undefined,
+  { faultSinceMs, staleAfterMs }: { faultSinceMs: number | undefined; staleAfterMs: number },
   nowMs: number,
 ): GpuStates | undefined {
   if (gpus.length === 0 && faultSinceMs === undefined) return undefined;
@@ -91,6 +92,7 @@ export function statesOf(
     sampleAgeMs: since(sampledMs),
     lookAgeMs: since(seenMs),
     faultAgeMs: since(faultSinceMs),
+    staleAfterMs,
   };
 }
 

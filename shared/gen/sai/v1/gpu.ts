@@ -36,11 +36,11 @@ export interface Gpu {
   description:
     | GpuDescription
     | undefined;
-  /** What it does; absent before the first sample. */
+  /** What it does, as the node's last heartbeat said; absent before that. Without figures where it was not sampled. */
   state:
     | GpuState
     | undefined;
-  /** Why the last look at the node's GPUs failed; absent when it was good. */
+  /** Why the last look at the node's GPUs, or at what they do, failed; absent when it was good. */
   fault:
     | GpuFault
     | undefined;
@@ -52,12 +52,14 @@ export interface Gpu {
   lookAgeMs?:
     | number
     | undefined;
-  /** Since looks began to fail, in ms; absent when the last was good. */
+  /** Since looks or samples began to fail, in ms; absent when they are good. */
   faultAgeMs?:
     | number
     | undefined;
   /** The node's state. */
   nodeState: string;
+  /** A sample older than this, in ms, is stale; absent when there was none. */
+  staleAfterMs?: number | undefined;
 }
 
 /** Input of ListGpus. */
@@ -83,6 +85,7 @@ function createBaseGpu(): Gpu {
     lookAgeMs: undefined,
     faultAgeMs: undefined,
     nodeState: "",
+    staleAfterMs: undefined,
   };
 }
 
@@ -114,6 +117,9 @@ export const Gpu: MessageFns<Gpu> = {
     }
     if (message.nodeState !== "") {
       writer.uint32(74).string(message.nodeState);
+    }
+    if (message.staleAfterMs !== undefined) {
+      writer.uint32(81).double(message.staleAfterMs);
     }
     return writer;
   },
@@ -203,6 +209,14 @@ export const Gpu: MessageFns<Gpu> = {
             message.nodeState = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.staleAfterMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -242,6 +256,11 @@ export const Gpu: MessageFns<Gpu> = {
         : isSet(object.node_state)
         ? globalThis.String(object.node_state)
         : "",
+      staleAfterMs: isSet(object.staleAfterMs)
+        ? globalThis.Number(object.staleAfterMs)
+        : isSet(object.stale_after_ms)
+        ? globalThis.Number(object.stale_after_ms)
+        : undefined,
     };
   },
 
@@ -274,6 +293,9 @@ export const Gpu: MessageFns<Gpu> = {
     if (message.nodeState !== "") {
       obj.nodeState = message.nodeState;
     }
+    if (message.staleAfterMs !== undefined) {
+      obj.staleAfterMs = floatToJson(message.staleAfterMs);
+    }
     return obj;
   },
 
@@ -299,6 +321,7 @@ export const Gpu: MessageFns<Gpu> = {
     message.lookAgeMs = object.lookAgeMs ?? undefined;
     message.faultAgeMs = object.faultAgeMs ?? undefined;
     message.nodeState = object.nodeState ?? "";
+    message.staleAfterMs = object.staleAfterMs ?? undefined;
     return message;
   },
 };
@@ -442,7 +465,7 @@ export type GpuServiceService = typeof GpuServiceService;
 export const GpuServiceService = {
   /**
    * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
-   * not known has an entry without description that says why.
+   * not known, or not looked for, has an entry without description that says why.
    */
   listGpus: {
     path: "/sai.v1.GpuService/ListGpus" as const,
@@ -458,7 +481,7 @@ export const GpuServiceService = {
 export interface GpuServiceServer extends UntypedServiceImplementation {
   /**
    * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
-   * not known has an entry without description that says why.
+   * not known, or not looked for, has an entry without description that says why.
    */
   listGpus: handleUnaryCall<ListGpusRequest, ListGpusResponse>;
 }
@@ -466,7 +489,7 @@ export interface GpuServiceServer extends UntypedServiceImplementation {
 export interface GpuServiceClient extends Client {
   /**
    * Every NVIDIA GPU with its MIG slices, by node and index; then the node's declared test devices. A node whose GPUs are
-   * not known has an entry without description that says why.
+   * not known, or not looked for, has an entry without description that says why.
    */
   listGpus(
     request: ListGpusRequest,

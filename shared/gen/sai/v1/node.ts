@@ -98,7 +98,8 @@ export interface Inventory {
   /** NVIDIA GPUs as of the last good look at them. None says little without `gpu_look`. Attempts are not placed on these. */
   gpus: GpuDescription[];
   /**
-   * What came of looking for them: seen; none (no NVIDIA driver); failed (`gpus` are those of before, if any); pending (the
+   * What came of looking for them: seen; none (no NVIDIA driver); failed (`gpus` are those that this start of the agent saw
+   * before, if any; or what they do cannot be seen); pending (the
    * first look has not ended); off (the agent is told not to look). Empty: the agent's version does not tell.
    */
   gpuLook: string;
@@ -148,7 +149,10 @@ export interface MigSlice {
 
 /** Why GPUs cannot be seen. */
 export interface GpuFault {
-  /** missing, hung, driver_mismatch, driver_absent, gpu_lost, no_devices, garbled, failed, pending or not_told. */
+  /**
+   * missing, hung, driver_mismatch, driver_absent, gpu_lost, no_devices, garbled, exhausted, failed or pending; a
+   * coordinator says off and not_told.
+   */
   kind: string;
   /** What happened, in nvidia-smi's words where it had any. */
   message: string;
@@ -158,7 +162,7 @@ export interface GpuFault {
 
 /** What the GPUs of a node do. Ages are as of the message that carries them. */
 export interface GpuStates {
-  /** One for each GPU that was sampled, at most 64. */
+  /** One for each GPU that was seen, at most 64; without figures where it was not sampled. */
   gpus: GpuState[];
   /** Since the sample, in ms; absent when there was none. */
   sampleAgeMs?:
@@ -168,8 +172,15 @@ export interface GpuStates {
   lookAgeMs?:
     | number
     | undefined;
-  /** Since looks began to fail, in ms; absent when the last was good. */
-  faultAgeMs?: number | undefined;
+  /** Since looks or samples began to fail, in ms; absent when they are good. */
+  faultAgeMs?:
+    | number
+    | undefined;
+  /**
+   * A sample older than this, in ms, is stale: by the agent's intervals, and in what a coordinator answers by those of
+   * heartbeats as well.
+   */
+  staleAfterMs?: number | undefined;
 }
 
 /** What one GPU does. Figures that the driver does not give are absent, never 0. */
@@ -1667,7 +1678,7 @@ export const GpuFault: MessageFns<GpuFault> = {
 };
 
 function createBaseGpuStates(): GpuStates {
-  return { gpus: [], sampleAgeMs: undefined, lookAgeMs: undefined, faultAgeMs: undefined };
+  return { gpus: [], sampleAgeMs: undefined, lookAgeMs: undefined, faultAgeMs: undefined, staleAfterMs: undefined };
 }
 
 export const GpuStates: MessageFns<GpuStates> = {
@@ -1683,6 +1694,9 @@ export const GpuStates: MessageFns<GpuStates> = {
     }
     if (message.faultAgeMs !== undefined) {
       writer.uint32(33).double(message.faultAgeMs);
+    }
+    if (message.staleAfterMs !== undefined) {
+      writer.uint32(41).double(message.staleAfterMs);
     }
     return writer;
   },
@@ -1732,6 +1746,14 @@ export const GpuStates: MessageFns<GpuStates> = {
             message.faultAgeMs = reader.double();
             continue;
           }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.staleAfterMs = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1762,6 +1784,11 @@ export const GpuStates: MessageFns<GpuStates> = {
         : isSet(object.fault_age_ms)
         ? globalThis.Number(object.fault_age_ms)
         : undefined,
+      staleAfterMs: isSet(object.staleAfterMs)
+        ? globalThis.Number(object.staleAfterMs)
+        : isSet(object.stale_after_ms)
+        ? globalThis.Number(object.stale_after_ms)
+        : undefined,
     };
   },
 
@@ -1779,6 +1806,9 @@ export const GpuStates: MessageFns<GpuStates> = {
     if (message.faultAgeMs !== undefined) {
       obj.faultAgeMs = floatToJson(message.faultAgeMs);
     }
+    if (message.staleAfterMs !== undefined) {
+      obj.staleAfterMs = floatToJson(message.staleAfterMs);
+    }
     return obj;
   },
 
@@ -1791,6 +1821,7 @@ export const GpuStates: MessageFns<GpuStates> = {
     message.sampleAgeMs = object.sampleAgeMs ?? undefined;
     message.lookAgeMs = object.lookAgeMs ?? undefined;
     message.faultAgeMs = object.faultAgeMs ?? undefined;
+    message.staleAfterMs = object.staleAfterMs ?? undefined;
     return message;
   },
 };
