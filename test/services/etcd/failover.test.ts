@@ -143,9 +143,9 @@ test("the leadership is transferred while a campaign runs: another leads, and no
 test("the leader stopped and resumed: its agents go over while what they run is held, and it goes on; it comes back as a follower, and nothing it says counts", async () => {
   const { leader } = await started(2, OWN_TIMERS);
   const before = await leader();
-  // One shard for each slot, which lasts longer than the agents need.
+  // One shard for each slot, which lasts longer than the agents need: 15 s to notice, and to dial and be reconciled.
   const { id } = await before.api.create({
-    suite: suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 5_000 } }),
+    suite: suiteOf({ items: 24, shardSize: 4, options: { latency_ms: 7_000 } }),
   });
   const running = await until("all slots are busy", async () => {
     if ((await before.api.get(id)).state !== CampaignState.RUNNING) return undefined;
