@@ -7,7 +7,6 @@ import { brakeEnds, brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
 import type { StoreUsage } from "../store/store.js";
 import { reasonField, refuseAll } from "./check.js";
-import { nodeMessage } from "./convert.js";
 
 /** What the API says of the coordinator itself. */
 export interface About {
@@ -40,7 +39,6 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
   getStatus: unary(calls, async () => {
     const { about, board, fleet } = parts;
     const nodes = fleet.list();
-    const shown = nodes.map((node) => nodeMessage(node, fleet.gpuStates(node)));
     const campaigns = board.list().filter((entry) => !isEnded(entry.value.state));
     const open = campaigns.flatMap((entry) => entry.jobs);
     const usage = await parts.storeUsage();
@@ -63,8 +61,8 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
       storeQuotaBytes: usage.quotaBytes,
       brake: brakeMessage(parts.brake),
       commitQueue: parts.commitQueue(),
-      spoolResults: shown.reduce((sum, node) => sum + node.spoolResults, 0),
-      spoolBytes: shown.reduce((sum, node) => sum + node.spoolBytes, 0),
+      spoolResults: nodes.reduce((sum, { spool }) => sum + spool.results, 0),
+      spoolBytes: nodes.reduce((sum, { spool }) => sum + spool.bytes, 0),
     };
   }),
   releaseBrake: unary(calls, ({ reason }) => {
