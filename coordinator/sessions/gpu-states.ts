@@ -31,8 +31,8 @@ export function aged(states: GpuStates, ms: number, quietMs: number): GpuStates 
 function stateOf(state: GpuState): GpuState {
   const cut: GpuState = {
     ...state,
-    uuid: state.uuid.slice(0, MAX_CHARS),
-    performanceState: state.performanceState.slice(0, MAX_CHARS),
+    uuid: cutText(state.uuid),
+    performanceState: cutText(state.performanceState),
     slowedBy: texts(state.slowedBy),
     problems: texts(state.problems),
   };
@@ -41,8 +41,13 @@ function stateOf(state: GpuState): GpuState {
   return cut;
 }
 
-const texts = (all: readonly string[]): string[] =>
-  all.slice(0, MAX_TEXTS).map((text) => text.slice(0, MAX_CHARS));
+const texts = (all: readonly string[]): string[] => all.slice(0, MAX_TEXTS).map(cutText);
+
+/** A copy: a slice alone would keep the whole text in memory. */
+function cutText(text: string): string {
+  if (text.length <= MAX_CHARS) return text;
+  return Buffer.from(text.slice(0, MAX_CHARS), "utf16le").toString("utf16le");
+}
 
 const ageOf = (ms: number | undefined): number | undefined =>
   ms === undefined || !Number.isFinite(ms) ? undefined : Math.max(0, ms);

@@ -1,4 +1,5 @@
 /** What GPUs the fleet has, from nvidia-smi on a node to what people see; what cannot be seen is said, never left out. */
+import { readdir, readFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Gpu } from "../../shared/gen/sai/v1/gpu.js";
@@ -223,6 +224,27 @@ test("a driver that hangs holds up neither the agent's start nor its end", async
   expect(fleet.logs.filter(({ node, msg }) => node === "n5" && /left behind/.test(msg))).toEqual([]);
   await hung.remove();
 });
+
+test("an agent that cannot start leaves nobody behind who looks", async () => {
+  const hung = await standInGpus(GPUS);
+  await hung.trouble({ delay: 30 });
+  const file = join(fleet.folder, "no-folder");
+  await writeFile(file, "");
+  const start = fleet.agent("n8", (config) => {
+    seeing(() => hung.path)(config);
+    config.agent.dataDir = file;
+  });
+  await expect(start).rejects.toThrow();
+  await until("nvidia-smi is ended", async () => !(await runs(hung.path)));
+  await hung.remove();
+});
+
+/** Whether a process has this among its arguments. */
+async function runs(path: string): Promise<boolean> {
+  const pids = (await readdir("/proc")).filter((name) => /^\d+$/.test(name));
+  const lines = pids.map((pid) => readFile(`/proc/${pid}/cmdline`, "utf8").catch(() => ""));
+  return (await Promise.all(lines)).some((line) => line.split("\0").includes(path));
+}
 
 test("between an agent of now and a coordinator of before they are lost, and known once that one is of now", async () => {
   const eyes = await oldEyes(fleet.coordinator.agentAddress);
