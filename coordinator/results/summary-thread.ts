@@ -7,6 +7,8 @@ import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
+import { Breath } from "../../shared/runtime/breath.js";
+import { systemClock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { startThread } from "../../shared/runtime/thread.js";
 
@@ -67,7 +69,11 @@ export class SummaryThread implements Summarizer {
     // A death while the records are still being read must not go unhandled; the await below reports it.
     answered.catch(() => {});
     post({ kind: "begin", ...source });
-    for await (const records of batches) post({ kind: "records", records });
+    const breath = new Breath(systemClock); // inline records come without a pause, a million of them
+    for await (const records of batches) {
+      if (breath.isDue()) await breath.take();
+      post({ kind: "records", records });
+    }
     post({ kind: "end", meta });
     const answer = await answered;
     if (answer.ok) return answer.summary;
