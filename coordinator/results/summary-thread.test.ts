@@ -43,3 +43,23 @@ test("what the aggregate throws is said, and a closed thread starts again", asyn
   await thread.close();
   expect((await thread.summarize(source, batches(), meta)).campaignId).toBe("c-1");
 });
+
+test("records that come without a pause do not hold the event loop up", async () => {
+  let turns = 0;
+  let counting = true;
+  const count = () => {
+    turns += 1;
+    if (counting) setImmediate(count);
+  };
+  async function* endless(): AsyncGenerator<ResultRecord[]> {
+    await new Promise((resolve) => setImmediate(resolve)); // the thread is up
+    setImmediate(count);
+    for (let i = 0; i < 300; i++) {
+      for (const endMs = performance.now() + 1; performance.now() < endMs; );
+      yield [stray];
+    }
+    counting = false;
+  }
+  await thread.summarize(source, endless(), meta);
+  expect(turns).toBeGreaterThan(2);
+});

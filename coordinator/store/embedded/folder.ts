@@ -173,10 +173,17 @@ export function diskIsFull(folder: string): boolean {
   }
 }
 
-/** Bytes that this user may still write on the folder's disk; quotas and limits on file sizes are not seen. */
+/**
+ * Bytes that this user may still write on the folder's disk; infinite where the file system does not tell, or cannot be
+ * asked: whoever writes then hears what is wrong. Quotas and limits on file sizes are not seen.
+ */
 export function freeBytes(folder: string): number {
-  const { bavail, blocks, bsize } = statfsSync(folder);
-  return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize; // some file systems do not tell
+  try {
+    const { bavail, blocks, bsize } = statfsSync(folder);
+    return blocks === 0 ? Number.POSITIVE_INFINITY : bavail * bsize;
+  } catch {
+    return Number.POSITIVE_INFINITY;
+  }
 }
 
 /**
