@@ -15,11 +15,16 @@ export class Credits {
 
   /** The new total to offer when `room` attempts may be here and `active` are; undefined if it is not more than before. */
   offer(lane: string, room: number, active: number): bigint | undefined {
+    if (!this.more(lane, room, active)) return undefined;
     const credit = this.of(lane);
-    const total = credit.came + BigInt(Math.max(0, room - active));
-    if (total <= credit.offered) return undefined;
-    credit.offered = total;
-    return total;
+    credit.offered = credit.came + BigInt(Math.max(0, room - active));
+    return credit.offered;
+  }
+
+  /** Whether `offer` would be more than before. */
+  more(lane: string, room: number, active: number): boolean {
+    const { came, offered } = this.of(lane);
+    return came + BigInt(Math.max(0, room - active)) > offered;
   }
 
   private of(lane: string): { offered: bigint; came: bigint } {

@@ -172,7 +172,7 @@ export class Session {
 
   roomChanged(): void {
     this.onAnswered();
-    if (this.stage === "ready") this.outbox.soon();
+    if (this.stage === "ready" && this.hasRoomToOffer()) this.outbox.soon();
   }
 
   inventoryChanged(): void {
@@ -394,6 +394,11 @@ export class Session {
       const total = this.credits.offer(lane, attempts.room(lane), attempts.active(lane));
       if (total !== undefined) this.news.credit(lane, total);
     }
+  }
+
+  private hasRoomToOffer(): boolean {
+    const { attempts, lanes } = this.parts;
+    return lanes().some((lane) => this.credits.more(lane, attempts.room(lane), attempts.active(lane)));
   }
 
   private hangUp(error: SaiError): void {

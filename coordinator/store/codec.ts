@@ -28,10 +28,11 @@ export function jsonCodec<T extends object>(
   others: { readonly [v: number]: Turn } = {},
 ): Codec<T> {
   const read = [v, ...Object.keys(others).map(Number)].sort((a, b) => a - b);
+  const paths = bigints.map((path) => path.split("."));
   return {
     encode(value) {
       const text = JSON.stringify(
-        convert(value as Shape, bigints, (x) => (typeof x === "bigint" ? x.toString() : x)),
+        convert(value as Shape, paths, (x) => (typeof x === "bigint" ? x.toString() : x)),
       );
       // A text of its own in front, and one pool for small values: this runs for every record that is committed.
       return Buffer.from(text === "{}" ? `{"v":${v}}` : `{"v":${v},${text.slice(1)}`);
@@ -43,7 +44,7 @@ export function jsonCodec<T extends object>(
         if (typeof seen !== "number") throw bad(key, "does not say its version");
         throw new ForeignVersion(`the value of ${key} in the state store`, seen, read);
       }
-      return convert(turn(rest), bigints, (x, path) => toBigint(x, path, key)) as T;
+      return convert(turn(rest), paths, (x, path) => toBigint(x, path, key)) as T;
     },
   };
 }
@@ -86,30 +87,27 @@ function parse(bytes: Uint8Array, key: string): Shape {
 const isShape = (value: unknown): value is Shape =>
   typeof value === "object" && value !== null && !Array.isArray(value);
 
-function toBigint(value: unknown, path: string, key: string): bigint {
+function toBigint(value: unknown, path: Path, key: string): bigint {
   if (typeof value !== "string" || !/^-?\d{1,40}$/.test(value)) {
-    throw bad(key, `has no decimal string at ${path}`);
+    throw bad(key, `has no decimal string at ${path.join(".")}`);
   }
   return BigInt(value);
 }
 
-function convert(shape: Shape, paths: readonly string[], f: (x: unknown, path: string) => unknown): Shape {
+type Path = readonly string[];
+
+function convert(shape: Shape, paths: readonly Path[], f: (x: unknown, path: Path) => unknown): Shape {
   let out = shape;
-  for (const path of paths) out = at(out, path.split("."), path, f);
+  for (const path of paths) out = at(out, path, 0, f);
   return out;
 }
 
-function at(
-  shape: Shape,
-  steps: readonly string[],
-  path: string,
-  f: (x: unknown, path: string) => unknown,
-): Shape {
-  const [field, ...rest] = steps;
+function at(shape: Shape, path: Path, depth: number, f: (x: unknown, path: Path) => unknown): Shape {
+  const field = path[depth];
   if (field === undefined || !(field in shape)) return shape;
   const inner = shape[field];
-  if (rest.length === 0) return { ...shape, [field]: f(inner, path) };
-  return isShape(inner) ? { ...shape, [field]: at(inner, rest, path, f) } : shape;
+  if (depth === path.length - 1) return { ...shape, [field]: f(inner, path) };
+  return isShape(inner) ? { ...shape, [field]: at(inner, path, depth + 1, f) } : shape;
 }
 
 const bad = (key: string, what: string, cause?: unknown) =>

@@ -37,7 +37,8 @@ const RETRY_MS = 1000;
 const LIMITS = { maxMessages: 1000, maxBytes: 4 * 1024 * 1024, drainMs: 8000 };
 
 /** Measures nothing. */
-const METER = new Proxy({}, { get: () => () => {} }) as Meter;
+const nothing = () => {};
+const METER = new Proxy({}, { get: () => nothing }) as Meter;
 
 export class CoordinatorHost {
   process: Process | undefined;

@@ -51,7 +51,8 @@ export class DyingEngine {
   }
 
   private mortal(model: string, prepared: PreparedModel): PreparedModel {
-    const { process, watch } = this;
+    const process = this.process;
+    const watch = this.watch;
     const deathNow = () => this.death.signal;
     const kill = () => this.die();
     return {

@@ -29,7 +29,7 @@ interface Kind {
 }
 
 const SHORT = [20, 2000] as const;
-const LONG = [500, 14_000] as const;
+const LONG = [500, 12_000] as const;
 /** How long it takes to notice that a connection is dead, ms. */
 const RECONNECT_MS = 3000;
 

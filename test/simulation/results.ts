@@ -20,16 +20,10 @@ export class CommittedRecords implements ResultsIndex {
 
   async *records(): AsyncGenerator<ResultRecord> {}
 
+  /** Fetches and verifies the file as the real one does; what is in it is for meters, of which there are none. */
   async ofShard(_e: CampaignEntry, _j: JobEntry, _i: number, done: DoneValue): Promise<ResultRecord[]> {
-    if (done.kind !== "result") return [];
-    const file =
-      done.inline === undefined
-        ? await getVerified(this.artifacts, done.uri, done.sha256)
-        : Buffer.from(done.inline);
-    return file
-      .toString("utf8")
-      .split("\n")
-      .filter((line) => line !== "")
-      .map((line) => JSON.parse(line) as ResultRecord);
+    if (done.kind === "result" && done.inline === undefined)
+      await getVerified(this.artifacts, done.uri, done.sha256);
+    return [];
   }
 }

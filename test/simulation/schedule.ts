@@ -10,7 +10,7 @@ import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
 import type { Action } from "./users.js";
 import type { Violation } from "./violations.js";
-import { ENDING_SHAPES, SHAPES, type Shape, TENANTS } from "./workload.js";
+import { ENDING_SHAPES, EVERY_SHAPE, SHAPES, type Shape, TENANTS } from "./workload.js";
 
 export interface Schedule {
   seed: number;
@@ -50,7 +50,8 @@ export function draw(seed: number): Schedule {
     agents: agents.map((_, i) => `a${i}`),
     coordinators: Array.from({ length: coordinators }, (_, i) => `c${i}`),
   };
-  const { actions, shapes } = drawActions(random, hosts.agents);
+  const endings = drawEndings(seed);
+  const { actions, shapes } = drawActions(random, hosts.agents, endings);
   const kinds = new Set<FaultKind>();
   // What a deposed leader says is heard only when much comes together.
   if (coordinators > 1 && random.chance(0.2)) kinds.add("coordinator_suspended");
@@ -62,40 +63,52 @@ export function draw(seed: number): Schedule {
   if (sick.chance(0.2))
     for (let n = sick.int(1, 2); n > 0; n--)
       faults.push(drawFault("machine_sick", sick, hosts, LAST_FAULT_MS / 3));
-  const slow = new SeededRandom(seed, "tails");
-  if (slow.chance(0.25)) {
+  if (endings.some((one) => "key" in one && one.key === "tail")) {
+    const slow = new SeededRandom(seed, "slow");
     for (let n = slow.int(1, 2); n > 0; n--)
       faults.push(drawFault("machine_slow", slow, hosts, LAST_FAULT_MS / 3));
-    const [shape = 0] = [slow.pick(ENDING_SHAPES.slice(0, 3))];
-    actions.push({ kind: "submit", atMs: slow.int(0, 2000), key: "tail", shape, priority: 1, twice: false });
   }
-  const classes = new SeededRandom(seed, "classes");
-  if (classes.chance(0.15)) {
-    // Test devices of two classes, and a job whose times are compared.
+  // Test devices of two classes.
+  if (endings.some((one) => "key" in one && one.key === "classes"))
     for (const [i, agent] of agents.entries())
       Object.assign(agent, { testSlots: 1, testName: i % 2 ? "x" : "y" });
-    const [, , , , shape = 0] = ENDING_SHAPES;
-    actions.push({
-      kind: "submit",
-      atMs: classes.int(0, 3000),
-      key: "classes",
-      shape,
-      priority: 0,
-      twice: false,
-    });
-  }
   shareOut(actions, new SeededRandom(seed, "tenants"));
   const shape = random.pick(shapes);
   const poison = random.chance(0.25) ? [`${shape}-m0/${random.int(0, 9)}`] : [];
   return { seed, agents, coordinators, poison, actions, faults };
 }
 
+/** In part of the schedules a job whose end matters, one whose times are compared, and a campaign that is enough alone. */
+function drawEndings(seed: number): Action[] {
+  const endings: Action[] = [];
+  const tails = new SeededRandom(seed, "tails");
+  const [, , , , classed = 0, many = 0] = ENDING_SHAPES;
+  if (tails.chance(0.25)) {
+    const shape = tails.pick(ENDING_SHAPES.slice(0, 3));
+    endings.push({ kind: "submit", atMs: tails.int(0, 2000), key: "tail", shape, priority: 1, twice: false });
+  }
+  const classes = new SeededRandom(seed, "classes");
+  if (classes.chance(0.15)) {
+    const atMs = classes.int(0, 3000);
+    endings.push({ kind: "submit", atMs, key: "classes", shape: classed, priority: 0, twice: false });
+  }
+  const alone = new SeededRandom(seed, "many");
+  if (endings.length === 0 && alone.chance(0.5)) {
+    const [atMs, twice] = [alone.int(0, 1000), alone.chance(0.3)];
+    endings.push({ kind: "submit", atMs, key: "many", shape: many, priority: 0, twice });
+    endings.push(...drawChanges(alone, "many", atMs));
+  }
+  return endings;
+}
+
 /** What people do; every campaign is of another shape. */
-function drawActions(random: SeededRandom, agents: readonly string[]) {
-  const actions: Action[] = [];
+function drawActions(random: SeededRandom, agents: readonly string[], endings: readonly Action[]) {
+  const actions: Action[] = [...endings];
   const left = SHAPES.map((_, i) => i);
-  const shapes: string[] = [];
-  for (let shards = 0, n = 0; shards < SHARDS; n++) {
+  const drawn = endings.flatMap((one) => (one.kind === "submit" ? [EVERY_SHAPE[one.shape] as Shape] : []));
+  const shapes = drawn.map(({ name }) => name);
+  let shards = drawn.reduce((sum, shape) => sum + shape.shards, 0);
+  for (let n = 0; shards < SHARDS; n++) {
     const [index = 0] = left.splice(random.int(0, left.length - 1), 1);
     const shape = SHAPES[index] as Shape;
     shapes.push(shape.name);
@@ -104,15 +117,7 @@ function drawActions(random: SeededRandom, agents: readonly string[]) {
     const atMs = random.int(0, 4000);
     const [priority, twice] = [random.int(-1, 1), random.chance(0.3)];
     actions.push({ kind: "submit", atMs, key, shape: index, priority, twice });
-    const laterMs = atMs + random.int(100, 9000);
-    // Some at once, as soon as they know what they submitted.
-    if (random.chance(0.08)) actions.push({ kind: "cancel", atMs: random.chance(0.4) ? atMs : laterMs, key });
-    if (random.chance(0.1)) {
-      const ms = random.int(200, 5000);
-      actions.push({ kind: "pause", atMs: laterMs, key, ms });
-      if (random.chance(0.2)) actions.push({ kind: "cancel", atMs: laterMs + random.int(50, ms), key });
-    }
-    if (random.chance(0.12)) actions.push({ kind: "retry", atMs: laterMs, key });
+    actions.push(...drawChanges(random, key, atMs));
   }
   const node = random.pick(agents);
   const [atMs, ms] = [random.int(500, 9000), random.int(500, 6000)];
@@ -121,6 +126,21 @@ function drawActions(random: SeededRandom, agents: readonly string[]) {
   if (done < 0.08) actions.push({ kind: "cordon", atMs, node, ms });
   else if (done < 0.22) actions.push({ kind: "drain", atMs, node, ms, deadlineMs });
   return { actions, shapes };
+}
+
+/** What is done to a campaign that was submitted at `atMs`. */
+function drawChanges(random: SeededRandom, key: string, atMs: number): Action[] {
+  const actions: Action[] = [];
+  const laterMs = atMs + random.int(100, 9000);
+  // Some at once, as soon as they know what they submitted.
+  if (random.chance(0.08)) actions.push({ kind: "cancel", atMs: random.chance(0.4) ? atMs : laterMs, key });
+  if (random.chance(0.1)) {
+    const ms = random.int(200, 5000);
+    actions.push({ kind: "pause", atMs: laterMs, key, ms });
+    if (random.chance(0.2)) actions.push({ kind: "cancel", atMs: laterMs + random.int(50, ms), key });
+  }
+  if (random.chance(0.12)) actions.push({ kind: "retry", atMs: laterMs, key });
+  return actions;
 }
 
 /** In part of the schedules campaigns are of tenants with quotas. */

@@ -63,18 +63,19 @@ export const SHAPES: readonly Shape[] = [
   shape("two-models", 1, 1, [{ latencyMs: 800 }, { latencyMs: 1600 }]),
   shape("slow", 2, 1, [{ latencyMs: 3000 }]),
   shape("devices", 1, 1, [{ latencyMs: 900 }, { latencyMs: 500, device: "test" }]),
-  shape("failing", 2, 1, [{ latencyMs: 600, errorRate: 0.2 }]),
+  shape("failing", 2, 1, [{ latencyMs: 600, errorRate: 0.75 }]),
   shape("out-of-memory", 2, 1, [{ latencyMs: 600, oomRate: 0.2 }]),
   shape("quick", 2, 1, [{ latencyMs: 20 }]),
 ];
 
-/** Jobs whose ends matter: what may have duplicates, and what may not. They come by a draw of their own. */
+/** Jobs whose ends matter: what may have duplicates, and what may not; and one that is enough alone. They come by a draw of their own. */
 const ENDINGS: readonly Shape[] = [
-  shape("tail", 4, 1, [{ latencyMs: 200 }]),
-  shape("timed", 4, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
-  shape("sampled", 4, 1, [{ latencyMs: 200, temperature: 0.7 }]),
+  shape("tail", 3, 1, [{ latencyMs: 200 }]),
+  shape("timed", 3, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
+  shape("sampled", 3, 1, [{ latencyMs: 200, temperature: 0.7 }]),
   shape("round", 1, 1, [{ latencyMs: 3000 }]),
   shape("classes", 2, 1, [{ latencyMs: 400, device: "test" }], [{ id: "latency", target: "<= 60" }]),
+  shape("many", 2, 1, [{ latencyMs: 700 }, { latencyMs: 1200 }]),
 ];
 
 /** All shapes, by the numbers that schedules name them with. */
