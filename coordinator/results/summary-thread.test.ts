@@ -1,3 +1,4 @@
+import { Worker } from "node:worker_threads";
 import { afterEach, expect, test } from "vitest";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
@@ -62,4 +63,41 @@ test("records that come without a pause do not hold the event loop up", async ()
   }
   await thread.summarize(source, endless(), meta);
   expect(turns).toBeGreaterThan(2);
+});
+
+test("records are read no faster than the thread adds them", async () => {
+  const many = Array.from({ length: 200 }, (_, i) => ({ ...stray, record_id: `r${i}` }));
+  let ahead = 0;
+  let most = 0;
+  const post = Worker.prototype.postMessage;
+  Worker.prototype.postMessage = function (this: Worker, message: { kind: string }) {
+    if (message.kind === "records") ahead += 1;
+    most = Math.max(most, ahead);
+    post.call(this, message);
+  } as typeof post;
+  const emit = Worker.prototype.emit;
+  Worker.prototype.emit = function (this: Worker, event: string, value: { kind?: string }) {
+    if (event === "message" && value.kind === "added") ahead -= 1;
+    return emit.call(this, event, value);
+  } as typeof emit;
+  try {
+    await thread.summarize(source, batches(...Array.from({ length: 200 }, () => many)), meta);
+  } finally {
+    Worker.prototype.postMessage = post;
+    Worker.prototype.emit = emit;
+  }
+  expect(ahead).toBe(0);
+  expect(most).toBe(16);
+});
+
+test("what is left of a summary that was given up does not touch the next one", async () => {
+  const bad = { ...plan, jobs: [null] } as unknown as Plan;
+  async function* broken(): AsyncGenerator<ResultRecord[]> {
+    yield [stray];
+    throw new Error("the store is away");
+  }
+  const failed = thread.summarize({ ...source, plan: bad }, broken(), meta);
+  const next = thread.summarize(source, batches([stray]), meta);
+  await expect(failed).rejects.toThrow("the store is away");
+  expect((await next).warnings).toEqual(["1 record of no sample of the plan"]);
 });

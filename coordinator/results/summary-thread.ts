@@ -1,6 +1,9 @@
 /**
  * A thread that turns records into summaries, one campaign at a time, so that the coordinator's event loop stays free.
  * It is started when it is first needed, does not keep the process alive, and is started again if it dies.
+ *
+ * 1. The event loop goes on while records are handed over: a million that are in memory come without a pause.
+ * 2. A bounded number of them is on its way to the thread, however much slower it is than whoever reads them.
  */
 import type { Worker } from "node:worker_threads";
 import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
@@ -31,15 +34,27 @@ export interface Summarizer {
 }
 
 export type ToWorker =
-  | ({ kind: "begin" } & SummarySource)
+  /** `n`: which summary it is, since this thread was started. */
+  | ({ kind: "begin"; n: number } & SummarySource)
   | { kind: "records"; records: ResultRecord[] }
   | { kind: "end"; meta: SummaryMeta };
 
-export type FromWorker = { ok: true; summary: Summary } | { ok: false; reason: string };
+/** About the summary that was begun as `n`. */
+export type FromWorker = { n: number } & (
+  | { kind: "added" } // the records of one message
+  | { kind: "summary"; summary: Summary }
+  | { kind: "failed"; reason: string }
+);
+
+/** Records in one message, at least, but for the last. */
+const TOGETHER = 200;
+/** Messages that were not answered yet, at most. */
+const ON_THEIR_WAY = 16;
 
 export class SummaryThread implements Summarizer {
   private worker: Worker | undefined;
   private turn: Promise<unknown> = Promise.resolve();
+  private n = 0;
 
   /** The summary of the records, which arrive a shard at a time. Rejects when the thread dies or `batches` throws. */
   summarize(
@@ -63,21 +78,26 @@ export class SummaryThread implements Summarizer {
     meta: SummaryMeta,
   ): Promise<Summary> {
     this.worker ??= this.start();
-    const worker = this.worker;
-    const post = (message: ToWorker) => worker.postMessage(message);
-    const answered = answerOf(worker);
-    // A death while the records are still being read must not go unhandled; the await below reports it.
-    answered.catch(() => {});
-    post({ kind: "begin", ...source });
-    const breath = new Breath(systemClock); // inline records come without a pause, a million of them
-    for await (const records of batches) {
-      if (breath.isDue()) await breath.take();
-      post({ kind: "records", records });
+    this.n += 1;
+    const n = this.n;
+    const exchange = new Exchange(this.worker, n);
+    try {
+      exchange.post({ kind: "begin", n, ...source });
+      let records: ResultRecord[] = [];
+      const breath = new Breath(systemClock); // invariant 1
+      for await (const batch of batches) {
+        if (breath.isDue()) await breath.take();
+        for (const record of batch) records.push(record);
+        if (records.length < TOGETHER) continue;
+        await exchange.hand(records);
+        records = [];
+      }
+      await exchange.hand(records);
+      exchange.post({ kind: "end", meta });
+      return await exchange.summary;
+    } finally {
+      exchange.end();
     }
-    post({ kind: "end", meta });
-    const answer = await answered;
-    if (answer.ok) return answer.summary;
-    throw new SaiError("internal", `the summary cannot be computed: ${answer.reason}`);
   }
 
   private start(): Worker {
@@ -92,22 +112,62 @@ export class SummaryThread implements Summarizer {
   }
 }
 
-function answerOf(worker: Worker): Promise<FromWorker> {
-  return new Promise((resolve, reject) => {
-    const done = (run: () => void) => {
-      worker.off("message", onMessage);
-      worker.off("error", onError);
-      worker.off("exit", onExit);
-      worker.unref();
-      run();
-    };
-    const onMessage = (message: FromWorker) => done(() => resolve(message));
-    const onError = (cause: unknown) =>
-      done(() => reject(new SaiError("internal", "the summary thread failed", { cause })));
-    const onExit = () => done(() => reject(new SaiError("unavailable", "the summary thread was stopped")));
+/** One summary's messages to the thread and back. */
+class Exchange {
+  /** Rejects when the thread fails or ends. */
+  readonly summary: Promise<Summary>;
+  private onTheirWay = 0;
+  private roomier = () => {};
+  private readonly over = new AbortController();
+
+  constructor(
+    private readonly worker: Worker,
+    n: number,
+  ) {
     worker.ref();
-    worker.on("message", onMessage);
-    worker.on("error", onError);
-    worker.on("exit", onExit);
-  });
+    this.summary = new Promise((resolve, reject) => {
+      const { signal } = this.over;
+      const on = <T>(event: string, heard: (value: T) => void) => {
+        worker.on(event, heard);
+        signal.addEventListener("abort", () => worker.off(event, heard), { once: true });
+      };
+      const fail = (error: SaiError) => {
+        reject(error);
+        this.roomier();
+      };
+      on<FromWorker>("message", (message) => {
+        if (message.n !== n) return; // of one that was given up
+        if (message.kind === "summary") resolve(message.summary);
+        else if (message.kind === "failed")
+          fail(new SaiError("internal", `the summary cannot be computed: ${message.reason}`));
+        else this.onTheirWay -= 1;
+        this.roomier();
+      });
+      on("error", (cause) => fail(new SaiError("internal", "the summary thread failed", { cause })));
+      on("exit", () => fail(new SaiError("unavailable", "the summary thread was stopped")));
+    });
+    // While records are still being read it must not go unhandled.
+    this.summary.catch(() => {});
+  }
+
+  post(message: ToWorker): void {
+    this.worker.postMessage(message);
+  }
+
+  /** Resolves when there is room for more (invariant 2). Rejects when the thread fails or ends. */
+  async hand(records: ResultRecord[]): Promise<void> {
+    this.post({ kind: "records", records });
+    this.onTheirWay += 1;
+    if (this.onTheirWay < ON_THEIR_WAY) return;
+    const room = new Promise<void>((resolve) => {
+      this.roomier = resolve;
+    });
+    await Promise.race([room, this.summary]);
+  }
+
+  /** Listens no more. */
+  end(): void {
+    this.over.abort();
+    this.worker.unref();
+  }
 }

@@ -8,14 +8,23 @@ import { errorText } from "../../shared/runtime/errors.js";
 import type { FromWorker, ToWorker } from "./summary-thread.js";
 
 let aggregate: Aggregate | undefined;
+let n = 0;
 
 parentPort?.on("message", (message: ToWorker) => {
   try {
-    if (message.kind === "begin") aggregate = createAggregate(message.plan, message.campaigns);
-    else if (message.kind === "records") for (const record of message.records) aggregate?.add(record);
-    else if (aggregate) answer({ ok: true, summary: aggregate.summary(message.meta) });
+    if (message.kind === "begin") {
+      n = message.n;
+      aggregate = createAggregate(message.plan, message.campaigns);
+    } else if (message.kind === "records") {
+      for (const record of message.records) aggregate?.add(record);
+      answer({ n, kind: "added" });
+    } else if (aggregate) {
+      const summary = aggregate.summary(message.meta);
+      aggregate = undefined; // a million samples need not be kept
+      answer({ n, kind: "summary", summary });
+    }
   } catch (error) {
-    answer({ ok: false, reason: errorText(error) });
+    answer({ n, kind: "failed", reason: errorText(error) });
   }
 });
 
