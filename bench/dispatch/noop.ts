@@ -36,7 +36,7 @@ const recordOf = (
   prompt: { id: "ask", version: "1", sha256: HASH },
   model: { id: "m" },
   engine: { kind: "simulated", version: "1", args: [] },
-  node: { id: "bench", device_class: "cpu", gpu_uuids: [] },
+  node: { id: "n", device_class: "cpu", gpu_uuids: [] },
   cached: false,
   tries: [{ t_ns: 0, status: "ok" }],
   t_ns: { scheduled: 0, sent: 0, first_token: 1, last_token: 2, done: 3 },
