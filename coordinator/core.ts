@@ -126,6 +126,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
       wake: () => scheduling.joined(),
       roomier: () => scheduling.touched(),
+      contradicts: (node, problem) => admin.contradicted(node, problem),
     },
   });
   const withdraw = (node: NodeEntry, reason: string, notify: boolean) => {
@@ -165,8 +166,8 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
     wake: () => scheduling.wake(),
   });
-  const admin = new FleetAdmin({
-    ...{ clock, events, fleet, records },
+  const admin: FleetAdmin = new FleetAdmin({
+    ...{ clock, events, log, fleet, records },
     wake: () => scheduling.wake(),
     withdraw: (node, reason) => withdraw(node, reason, true),
     pardon: (node) => health.pardon(node),

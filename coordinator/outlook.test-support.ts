@@ -53,7 +53,10 @@ export async function world() {
   const fleet = new Fleet({
     ...{ clock, events: new EventLog(clock), log, records },
     timers: { suspectAfterMs: 1e9, lostAfterMs: 2e9 },
-    listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+    listener: {
+      ...{ lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+      contradicts: nothing,
+    },
   });
   const board = new Board();
   const outlook = new Outlook(board, fleet, { maxWaitMs: 120_000, tenants: new Map() });

@@ -1,5 +1,7 @@
 /** Drains: of nodes that are just coming back, and of nodes that come and go. */
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { GpuDescription } from "../../shared/gen/sai/v1/node.js";
+import { sha256 } from "../../shared/runtime/hash.js";
 import { decode, keys } from "../store/keys.js";
 import { HASH, INVENTORY, Sessions } from "./sessions.test-support.js";
 
@@ -105,4 +107,60 @@ test("a node that is removed while it is uncordoned leaves no record", async () 
   await on.world.get(Promise.all([on.admin.uncordon("n1"), on.admin.remove("n1")]));
   await on.world.clock.advance(1000);
   expect((await on.campaigns.state.get(keys.agent("n1").key)).kv).toBeUndefined();
+});
+
+/** Says that the node has these GPUs now. */
+function has(agent: Awaited<ReturnType<Sessions["ready"]>>, uuids: readonly string[], gpuLook = "seen") {
+  const gpus = uuids.map((uuid) => GpuDescription.fromPartial({ uuid, name: "H100", memoryBytes: 1e9 }));
+  const inventory = { ...INVENTORY, gpus, gpuLook };
+  const hash = sha256([gpuLook, ...uuids].join());
+  agent.say({ $case: "inventory", value: { hash, inventory, part: 0, more: false } });
+}
+
+test("a node that has lost a GPU is drained, told about, and takes work again when people say so", async () => {
+  const agent = await on.ready();
+  has(agent, ["a", "b"]);
+  has(agent, [], "failed");
+  await on.world.clock.advance(1000);
+  expect(on.node().cordon).toEqual({ kind: "open" });
+  has(agent, ["b"]);
+  const reason = "1 of 2 GPUs are gone: H100 a; `sai node uncordon n1` takes it as it is";
+  expect(on.node()).toMatchObject({ state: { kind: "DRAINING" }, cordon: { kind: "draining", reason } });
+  const told: string[] = [];
+  const about = { campaign: "", node: "n1" };
+  for await (const event of on.campaigns.events.follow(0, about, new AbortController().signal, true))
+    if (event.kind === "node.contradiction") told.push(event.message);
+  expect(told).toEqual(["n1: 1 of 2 GPUs are gone: H100 a"]);
+  await on.world.clock.advance(1000);
+  await on.world.get(on.admin.uncordon("n1"));
+  has(agent, [], "failed");
+  has(agent, ["b"]);
+  await on.world.clock.advance(1000);
+  expect(on.node()).toMatchObject({ state: { kind: "READY" }, cordon: { kind: "open" } });
+});
+
+test("a later leader knows which GPUs a node had, also when they were not seen last", async () => {
+  const agent = await on.ready();
+  has(agent, ["a", "b"]);
+  has(agent, [], "failed");
+  await on.world.clock.advance(1000);
+  const { kv } = await on.campaigns.state.get(keys.agent("n1").key);
+  if (kv === undefined) throw new Error("the node has no record");
+  const later = await Sessions.open(on.world);
+  later.fleet.restore(decode(keys.agent("n1").codec, kv), undefined);
+  const back = await later.ready();
+  expect(later.node().cordon.kind).toBe("open");
+  has(back, ["a"]);
+  expect(later.node().cordon).toMatchObject({ kind: "draining", deadlineMs: 0 });
+  later.admin.stop();
+  await later.records.stop();
+});
+
+test("what people have said about a node stands when it has lost a GPU", async () => {
+  const agent = await on.ready();
+  has(agent, ["a", "b"]);
+  await on.world.get(on.admin.cordon("n1", "mine"));
+  has(agent, ["b"]);
+  await on.world.clock.advance(1000);
+  expect(on.node().cordon).toEqual({ kind: "cordoned", reason: "mine" });
 });

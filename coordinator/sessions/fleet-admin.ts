@@ -6,10 +6,12 @@
  * 1. The deadline counts from the moment the drain was asked for, however often the node or the leader changes since. A
  *    later leader's wall clock may be off: it gives the node at most the whole time again, never more.
  * 2. What is asked for is true in memory at once, and only then waited for: of two wishes the later one holds.
+ * 3. A node whose hardware is not what it was is drained without being asked for; people's own word about it stands.
  */
 
 import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
+import type { Logger } from "../../shared/runtime/logger.js";
 import type { EventLog } from "../events.js";
 import type { Fleet, NodeEntry } from "./fleet.js";
 import type { FleetRecords } from "./fleet-records.js";
@@ -17,6 +19,7 @@ import type { FleetRecords } from "./fleet-records.js";
 export interface FleetAdminParts {
   clock: Clock;
   events: EventLog;
+  log: Logger;
   fleet: Fleet;
   records: FleetRecords;
   /** Asks the scheduler for another look. */
@@ -63,6 +66,19 @@ export class FleetAdmin {
     node.cordon = { kind: "draining", reason, deadlineMs, untilWallMs };
     this.startDrain(node);
     return this.changed(node, "drained", reason);
+  }
+
+  /** The node's hardware is not what it was: people look at it before it takes work again (invariant 3). */
+  contradicted(node: NodeEntry, problem: string): void {
+    const { events, log } = this.parts;
+    log.error({ node: node.id, problem }, "a node is not what it was registered as");
+    events.add("node.contradiction", { node: node.id }, `${node.id}: ${problem}`);
+    if (node.cordon.kind !== "open") return;
+    const reason = `${problem}; \`sai node uncordon ${node.id}\` takes it as it is`;
+    // Not stored means that this coordinator leads no more: the next one compares with what it has.
+    this.drain(node.id, 0, reason).catch((err) =>
+      log.warn({ err, node: node.id }, "the drain is not stored"),
+    );
   }
 
   /** Applies a drain that was asked for: at once, and again when the node comes back. */

@@ -209,7 +209,9 @@ function quarantineOp({ id, quarantine }: NodeEntry): Op {
 }
 
 function recordOf(node: NodeEntry, clock: Clock) {
-  const { id, reason, cordon, labels, incarnation, inventoryHash, version } = node;
+  const { id, reason, cordon, labels, incarnation, inventoryHash, version, registered } = node;
   const kind = node.state.kind;
-  return { id, kind, reason, cordon, labels, incarnation, inventoryHash, version, sinceMs: clock.wallMs() };
+  const gpus = registered.length > 0 ? { gpus: registered } : {};
+  const about = { id, kind, reason, cordon, labels, incarnation, inventoryHash, ...gpus };
+  return { ...about, version, sinceMs: clock.wallMs() };
 }

@@ -10,6 +10,7 @@ import { FleetRecords } from "./fleet-records.js";
 /** Nobody hears what the fleet tells. */
 export const deaf: FleetListener = {
   ...{ lost: () => {}, left: () => {}, retract: () => {}, wake: () => {}, roomier: () => {} },
+  contradicts: () => {},
 };
 
 export async function fleetAlone(lostAfterMs: number) {

@@ -25,7 +25,8 @@ import type { Logger } from "../../shared/runtime/logger.js";
 import type { ShardKey } from "../campaigns/board.js";
 import type { EventLog } from "../events.js";
 import type { AssignmentReason } from "../scheduler/snapshot.js";
-import type { AgentValue, InventoryValue } from "../store/values.js";
+import type { AgentValue, InventoryValue, RegisteredGpu } from "../store/values.js";
+import { contradiction, registeredGpus } from "./contradiction.js";
 import type { FleetRecords } from "./fleet-records.js";
 import { aged } from "./gpu-states.js";
 import type { Peer } from "./peer.js";
@@ -56,6 +57,8 @@ export interface NodeEntry {
   incarnation: bigint;
   inventory: Inventory | undefined;
   inventoryHash: string;
+  /** GPUs it is registered with: those it had when they were seen last. */
+  registered: readonly RegisteredGpu[];
   loadedModels: string[];
   loopLagMs: number;
   /** Results nobody has acknowledged yet, as its last heartbeat said. */
@@ -87,6 +90,8 @@ export interface FleetListener {
   wake(): void;
   /** A node has offered more or holds less; nothing else has changed. */
   roomier(): void;
+  /** What it has is not what it was registered with; from now on it is. */
+  contradicts(node: NodeEntry, problem: string): void;
 }
 
 export interface FleetParts {
@@ -147,6 +152,7 @@ export class Fleet {
       incarnation: 0n,
       inventory: undefined,
       inventoryHash: "",
+      registered: [],
       loadedModels: [],
       loopLagMs: 0,
       spool: { results: 0, bytes: 0 },
@@ -279,10 +285,13 @@ export class Fleet {
     const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
+    const problem = contradiction(node.registered, inventory);
+    node.registered = registeredGpus(node.registered, inventory);
     this.touched.add(node);
     this.use(hash, inventory);
     this.release(before);
     if (before !== hash) this.parts.records.noteNode(node);
+    if (problem !== undefined) this.parts.listener.contradicts(node, problem);
   }
 
   /** Takes a node back from its record; one that was not lost has the lost time to come back. */
@@ -297,11 +306,13 @@ export class Fleet {
     Object.assign(node, { cordon: value.cordon, labels: value.labels, version: value.version });
     node.incarnation = value.incarnation;
     node.seenWallMs = value.sinceMs;
+    node.registered = value.gpus ?? [];
     if (stored === undefined) return node;
     const inventory = Inventory.fromJSON(stored.inventory);
     this.use(value.inventoryHash, inventory);
     node.inventory = inventory;
     node.inventoryHash = value.inventoryHash;
+    if (value.gpus === undefined) node.registered = registeredGpus([], inventory);
     return node;
   }
 

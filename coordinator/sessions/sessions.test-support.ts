@@ -53,7 +53,10 @@ export class Sessions {
     const fleet: Fleet = new Fleet({
       ...{ clock, log, records, events },
       timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
-      listener: { lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+      listener: {
+        ...{ lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
+        contradicts: (node, problem) => self?.admin.contradicted(node, problem),
+      },
     });
     const health = new NodeHealth({
       ...{ clock, events, fleet, log, records, metrics: term.parts.metrics, limits: QUARANTINE_LIMITS },
@@ -68,7 +71,7 @@ export class Sessions {
     };
     const pardon = (node: NodeEntry) => health.pardon(node);
     const removed = (node: NodeEntry) => health.forget(node);
-    const parts = { clock, events, fleet, records, withdraw, pardon, removed };
+    const parts = { clock, events, log, fleet, records, withdraw, pardon, removed };
     const admin = new FleetAdmin({ ...parts, wake: nothing });
     self = new Sessions(world, term, records, fleet, campaigns, admin, health);
     return self;

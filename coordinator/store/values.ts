@@ -114,6 +114,13 @@ export interface IdemValue {
   createdMs: number;
 }
 
+/** A GPU as a node was registered with it. */
+export interface RegisteredGpu {
+  uuid: string;
+  name: string;
+  memoryBytes: number;
+}
+
 /** A node's last transition; liveness itself is the leader's memory. */
 export interface AgentValue {
   id: string;
@@ -125,6 +132,8 @@ export interface AgentValue {
   version: string;
   incarnation: bigint;
   inventoryHash: string;
+  /** GPUs it is registered with: those that were seen last. Absent without any, and from versions that did not keep them. */
+  gpus?: readonly RegisteredGpu[];
   /** Wall ms since 1970 of the transition. */
   sinceMs: number;
 }

@@ -268,3 +268,20 @@ test("between an agent of now and a coordinator of before they are lost, and kno
   await fleet.stopAgent("n6");
   await own.remove();
 });
+
+test("a GPU that is gone drains its node until somebody has looked at it", async () => {
+  const own = await standInGpus([{ uuid: "GPU-d" }, { uuid: "GPU-e" }]);
+  await fleet.agent(
+    "n9",
+    seeing(() => own.path),
+  );
+  await own.gpus([{ uuid: "GPU-e" }]);
+  const reason =
+    "1 of 2 GPUs are gone: NVIDIA H100 80GB HBM3 GPU-d; `sai node uncordon n9` takes it as it is";
+  await until("it is drained", async () => (await fleet.api.node("n9")).state === "draining");
+  expect((await sai("node", "get", "n9")).out).toContain(reason);
+  expect((await sai("node", "uncordon", "n9")).code).toBe(0);
+  await until("it is ready", async () => (await fleet.api.node("n9")).state === "ready");
+  await fleet.stopAgent("n9");
+  await own.remove();
+});
