@@ -10,10 +10,9 @@ import { manifestBytes } from "../../shared/datasets/manifest.js";
 import { systemRandom } from "../../shared/runtime/random.js";
 import { jobSpec, modelSpec } from "../../test/support/inference.js";
 import { payloadOf } from "../peers/loop.js";
-import { expectedOf, told } from "../peers/shard-tasks.js";
+import { expectedOf, ITEMS, told } from "../peers/shard-tasks.js";
 import { echo } from "./echo.js";
 
-const ITEMS = 1000;
 /** What travels with a result, bytes. */
 const INLINE = 1024;
 
@@ -25,16 +24,16 @@ beforeEach(async () => {
 });
 afterEach(() => rmSync(folder, { recursive: true, force: true }));
 
-/** A stored plan of 1,000 items a thousand times, and assignments of its shards. */
+/** A stored plan of items 1,000 times, and assignments of its shards. */
 async function planned(): Promise<(index: number) => Assignment> {
   const item = (i: number) => ({ id: `${i}`, input: payloadOf(i), target: `a${i}`, media: [] });
   const manifestSha256 = await putCas(
     artifacts,
     manifestBytes(Array.from({ length: ITEMS }, (_, i) => item(i))),
   );
-  const job = jobSpec(modelSpec("simulated", "m"), ITEMS * ITEMS, {
+  const job = jobSpec(modelSpec("simulated", "m"), ITEMS * 1000, {
     dataset: { id: "d", manifestSha256, items: ITEMS },
-    repetitions: ITEMS,
+    repetitions: 1000,
   });
   const planSha256 = await putCas(artifacts, Buffer.from(JSON.stringify({ v: 1, jobs: [job] })));
   return (index) => ({
@@ -47,7 +46,7 @@ async function planned(): Promise<(index: number) => Assignment> {
 test("the item of the sample comes back, and fits into a message", async () => {
   const inputs = new Inputs(artifacts);
   const of = await planned();
-  for (const task of [0, 999, 1000, 123_456, 999_999]) {
+  for (const task of [0, 1999, 2000, 123_456, 1_999_999]) {
     const { inline } = await echo(inputs, of(task));
     expect(told(inline)).toBe(expectedOf(task));
     expect(inline?.byteLength).toBeLessThanOrEqual(INLINE);

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { prepareSuite } from "../../shared/suites/prepare.js";
 import { answerTo, payloadOf } from "./loop.js";
 import { expectedOf, suiteOfTasks, told } from "./shard-tasks.js";
 
@@ -28,9 +29,15 @@ test("no records, or several, are nobody's", () => {
   expect(told(Buffer.concat([file(7, 0, answer(7)), file(7, 0, answer(7))]))).toBe("");
 });
 
-test("a campaign has room for all tasks", () => {
-  const { datasets, run } = JSON.parse(suiteOfTasks(2001));
-  expect(datasets[0].items).toHaveLength(1000);
+test("a campaign has room for all tasks", async () => {
+  const { datasets, run } = JSON.parse(suiteOfTasks(4001));
+  expect(datasets[0].items).toHaveLength(2000);
   expect(datasets[0].items[7].input).toBe(payloadOf(7));
   expect(run).toEqual({ shard_size: 1, repetitions: 3 });
+  // Three cells of 22 s.
+  const whole = await prepareSuite({
+    ...{ text: suiteOfTasks(66 * 20_000), modelMap: {}, files: { kind: "within", dir: "/nowhere" } },
+    ...{ manifests: new Map(), promptFiles: new Map() },
+  });
+  expect(whole.findings).toEqual([]);
 });

@@ -1,5 +1,5 @@
 /**
- * Tasks as shards of one large campaign: shard i is task i. A plan has no room for an item a task, so that 1,000 of them
+ * Tasks as shards of one large campaign: shard i is task i. A plan has no room for an item a task, so that 2,000 of them
  * are repeated.
  *
  * 1. A result under another task is seen: its record names the shard and the repetition it was run for, and its answer
@@ -8,7 +8,7 @@
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { answerTo, payloadOf } from "./loop.js";
 
-const ITEMS = 1000;
+export const ITEMS = 2000;
 
 /** A campaign of so many tasks, as JSON. */
 export const suiteOfTasks = (tasks: number): string =>
