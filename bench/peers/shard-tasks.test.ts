@@ -10,17 +10,17 @@ const answer = (item: number) => answerTo(payloadOf(item));
 
 test("what came back is what is expected of the task whose shard, repetition and item it is", () => {
   expect(told(file(7, 0, answer(7)))).toBe(expectedOf(7));
-  expect(told(file(2007, 2, answer(7)))).toBe(expectedOf(2007));
+  expect(told(file(4007, 2, answer(7)))).toBe(expectedOf(4007));
 });
 
 test("another task's result is seen as such, also of one with the same item", () => {
   expect(told(file(8, 0, answer(8)))).not.toBe(expectedOf(7));
-  expect(told(file(1007, 1, answer(7)))).not.toBe(expectedOf(7));
+  expect(told(file(2007, 1, answer(7)))).not.toBe(expectedOf(7));
 });
 
 test("an answer of another item, or of another repetition, is not what is expected", () => {
   expect(told(file(7, 0, answer(8)))).not.toBe(expectedOf(7));
-  expect(told(file(1007, 0, answer(7)))).not.toBe(expectedOf(1007));
+  expect(told(file(2007, 0, answer(7)))).not.toBe(expectedOf(2007));
 });
 
 test("no records, or several, are nobody's", () => {
