@@ -11,7 +11,14 @@ const two = [gpu("a"), gpu("b")];
 
 test.each([
   ["one is gone", two, seen([gpu("a")]), "1 of 2 GPUs are gone: H100 b"],
-  ["another one is in its place", two, seen([gpu("a"), gpu("c")]), "1 of 2 GPUs are gone: H100 b"],
+  [
+    "another product is in its place",
+    two,
+    seen([gpu("a"), { ...gpu("c"), name: "L40S" }]),
+    "1 of 2 GPUs are gone: H100 b",
+  ],
+  ["a smaller one is in its place", two, seen([gpu("a"), gpu("c", 40)]), "1 of 2 GPUs are gone: H100 b"],
+  ["one stands for two", two, seen([gpu("c")]), "1 of 2 GPUs are gone: H100 b"],
   ["the driver is gone", two, seen([], "none"), "2 of 2 GPUs are gone: H100 a, H100 b"],
   [
     "half of the memory is gone",
@@ -35,6 +42,7 @@ test.each([
   ["the same", two, seen(two)],
   ["more", two, seen([...two, gpu("c")])],
   ["the first ones", [], seen(two)],
+  ["others of the same product", two, seen([gpu("c"), gpu("d")])],
   ["ECC is on", two, seen([gpu("a", 75), gpu("b", 75)])],
 ])("%s: none", (_, before, now) => {
   expect(contradiction(before, now)).toBeUndefined();

@@ -3,8 +3,8 @@
  * not go unnoticed as a smaller node: the numbers of yesterday and of today would be of different machines.
  *
  * 1. Not to see GPUs is not to have none: a look that failed contradicts nothing, and what is registered stays.
- * 2. More GPUs than before contradict nothing; neither do MIG slices, other drivers and other names of the same card, which
- *    people change on purpose.
+ * 2. More GPUs than before contradict nothing, nor does another card of the same product, in this machine or in the one
+ *    that an agent of the same name was moved to; nor do MIG slices and drivers, which people change on purpose.
  */
 import type { Inventory } from "../../shared/gen/sai/v1/node.js";
 import type { RegisteredGpu } from "../store/values.js";
@@ -26,10 +26,17 @@ export function registeredGpus(before: readonly RegisteredGpu[], now: Seen): rea
 export function contradiction(before: readonly RegisteredGpu[], now: Seen): string | undefined {
   if (!isKnown(now)) return undefined;
   const known = new Map(now.gpus.map((gpu) => [gpu.uuid, gpu]));
-  const gone = before.filter(({ uuid }) => !known.has(uuid));
   const shrunk = before.filter((gpu) => {
-    const bytes = known.get(gpu.uuid)?.memoryBytes ?? gpu.memoryBytes;
-    return bytes < MEMORY_SHARE * gpu.memoryBytes;
+    const same = known.get(gpu.uuid);
+    return same && !isEnough(gpu, same);
+  });
+  // Others of the same product may stand for those that are not there.
+  const others = now.gpus.filter(({ uuid }) => !before.some((gpu) => gpu.uuid === uuid));
+  const gone = before.filter((gpu) => {
+    if (known.has(gpu.uuid)) return false;
+    const at = others.findIndex((other) => other.name === gpu.name && isEnough(gpu, other));
+    if (at >= 0) others.splice(at, 1);
+    return at < 0;
   });
   const problems = [
     ...(gone.length > 0 ? [`${gone.length} of ${before.length} GPUs are gone: ${named(gone)}`] : []),
@@ -37,6 +44,9 @@ export function contradiction(before: readonly RegisteredGpu[], now: Seen): stri
   ];
   return problems.length > 0 ? problems.join("; ") : undefined;
 }
+
+const isEnough = (before: RegisteredGpu, now: { memoryBytes: number }): boolean =>
+  now.memoryBytes >= MEMORY_SHARE * before.memoryBytes;
 
 /** Whether it was seen which GPUs there are; `none` is a machine without a driver. */
 const isKnown = ({ gpuLook }: Seen): boolean => gpuLook === "seen" || gpuLook === "none";
