@@ -42,6 +42,7 @@ import {
 } from "../shared/gen/sai/v1/result.js";
 import { fromServiceError, isServiceError } from "../shared/rpc/status.js";
 import { SaiError } from "../shared/runtime/errors.js";
+import { everyPage } from "./every-page.js";
 
 const MAX_RECEIVE_BYTES = 64 * 1024 * 1024;
 const CHUNK_BYTES = 256 * 1024;
@@ -200,7 +201,11 @@ export function connect(options: ClientOptions): Client {
         if (answer.campaign) yield answer.campaign;
       }
     },
-    listNodes: async () => (await unary(nodes.listNodes.bind(nodes), {})).nodes,
+    listNodes: () =>
+      everyPage(async (page) => {
+        const { nodes: some, nextPageToken } = await unary(nodes.listNodes.bind(nodes), page);
+        return { some, nextPageToken };
+      }),
     getNode: (id) => oneNode(nodes.getNode.bind(nodes), { id }, "GetNode"),
     cordonNode: (id, reason) => oneNode(nodes.cordonNode.bind(nodes), { id, reason }, "CordonNode"),
     uncordonNode: (id) => oneNode(nodes.uncordonNode.bind(nodes), { id }, "UncordonNode"),
@@ -208,7 +213,11 @@ export function connect(options: ClientOptions): Client {
       oneNode(nodes.drainNode.bind(nodes), { id, deadlineMs, reason }, "DrainNode"),
     labelNode: (id, change) => oneNode(nodes.labelNode.bind(nodes), { id, ...change }, "LabelNode"),
     removeNode: (id) => oneNode(nodes.removeNode.bind(nodes), { id }, "RemoveNode"),
-    listGpus: async (node) => (await unary(gpus.listGpus.bind(gpus), { node })).gpus,
+    listGpus: (node) =>
+      everyPage(async (page) => {
+        const { gpus: some, nextPageToken } = await unary(gpus.listGpus.bind(gpus), { node, ...page });
+        return { some, nextPageToken };
+      }),
     releaseBrake: (reason) => unary(admin.releaseBrake.bind(admin), { reason }),
     transferLeadership: (reason) => unary(admin.transferLeadership.bind(admin), { reason }),
     async summary(campaignId) {

@@ -10,11 +10,13 @@ import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import type { Fleet, NodeEntry } from "../sessions/fleet.js";
 import { nodeMessage } from "./convert.js";
 import { foundNode } from "./node-service.js";
+import { pageById } from "./page.js";
 
 export const gpuService = (fleet: Fleet, calls: CallObserver): GpuServiceServer => ({
-  listGpus: unary(calls, ({ node }) => {
+  listGpus: unary(calls, ({ node, ...request }) => {
     const nodes = node === "" ? fleet.list() : [foundNode(fleet, node)];
-    return { gpus: nodes.flatMap((entry) => gpusOf(fleet, entry)) };
+    const { page, nextPageToken } = pageById(nodes, request);
+    return { gpus: page.flatMap((entry) => gpusOf(fleet, entry)), nextPageToken };
   }),
 });
 

@@ -5,6 +5,7 @@ import type { Fleet, NodeEntry } from "../sessions/fleet.js";
 import type { FleetAdmin } from "../sessions/fleet-admin.js";
 import { labelFields, nodeId, reasonField, refuseAll } from "./check.js";
 import { nodeMessage } from "./convert.js";
+import { pageById } from "./page.js";
 
 const MAX_DRAIN_MS = 7 * 24 * 3_600_000;
 
@@ -13,7 +14,10 @@ export function nodeService(fleet: Fleet, admin: FleetAdmin, calls: CallObserver
   const shown = (node: NodeEntry) => nodeMessage(node, fleet.gpuStates(node));
   const changed = (node: NodeEntry) => ({ node: shown(node) });
   return {
-    listNodes: unary(calls, () => ({ nodes: fleet.list().map(shown) })),
+    listNodes: unary(calls, (request) => {
+      const { page, nextPageToken } = pageById(fleet.list(), request);
+      return { nodes: page.map(shown), nextPageToken };
+    }),
     getNode: unary(calls, ({ id }) => changed(foundNode(fleet, id))),
     cordonNode: unary(calls, async ({ id, reason }) => {
       refuseAll([nodeId(id), reasonField(reason)]);

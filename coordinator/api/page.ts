@@ -21,6 +21,22 @@ export function pageOf<T>(
   return { page, nextPageToken: last !== undefined && from + size < all.length ? keyOf(last) : "" };
 }
 
+/**
+ * One page of a list in the order of its ids; all of it where no size is asked for, as clients do that know of no pages.
+ * The token is the id of the last entry before, which may be gone by now. Throws invalid_argument for a page size above
+ * 1000.
+ */
+export function pageById<T extends { id: string }>(
+  all: readonly T[],
+  { pageSize: asked, pageToken }: { pageSize: number; pageToken: string },
+): { page: readonly T[]; nextPageToken: string } {
+  const size = asked === 0 ? all.length : pageSize(asked);
+  const first = pageToken === "" ? 0 : all.findIndex(({ id }) => id > pageToken);
+  const page = first < 0 ? [] : all.slice(first, first + size);
+  const isLast = first < 0 || first + size >= all.length;
+  return { page, nextPageToken: isLast ? "" : (page.at(-1)?.id ?? "") };
+}
+
 /** The size asked for, 50 by default. Throws invalid_argument above 1000. */
 export function pageSize(asked: number): number {
   if (asked > MAX_SIZE) throw refuse("page_size", `is ${asked}, at most ${MAX_SIZE}`);

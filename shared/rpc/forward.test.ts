@@ -117,7 +117,9 @@ test("a caller that leaves, and a stop, end the call on both sides", async () =>
   first.cancel();
   await new Promise((resolve) => (gone.aborted ? resolve(0) : gone.addEventListener("abort", resolve)));
   const waiting = new Promise((_, reject) => {
-    nodes(listening.address).listNodes({}, (error) => reject(error && fromServiceError(error, "call")));
+    nodes(listening.address).listNodes({ pageSize: 0, pageToken: "" }, (error) =>
+      reject(error && fromServiceError(error, "call")),
+    );
   });
   setTimeout(() => stopping.abort(), 50);
   await expect(waiting).rejects.toMatchObject({ code: "unavailable" });

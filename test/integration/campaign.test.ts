@@ -124,7 +124,7 @@ test("a sealed campaign leaves its plan, manifest, records and final summary as 
 
 test("a job for the test device runs there and nowhere else, and the device is shown", async () => {
   const { api } = fleet;
-  const { gpus } = await ask(api.gpus.listGpus.bind(api.gpus), { node: "" });
+  const { gpus } = await ask(api.gpus.listGpus.bind(api.gpus), { node: "", pageSize: 0, pageToken: "" });
   const devices = gpus.filter(({ device }) => device);
   expect(devices).toMatchObject([{ node: "n2", device: { uuid: "test-0", kind: "test", slots: 1 } }]);
   const { id } = await api.create({ suite: suiteOf({ options: { device: "test" } }) });
@@ -132,9 +132,28 @@ test("a job for the test device runs there and nowhere else, and the device is s
   const records = await api.records(id);
   expect(new Set(records.map(({ node }) => node.id))).toEqual(new Set(["n2"]));
   await until("the device is free again", async () => {
-    const { gpus } = await ask(api.gpus.listGpus.bind(api.gpus), { node: "n2" });
+    const { gpus } = await ask(api.gpus.listGpus.bind(api.gpus), { node: "n2", pageSize: 0, pageToken: "" });
     return gpus.find(({ device }) => device)?.device?.used === 0;
   });
+});
+
+test("nodes and their devices come in pages where pages are asked for", async () => {
+  const { nodes, gpus } = fleet.api;
+  const ids: string[] = [];
+  const devices: string[] = [];
+  for (let pageToken = ""; ; ) {
+    const page = await ask(nodes.listNodes.bind(nodes), { pageSize: 1, pageToken });
+    const same = await ask(gpus.listGpus.bind(gpus), { node: "", pageSize: 1, pageToken });
+    expect(page.nodes).toHaveLength(1);
+    expect(same.nextPageToken).toBe(page.nextPageToken);
+    ids.push(...page.nodes.map(({ id }) => id));
+    devices.push(...same.gpus.flatMap(({ device }) => device?.uuid ?? []));
+    pageToken = page.nextPageToken;
+    if (pageToken === "") break;
+  }
+  expect(ids).toEqual((await fleet.api.listNodes()).map(({ id }) => id));
+  expect(ids.length).toBeGreaterThan(1);
+  expect(devices).toEqual(["test-0"]);
 });
 
 test("repetitions, several models and several datasets make a matrix, every cell complete", async () => {

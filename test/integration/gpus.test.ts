@@ -56,7 +56,7 @@ afterAll(async () => {
 
 const list = async (node = ""): Promise<Gpu[]> => {
   const { gpus } = fleet.api;
-  return (await ask(gpus.listGpus.bind(gpus), { node })).gpus;
+  return (await ask(gpus.listGpus.bind(gpus), { node, pageSize: 0, pageToken: "" })).gpus;
 };
 /** Waits until the node has one entry, of this fault. */
 const listed = async (

@@ -162,6 +162,9 @@ test("lists and filters say which field is wrong", async () => {
   await refuses(list(4_294_967_295, ""), "page_size");
   await refuses(list(10, "nonsense"), "page_token");
   await refuses(api.page(id, { pageSize: 1001 }), "page_size");
+  const pageToken = "";
+  await refuses(ask(api.nodes.listNodes.bind(api.nodes), { pageSize: 1001, pageToken }), "page_size");
+  await refuses(ask(api.gpus.listGpus.bind(api.gpus), { node: "", pageSize: 1001, pageToken }), "page_size");
   for (const pageToken of ["x", "-1", "1e3", " 1", "0x10", "9".repeat(30)]) {
     await refuses(api.page(id, { pageToken }), "page_token");
   }
@@ -187,7 +190,7 @@ test("unknown ids are not found, whatever is asked of them", async () => {
     () => ask(api.jobs.listJobs.bind(api.jobs), { campaignId: id }),
     () => listen(api.campaigns.watchCampaign({ id })),
     () => api.node("nobody"),
-    () => ask(api.gpus.listGpus.bind(api.gpus), { node: "nobody" }),
+    () => ask(api.gpus.listGpus.bind(api.gpus), { node: "nobody", pageSize: 0, pageToken: "" }),
     () => api.download("0".repeat(64)),
   ];
   for (const call of calls)

@@ -148,7 +148,7 @@ export function connectApi(address: string) {
       return (await ask(jobs.getJob.bind(jobs), { campaignId, jobId })).job as Job;
     },
     async listNodes(): Promise<Node[]> {
-      return (await ask(nodes.listNodes.bind(nodes), {})).nodes;
+      return (await ask(nodes.listNodes.bind(nodes), { pageSize: 0, pageToken: "" })).nodes;
     },
     async node(id: string): Promise<Node> {
       return (await ask(nodes.getNode.bind(nodes), { id })).node as Node;

@@ -66,12 +66,18 @@ export interface Gpu {
 export interface ListGpusRequest {
   /** Only this node's; empty for all. */
   node: string;
+  /** Nodes whose GPUs make a page, 1 to 1000; 0 means all in one answer, which may be tens of MiB of a large fleet. */
+  pageSize: number;
+  /** From the previous answer; empty for the first page. */
+  pageToken: string;
 }
 
 /** Output of ListGpus. */
 export interface ListGpusResponse {
   /** By node. */
   gpus: Gpu[];
+  /** Empty on the last page. */
+  nextPageToken: string;
 }
 
 function createBaseGpu(): Gpu {
@@ -327,13 +333,19 @@ export const Gpu: MessageFns<Gpu> = {
 };
 
 function createBaseListGpusRequest(): ListGpusRequest {
-  return { node: "" };
+  return { node: "", pageSize: 0, pageToken: "" };
 }
 
 export const ListGpusRequest: MessageFns<ListGpusRequest> = {
   encode(message: ListGpusRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     if (message.node !== "") {
       writer.uint32(10).string(message.node);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
     }
     return writer;
   },
@@ -359,6 +371,22 @@ export const ListGpusRequest: MessageFns<ListGpusRequest> = {
             message.node = reader.string();
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -372,13 +400,31 @@ export const ListGpusRequest: MessageFns<ListGpusRequest> = {
   },
 
   fromJSON(object: any): ListGpusRequest {
-    return { node: isSet(object.node) ? globalThis.String(object.node) : "" };
+    return {
+      node: isSet(object.node) ? globalThis.String(object.node) : "",
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
   },
 
   toJSON(message: ListGpusRequest): unknown {
     const obj: any = {};
     if (message.node !== "") {
       obj.node = message.node;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
     }
     return obj;
   },
@@ -389,18 +435,23 @@ export const ListGpusRequest: MessageFns<ListGpusRequest> = {
   fromPartial(object: DeepPartial<ListGpusRequest>): ListGpusRequest {
     const message = createBaseListGpusRequest();
     message.node = object.node ?? "";
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
     return message;
   },
 };
 
 function createBaseListGpusResponse(): ListGpusResponse {
-  return { gpus: [] };
+  return { gpus: [], nextPageToken: "" };
 }
 
 export const ListGpusResponse: MessageFns<ListGpusResponse> = {
   encode(message: ListGpusResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
     for (const v of message.gpus) {
       Gpu.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
     }
     return writer;
   },
@@ -426,6 +477,14 @@ export const ListGpusResponse: MessageFns<ListGpusResponse> = {
             message.gpus.push(Gpu.decode(reader, reader.uint32()));
             continue;
           }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -439,13 +498,23 @@ export const ListGpusResponse: MessageFns<ListGpusResponse> = {
   },
 
   fromJSON(object: any): ListGpusResponse {
-    return { gpus: globalThis.Array.isArray(object?.gpus) ? object.gpus.map((e: any) => Gpu.fromJSON(e)) : [] };
+    return {
+      gpus: globalThis.Array.isArray(object?.gpus) ? object.gpus.map((e: any) => Gpu.fromJSON(e)) : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+    };
   },
 
   toJSON(message: ListGpusResponse): unknown {
     const obj: any = {};
     if (message.gpus?.length) {
       obj.gpus = message.gpus.map((e) => Gpu.toJSON(e));
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
     }
     return obj;
   },
@@ -456,6 +525,7 @@ export const ListGpusResponse: MessageFns<ListGpusResponse> = {
   fromPartial(object: DeepPartial<ListGpusResponse>): ListGpusResponse {
     const message = createBaseListGpusResponse();
     message.gpus = object.gpus?.map((e) => Gpu.fromPartial(e)) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
     return message;
   },
 };
