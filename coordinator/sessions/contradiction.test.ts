@@ -59,3 +59,11 @@ test.each([
   expect(contradiction(two, now)).toBeUndefined();
   expect(registeredGpus(two, now)).toBe(two);
 });
+
+test("what is kept of a node that tells beyond reason is bounded", () => {
+  const many = Array.from({ length: 5000 }, (_, i) => ({
+    ...gpu(`${i} ${"u".repeat(500)}`),
+    name: "n".repeat(500),
+  }));
+  expect(JSON.stringify(registeredGpus([], seen(many))).length).toBeLessThan(20_000);
+});

@@ -13,13 +13,19 @@ type Seen = Pick<Inventory, "gpus" | "gpuLook">;
 
 /** Switching ECC takes a sixteenth of some cards' memory. */
 const MEMORY_SHARE = 0.9;
-/** GPUs that are named; a node has hardly more than sixteen. */
+/** Kept in a node's record: more than a machine has, and no names beyond reason. */
+const MOST_GPUS = 64;
+const MOST_CHARS = 100;
+/** GPUs that are named. */
 const NAMED = 4;
 
 /** What a node is registered with once it has told this; `before` where it could not look. */
 export function registeredGpus(before: readonly RegisteredGpu[], now: Seen): readonly RegisteredGpu[] {
   if (!isKnown(now)) return before;
-  return now.gpus.map(({ uuid, name, memoryBytes }) => ({ uuid, name, memoryBytes }));
+  const short = (text: string) => text.slice(0, MOST_CHARS);
+  return now.gpus
+    .slice(0, MOST_GPUS)
+    .map(({ uuid, name, memoryBytes }) => ({ uuid: short(uuid), name: short(name), memoryBytes }));
 }
 
 /** How what a node tells contradicts what it is registered with; undefined if it does not. */
