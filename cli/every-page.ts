@@ -1,4 +1,5 @@
 /** A list that is answered in pages, as one. */
+import { SaiError } from "../shared/runtime/errors.js";
 
 /** What is asked for each page. */
 export interface PageRequest {
@@ -19,6 +20,8 @@ export async function everyPage<T>(
   do {
     const { some, nextPageToken } = await ask({ pageSize: PAGE_SIZE, pageToken });
     for (const one of some) all.push(one);
+    if (nextPageToken !== "" && nextPageToken === pageToken)
+      throw new SaiError("internal", `the page after ${pageToken.slice(0, 80)} is itself`);
     pageToken = nextPageToken;
   } while (pageToken !== "");
   return all;

@@ -47,7 +47,8 @@ async function submitted(codes: ErrorCode[], idempotencyKey?: string) {
       download: noStream as never,
     });
     server.addService(NodeServiceService, {
-      listNodes: ((_: unknown, done: (e: null, a: object) => void) => done(null, { nodes: [], nextPageToken: "" })) as never,
+      listNodes: ((_: unknown, done: (e: null, a: object) => void) =>
+        done(null, { nodes: [], nextPageToken: "" })) as never,
       ...{ getNode: unimplemented, cordonNode: unimplemented, uncordonNode: unimplemented },
       ...{ drainNode: unimplemented, labelNode: unimplemented, removeNode: unimplemented },
     });

@@ -126,7 +126,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
       retract: (node) => campaigns.agents.retract(node.id, unstarted(board, node)),
       wake: () => scheduling.joined(),
       roomier: () => scheduling.touched(),
-      contradicts: (node, problem) => admin.contradicted(node, problem),
+      contradicts: (node) => admin.contradicted(node),
     },
   });
   const withdraw = (node: NodeEntry, reason: string, notify: boolean) => {

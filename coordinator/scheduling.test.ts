@@ -17,11 +17,11 @@ const DEADLINE_MS = 10_000;
 const GENERATION = { temperature: 0, timeoutS: 10, maxRetries: 0 };
 const SIMULATED: object = { engine: "simulated", generation: GENERATION, warmup: 0, test: {} };
 
-/** A job of 40 shards, all done but the one that n1 runs; n2 is free. */
-async function straggling() {
+/** A job of 40 shards, all done but the one that n1 runs, and a scheduler that has not looked. */
+async function lastShard() {
   const w = await newWorld();
   const { board, clock, fleet, log } = w;
-  const [n1] = [w.join("n1", 40n), w.join("n2", 2n)];
+  const n1 = w.join("n1", 40n);
   const entry = w.add("c-1", [spec("j0000", SIMULATED)]);
   const job = entry.jobs[0] as JobEntry;
   for (let i = 1; i < 40; i++) {
@@ -43,6 +43,14 @@ async function straggling() {
     await w.close();
   });
   await clock.advance(5000);
+  return { asked, job, scheduling, w };
+}
+
+/** The same, and n2 is free: it runs the last one, too. */
+async function straggling() {
+  const { asked, job, scheduling, w } = await lastShard();
+  const { clock } = w;
+  w.join("n2", 2n);
   scheduling.wake();
   await clock.advance(0);
   const twin = job.twins.get(0);
@@ -67,6 +75,18 @@ test("a duplicate that its agent never answers is asked for again, until it is a
   await clock.advance(DEADLINE_MS);
   scheduling.sweep();
   expect(asked).toHaveLength(2);
+});
+
+test("a look that would come too early comes by itself, whatever else happens", async () => {
+  const { job, scheduling, w } = await lastShard();
+  scheduling.wake();
+  await w.clock.advance(0);
+  w.join("n2", 2n);
+  scheduling.touched();
+  await w.clock.advance(50);
+  expect(job.twins.size).toBe(0);
+  await w.clock.advance(60);
+  expect(job.twins.size).toBe(1);
 });
 
 test("one that was accepted is not asked for", async () => {

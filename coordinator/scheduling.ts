@@ -10,8 +10,8 @@
  *    agents have answered what is on its way (dispatch-window.ts). Ten thousand agents that come for a million shards must
  *    not hold up heartbeats and the renewal of the leadership.
  * 4. What is applied passes the same `feasible` on what is so now; if it does not, everything is looked at again.
- * 5. Tails are looked at for at most a tenth of the time, whatever a look costs. A cycle that comes too early for them leaves
- *    them to a later one; the sweep sees to it that there is one.
+ * 5. Tails are looked at for at most a tenth of the time, whatever a look costs. A cycle that comes too early for them makes
+ *    one that does not.
  */
 import { attemptDeadlineMs } from "../shared/benchmark/deadline.js";
 import type { Fence } from "../shared/domain/fence.js";
@@ -88,6 +88,7 @@ export class Scheduling {
   private readonly company = new Company(COALESCE_MS);
   /** When tails may be looked at again. */
   private tailsMs = Number.NEGATIVE_INFINITY;
+  private cancelTailsTimer: (() => void) | undefined;
   /** Where the last look at them ended. */
   private readonly tails = newTailLook();
 
@@ -132,6 +133,7 @@ export class Scheduling {
     this.cancelTimer?.();
     this.cancelJoinedTimer?.();
     this.cancelRetryTimer?.();
+    this.cancelTailsTimer?.();
   }
 
   /**
@@ -192,7 +194,14 @@ export class Scheduling {
   /** What waits behind busy slots or runs too long while others are free; looked at a few times a second (tail.ts). */
   private lookAtTails(draft: Draft, nowMs: number): void {
     const { board, clock, fleet, retract } = this.parts;
-    if (nowMs < this.tailsMs) return; // the next sweep wakes a cycle
+    if (nowMs < this.tailsMs) {
+      if (draft.standing.running().next().done) return; // nothing runs, so that no end of a job can be near
+      this.cancelTailsTimer ??= clock.after(this.tailsMs - nowMs, () => {
+        this.cancelTailsTimer = undefined;
+        this.touched();
+      });
+      return;
+    }
     const startMs = clock.nowMs();
     const { takeBack, duplicates } = planTail(draft, board, fleet, nowMs, this.tails);
     for (const { agent, fences } of takeBack) retract(agent, fences);

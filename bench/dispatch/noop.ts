@@ -22,9 +22,9 @@ const recordOf = (
   { ordinal, repetition, item_id, output }: Answered,
 ): Omit<ResultRecord, "gen"> => ({
   v: 1,
-  record_id: named(`${shard.job}${ordinal}`),
+  record_id: named(`${shard.job}/${ordinal}`),
   cache_key: HASH,
-  pair_key: named(`${item_id}${repetition}`),
+  pair_key: named(`${item_id}/${repetition}`),
   campaign: shard.campaign,
   job: shard.job,
   shard: shard.index,

@@ -86,6 +86,13 @@ export function jobProgressMessage(job: JobEntry): JobProgress {
 
 const progressMessage = (tally: Tally): Progress => ({ ...tally });
 
+/** Why it takes no work, with how its hardware is not what it was. */
+function cordonReason({ id, cordon, contradiction }: NodeEntry): string {
+  if (cordon.kind === "open" || contradiction === "") return cordon.kind === "open" ? "" : cordon.reason;
+  const why = cordon.reason === "" ? "" : `${cordon.reason}: `;
+  return `${why}${contradiction}; \`sai node uncordon ${id}\` takes it as it is`;
+}
+
 /** `gpuStates`: the node's, as of now. */
 export function nodeMessage(node: NodeEntry, gpuStates: GpuStates | undefined): Node {
   const { quarantine } = node;
@@ -109,7 +116,7 @@ export function nodeMessage(node: NodeEntry, gpuStates: GpuStates | undefined): 
     loadedModels: node.loadedModels,
     loopLagMs: node.loopLagMs,
     cordoned: node.cordon.kind !== "open",
-    cordonReason: node.cordon.kind === "open" ? "" : node.cordon.reason,
+    cordonReason: cordonReason(node),
     labels: { ...node.labels },
     spoolResults: node.spool.results,
     spoolBytes: node.spool.bytes,

@@ -34,10 +34,12 @@ export interface Summarizer {
 }
 
 export type ToWorker =
-  /** `n`: which summary it is, since this thread was started. */
+  /** `n`: one for each summary. */
   | ({ kind: "begin"; n: number } & SummarySource)
   | { kind: "records"; records: ResultRecord[] }
-  | { kind: "end"; meta: SummaryMeta };
+  | { kind: "end"; meta: SummaryMeta }
+  /** Nobody waits for it any more. */
+  | { kind: "drop" };
 
 /** About the summary that was begun as `n`. */
 export type FromWorker = { n: number } & (
@@ -168,6 +170,7 @@ class Exchange {
   /** Listens no more. */
   end(): void {
     this.over.abort();
+    this.post({ kind: "drop" });
     this.worker.unref();
   }
 }

@@ -13,16 +13,14 @@ let n = 0;
 parentPort?.on("message", (message: ToWorker) => {
   try {
     if (message.kind === "begin") {
+      aggregate = undefined;
       n = message.n;
       aggregate = createAggregate(message.plan, message.campaigns);
     } else if (message.kind === "records") {
       for (const record of message.records) aggregate?.add(record);
       answer({ n, kind: "added" });
-    } else if (aggregate) {
-      const summary = aggregate.summary(message.meta);
-      aggregate = undefined; // a million samples need not be kept
-      answer({ n, kind: "summary", summary });
-    }
+    } else if (message.kind === "drop") aggregate = undefined;
+    else if (aggregate) answer({ n, kind: "summary", summary: aggregate.summary(message.meta) });
   } catch (error) {
     answer({ n, kind: "failed", reason: errorText(error) });
   }

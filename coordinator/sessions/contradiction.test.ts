@@ -19,7 +19,6 @@ test.each([
   ],
   ["a smaller one is in its place", two, seen([gpu("a"), gpu("c", 40)]), "1 of 2 GPUs are gone: H100 b"],
   ["one stands for two", two, seen([gpu("c")]), "1 of 2 GPUs are gone: H100 b"],
-  ["the driver is gone", two, seen([], "none"), "2 of 2 GPUs are gone: H100 a, H100 b"],
   [
     "half of the memory is gone",
     two,
@@ -50,6 +49,7 @@ test.each([
 });
 
 test.each([
+  "none",
   "failed",
   "pending",
   "off",
@@ -65,5 +65,12 @@ test("what is kept of a node that tells beyond reason is bounded", () => {
     ...gpu(`${i} ${"u".repeat(500)}`),
     name: "n".repeat(500),
   }));
-  expect(JSON.stringify(registeredGpus([], seen(many))).length).toBeLessThan(20_000);
+  const kept = registeredGpus([], seen(many));
+  expect(JSON.stringify(kept).length).toBeLessThan(20_000);
+  expect(contradiction(kept, seen(many))).toBeUndefined();
+});
+
+test("names cannot break a line", () => {
+  const [kept] = registeredGpus([], seen([{ ...gpu("a"), name: "H100\n\u001b[31m" }]));
+  expect(kept?.name).toBe("H100??[31m");
 });

@@ -2,7 +2,8 @@
  * Whether a node's GPUs are those it was registered with. A card that fell off its bus, or half of whose memory is gone, must
  * not go unnoticed as a smaller node: the numbers of yesterday and of today would be of different machines.
  *
- * 1. Not to see GPUs is not to have none: a look that failed contradicts nothing, and what is registered stays.
+ * 1. Not to see GPUs is not to have none: a look that failed contradicts nothing, nor does a machine without a driver (which
+ *    is one that was taken away), and what is registered stays.
  * 2. More GPUs than before contradict nothing, nor does another card of the same product, in this machine or in the one
  *    that an agent of the same name was moved to; nor do MIG slices and drivers, which people change on purpose.
  */
@@ -21,23 +22,20 @@ const NAMED = 4;
 
 /** What a node is registered with once it has told this; `before` where it could not look. */
 export function registeredGpus(before: readonly RegisteredGpu[], now: Seen): readonly RegisteredGpu[] {
-  if (!isKnown(now)) return before;
-  const short = (text: string) => text.slice(0, MOST_CHARS);
-  return now.gpus
-    .slice(0, MOST_GPUS)
-    .map(({ uuid, name, memoryBytes }) => ({ uuid: short(uuid), name: short(name), memoryBytes }));
+  return now.gpuLook === "seen" ? gpusOf(now).slice(0, MOST_GPUS) : before;
 }
 
 /** How what a node tells contradicts what it is registered with; undefined if it does not. */
 export function contradiction(before: readonly RegisteredGpu[], now: Seen): string | undefined {
-  if (!isKnown(now)) return undefined;
-  const known = new Map(now.gpus.map((gpu) => [gpu.uuid, gpu]));
+  if (now.gpuLook !== "seen") return undefined; // invariant 1
+  const gpus = gpusOf(now);
+  const known = new Map(gpus.map((gpu) => [gpu.uuid, gpu]));
   const shrunk = before.filter((gpu) => {
     const same = known.get(gpu.uuid);
     return same && !isEnough(gpu, same);
   });
   // Others of the same product may stand for those that are not there.
-  const others = now.gpus.filter(({ uuid }) => !before.some((gpu) => gpu.uuid === uuid));
+  const others = gpus.filter(({ uuid }) => !before.some((gpu) => gpu.uuid === uuid));
   const gone = before.filter((gpu) => {
     if (known.has(gpu.uuid)) return false;
     const at = others.findIndex((other) => other.name === gpu.name && isEnough(gpu, other));
@@ -54,8 +52,11 @@ export function contradiction(before: readonly RegisteredGpu[], now: Seen): stri
 const isEnough = (before: RegisteredGpu, now: { memoryBytes: number }): boolean =>
   now.memoryBytes >= MEMORY_SHARE * before.memoryBytes;
 
-/** Whether it was seen which GPUs there are; `none` is a machine without a driver. */
-const isKnown = ({ gpuLook }: Seen): boolean => gpuLook === "seen" || gpuLook === "none";
+/** As they are kept: of a length, and without what would break a line. */
+function gpusOf({ gpus }: Seen): RegisteredGpu[] {
+  const short = (text: string) => text.slice(0, MOST_CHARS).replace(/\p{Cc}/gu, "?");
+  return gpus.map(({ uuid, name, memoryBytes }) => ({ uuid: short(uuid), name: short(name), memoryBytes }));
+}
 
 function named(gpus: readonly RegisteredGpu[]): string {
   const names = gpus.slice(0, NAMED).map(({ name, uuid }) => `${name} ${uuid}`);

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { GpuDescription } from "../../shared/gen/sai/v1/node.js";
 import { sha256 } from "../../shared/runtime/hash.js";
+import { nodeMessage } from "../api/convert.js";
 import { decode, keys } from "../store/keys.js";
 import { HASH, INVENTORY, Sessions } from "./sessions.test-support.js";
 
@@ -124,8 +125,19 @@ test("a node that has lost a GPU is drained, told about, and takes work again wh
   await on.world.clock.advance(1000);
   expect(on.node().cordon).toEqual({ kind: "open" });
   has(agent, ["b"]);
-  const reason = "1 of 2 GPUs are gone: H100 a; `sai node uncordon n1` takes it as it is";
-  expect(on.node()).toMatchObject({ state: { kind: "DRAINING" }, cordon: { kind: "draining", reason } });
+  expect(on.node()).toMatchObject({
+    state: { kind: "DRAINING" },
+    cordon: { kind: "draining", deadlineMs: 0 },
+  });
+  const shown = () => nodeMessage(on.node(), undefined).cordonReason;
+  const accepts = "`sai node uncordon n1` takes it as it is";
+  expect(shown()).toBe(`its hardware is not what it was: 1 of 2 GPUs are gone: H100 a; ${accepts}`);
+  // It goes on and off the bus: shown as it is, told once.
+  has(agent, []);
+  expect(shown()).toContain("2 of 2 GPUs are gone: H100 a, H100 b");
+  has(agent, [], "none");
+  has(agent, ["b"]);
+  expect(shown()).toContain("1 of 2 GPUs are gone: H100 a;");
   const told: string[] = [];
   const about = { campaign: "", node: "n1" };
   for await (const event of on.campaigns.events.follow(0, about, new AbortController().signal, true))
@@ -163,4 +175,25 @@ test("what people have said about a node stands when it has lost a GPU", async (
   has(agent, ["b"]);
   await on.world.clock.advance(1000);
   expect(on.node().cordon).toEqual({ kind: "cordoned", reason: "mine" });
+  expect(nodeMessage(on.node(), undefined).cordonReason).toMatch(/^mine: 1 of 2 GPUs are gone: H100 a; /);
+  // Whoever takes it as it is takes it without the GPU.
+  await on.world.get(on.admin.uncordon("n1"));
+  has(agent, ["b"]);
+  expect(on.node().cordon.kind).toBe("open");
+  expect(on.node().registered.map(({ uuid }) => uuid)).toEqual(["b"]);
+});
+
+test("what another agent tells under the same hash does not drain a node", async () => {
+  const agent = await on.ready();
+  has(agent, ["a", "b"]);
+  const other = await on.ready("n2");
+  const inventory = { ...INVENTORY, gpus: [], gpuLook: "seen" };
+  const hash = sha256("seen,a,b");
+  other.say({ $case: "inventory", value: { hash, inventory, part: 0, more: false } });
+  agent.one.ended("the stream broke");
+  const again = on.stream("n1", { incarnation: 2n });
+  again.hello({ inventoryHash: hash });
+  await on.world.until("n1 is welcome", () => again.of("welcome").length > 0);
+  expect(on.node()).toMatchObject({ cordon: { kind: "open" }, contradiction: "" });
+  expect(on.node().registered).toHaveLength(2);
 });

@@ -32,11 +32,14 @@ export interface FleetAdminParts {
   withdraw(node: NodeEntry, reason: string): void;
 }
 
+const CONTRADICTS = "its hardware is not what it was";
 const MAX_LABELS = 64;
 const KEY = /^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$/;
 
 export class FleetAdmin {
   private readonly deadlines = new Map<string, () => void>();
+  /** Nodes whose contradiction was told since people last took them as they are. */
+  private readonly told = new Set<string>();
 
   constructor(private readonly parts: FleetAdminParts) {}
 
@@ -48,10 +51,12 @@ export class FleetAdmin {
     return this.changed(node, "cordoned", reason);
   }
 
-  /** Whatever kept the node from work, people's word or a quarantine, is over. */
+  /** Whatever kept the node from work, people's word or a quarantine, is over, and it is registered with what it has. */
   async uncordon(id: string): Promise<NodeEntry> {
     const node = this.found(id);
     const pardoned = this.parts.pardon(node);
+    this.parts.fleet.register(node);
+    this.told.delete(id);
     node.cordon = { kind: "open" };
     this.undrain(node);
     await Promise.all([pardoned, this.changed(node, "uncordoned", "")]); // invariant 2
@@ -68,17 +73,17 @@ export class FleetAdmin {
     return this.changed(node, "drained", reason);
   }
 
-  /** The node's hardware is not what it was: people look at it before it takes work again (invariant 3). */
-  contradicted(node: NodeEntry, problem: string): void {
+  /** The node's hardware is not what it was: people look at it before it takes work again (invariant 3). Told once. */
+  contradicted(node: NodeEntry): void {
     const { events, log } = this.parts;
-    log.error({ node: node.id, problem }, "a node is not what it was registered as");
-    events.add("node.contradiction", { node: node.id }, `${node.id}: ${problem}`);
+    const { id, contradiction: problem } = node;
+    if (this.told.has(id)) return;
+    this.told.add(id);
+    log.error({ node: id, problem }, "a node is not what it was registered as");
+    events.add("node.contradiction", { node: id }, `${id}: ${problem}`);
     if (node.cordon.kind !== "open") return;
-    const reason = `${problem}; \`sai node uncordon ${node.id}\` takes it as it is`;
-    // Not stored means that this coordinator leads no more: the next one compares with what it has.
-    this.drain(node.id, 0, reason).catch((err) =>
-      log.warn({ err, node: node.id }, "the drain is not stored"),
-    );
+    // Held in memory whether or not it is stored; a later leader that does not find it compares anew.
+    this.drain(id, 0, CONTRADICTS).catch((err) => log.error({ err, node: id }, "the drain is not stored"));
   }
 
   /** Applies a drain that was asked for: at once, and again when the node comes back. */
@@ -130,6 +135,7 @@ export class FleetAdmin {
     }
     this.stopDeadline(id);
     fleet.forget(node);
+    this.told.delete(id);
     this.parts.removed(node);
     await records.removed(id);
     events.add("node.removed", { node: id }, `${id} was removed`);

@@ -57,8 +57,10 @@ export interface NodeEntry {
   incarnation: bigint;
   inventory: Inventory | undefined;
   inventoryHash: string;
-  /** GPUs it is registered with: those it had when they were seen last. */
+  /** GPUs it is registered with: those that were seen last and that nothing contradicted, or that people took it with. */
   registered: readonly RegisteredGpu[];
+  /** How what it has contradicts that; empty if it does not. */
+  contradiction: string;
   loadedModels: string[];
   loopLagMs: number;
   /** Results nobody has acknowledged yet, as its last heartbeat said. */
@@ -90,8 +92,8 @@ export interface FleetListener {
   wake(): void;
   /** A node has offered more or holds less; nothing else has changed. */
   roomier(): void;
-  /** What it has is not what it was registered with; from now on it is. */
-  contradicts(node: NodeEntry, problem: string): void;
+  /** What it has is not what it was registered with (`contradiction`). */
+  contradicts(node: NodeEntry): void;
 }
 
 export interface FleetParts {
@@ -153,6 +155,7 @@ export class Fleet {
       inventory: undefined,
       inventoryHash: "",
       registered: [],
+      contradiction: "",
       loadedModels: [],
       loopLagMs: 0,
       spool: { results: 0, bytes: 0 },
@@ -280,18 +283,31 @@ export class Fleet {
     return this.inventories.get(hash)?.inventory;
   }
 
-  setInventory(node: NodeEntry, hash: string, inventory: Inventory): void {
+  /** `told`: by the node itself; what others told under the same hash says nothing about its GPUs. */
+  setInventory(node: NodeEntry, hash: string, inventory: Inventory, told = true): void {
     if (!this.inventories.has(hash)) this.parts.records.noteInventory(hash, inventory);
     const before = node.inventoryHash;
     node.inventory = inventory;
     node.inventoryHash = hash;
-    const problem = contradiction(node.registered, inventory);
-    node.registered = registeredGpus(node.registered, inventory);
+    if (told) this.compare(node, inventory);
     this.touched.add(node);
     this.use(hash, inventory);
     this.release(before);
     if (before !== hash) this.parts.records.noteNode(node);
-    if (problem !== undefined) this.parts.listener.contradicts(node, problem);
+    if (node.contradiction !== "") this.parts.listener.contradicts(node);
+  }
+
+  /** The node is registered with what it has now, where that is known. */
+  register(node: NodeEntry): void {
+    if (node.inventory) node.registered = registeredGpus(node.registered, node.inventory);
+    node.contradiction = "";
+  }
+
+  /** What contradicts stays until people have looked; a look that fails meanwhile changes nothing. */
+  private compare(node: NodeEntry, inventory: Inventory): void {
+    if (inventory.gpuLook !== "seen") return;
+    node.contradiction = contradiction(node.registered, inventory) ?? "";
+    if (node.contradiction === "") node.registered = registeredGpus(node.registered, inventory);
   }
 
   /** Takes a node back from its record; one that was not lost has the lost time to come back. */
@@ -313,6 +329,7 @@ export class Fleet {
     node.inventory = inventory;
     node.inventoryHash = value.inventoryHash;
     if (value.gpus === undefined) node.registered = registeredGpus([], inventory);
+    node.contradiction = contradiction(node.registered, inventory) ?? "";
     return node;
   }
 

@@ -150,7 +150,7 @@ export class AgentSession {
   private async welcome(node: NodeEntry, hello: Hello): Promise<boolean> {
     const { fleet, heartbeatIntervalMs, lostAfterMs } = this.parts;
     const known = fleet.knowsInventory(hello.inventoryHash);
-    if (known) fleet.setInventory(node, hello.inventoryHash, known);
+    if (known) fleet.setInventory(node, hello.inventoryHash, known, false);
     // Whoever is declared lost has no stream any more, either.
     const stays = () => node.peer === this.peer;
     const verdicts = await verdictsFor(this.parts, node, hello, stays);

@@ -55,7 +55,7 @@ export class Sessions {
       timers: { suspectAfterMs: 30_000, lostAfterMs: 60_000 },
       listener: {
         ...{ lost: nothing, left: nothing, retract: nothing, wake: nothing, roomier: nothing },
-        contradicts: (node, problem) => self?.admin.contradicted(node, problem),
+        contradicts: (node) => self?.admin.contradicted(node),
       },
     });
     const health = new NodeHealth({

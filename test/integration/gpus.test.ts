@@ -277,7 +277,7 @@ test("a GPU that is gone drains its node until somebody has looked at it", async
   );
   await own.gpus([{ uuid: "GPU-e" }]);
   const reason =
-    "1 of 2 GPUs are gone: NVIDIA H100 80GB HBM3 GPU-d; `sai node uncordon n9` takes it as it is";
+    "its hardware is not what it was: 1 of 2 GPUs are gone: NVIDIA H100 80GB HBM3 GPU-d; `sai node uncordon n9` takes it as it is";
   await until("it is drained", async () => (await fleet.api.node("n9")).state === "draining");
   expect((await sai("node", "get", "n9")).out).toContain(reason);
   expect((await sai("node", "uncordon", "n9")).code).toBe(0);

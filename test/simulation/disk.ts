@@ -64,7 +64,10 @@ export class SimulatedDisk {
   /** The disk as a process sees it. */
   of(process: Process): Disk {
     const asks = async <T>(what: string, act: () => T, syncs = false): Promise<T> => {
-      if (!syncs && this.slowness === 1 && this.random.chance(AT_ONCE)) return act();
+      if (!syncs && process.alive && this.slowness === 1 && this.random.chance(AT_ONCE)) {
+        process.world.trace.note(`disk.${what}`);
+        return act();
+      }
       return process.asks(`disk.${what}`, this.delayMs(syncs), () => {
         if (!process.alive) throw new Error("the process died before");
         return act();
