@@ -63,13 +63,13 @@ export function draw(seed: number): Schedule {
   if (sick.chance(0.2))
     for (let n = sick.int(1, 2); n > 0; n--)
       faults.push(drawFault("machine_sick", sick, hosts, LAST_FAULT_MS / 3));
-  if (endings.some((one) => "key" in one && one.key === "tail")) {
+  if (has(endings, "tail")) {
     const slow = new SeededRandom(seed, "slow");
     for (let n = slow.int(1, 2); n > 0; n--)
       faults.push(drawFault("machine_slow", slow, hosts, LAST_FAULT_MS / 3));
   }
   // Test devices of two classes.
-  if (endings.some((one) => "key" in one && one.key === "classes"))
+  if (has(endings, "classes"))
     for (const [i, agent] of agents.entries())
       Object.assign(agent, { testSlots: 1, testName: i % 2 ? "x" : "y" });
   shareOut(actions, new SeededRandom(seed, "tenants"));
@@ -93,13 +93,16 @@ function drawEndings(seed: number): Action[] {
     endings.push({ kind: "submit", atMs, key: "classes", shape: classed, priority: 0, twice: false });
   }
   const alone = new SeededRandom(seed, "many");
-  if (endings.length === 0 && alone.chance(0.5)) {
+  if (endings.length === 0 && alone.chance(0.6)) {
     const [atMs, twice] = [alone.int(0, 1000), alone.chance(0.3)];
     endings.push({ kind: "submit", atMs, key: "many", shape: many, priority: 0, twice });
     endings.push(...drawChanges(alone, "many", atMs));
   }
   return endings;
 }
+
+const has = (actions: readonly Action[], key: string): boolean =>
+  actions.some((one) => "key" in one && one.key === key);
 
 /** What people do; every campaign is of another shape. */
 function drawActions(random: SeededRandom, agents: readonly string[], endings: readonly Action[]) {
@@ -108,7 +111,9 @@ function drawActions(random: SeededRandom, agents: readonly string[], endings: r
   const drawn = endings.flatMap((one) => (one.kind === "submit" ? [EVERY_SHAPE[one.shape] as Shape] : []));
   const shapes = drawn.map(({ name }) => name);
   let shards = drawn.reduce((sum, shape) => sum + shape.shards, 0);
-  for (let n = 0; shards < SHARDS; n++) {
+  // In part of them the end of a job has other work beside it.
+  const beside = random.chance(0.4) && has(endings, "tail") ? 1 : 0;
+  for (let n = 0; n < beside || shards < SHARDS; n++) {
     const [index = 0] = left.splice(random.int(0, left.length - 1), 1);
     const shape = SHAPES[index] as Shape;
     shapes.push(shape.name);

@@ -70,9 +70,9 @@ export const SHAPES: readonly Shape[] = [
 
 /** Jobs whose ends matter: what may have duplicates, and what may not; and one that is enough alone. They come by a draw of their own. */
 const ENDINGS: readonly Shape[] = [
-  shape("tail", 3, 1, [{ latencyMs: 200 }]),
-  shape("timed", 3, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
-  shape("sampled", 3, 1, [{ latencyMs: 200, temperature: 0.7 }]),
+  shape("tail", 4, 1, [{ latencyMs: 200 }]),
+  shape("timed", 4, 1, [{ latencyMs: 200 }], [{ id: "latency", target: "<= 60" }]),
+  shape("sampled", 4, 1, [{ latencyMs: 200, temperature: 0.7 }]),
   shape("round", 1, 1, [{ latencyMs: 3000 }]),
   shape("classes", 2, 1, [{ latencyMs: 400, device: "test" }], [{ id: "latency", target: "<= 60" }]),
   shape("many", 2, 1, [{ latencyMs: 700 }, { latencyMs: 1200 }]),
