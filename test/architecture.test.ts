@@ -47,7 +47,7 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   "agent/session": [...LOW, ...WIRE, ...agent("attempt leases artifacts engines hardware")],
   agent: [...LOW, "shared/artifacts", "shared/rpc"],
 
-  "cli/client": [...LOW, "shared/gen", "shared/rpc"],
+  "cli/client": [...LOW, "shared/gen", "shared/rpc", "cli/every-page.ts"],
   cli: [
     ...LOW,
     "shared/rpc",
