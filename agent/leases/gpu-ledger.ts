@@ -1,0 +1,181 @@
+/**
+ * Which attempt holds which GPUs of this node: whole ones, several at once (a gang), parts of one by memory, MIG slices. It
+ * alone grants. It decides and remembers; what is on the disk, and whether a GPU that was given back is really free, is
+ * for others to find out and to tell it.
+ *
+ * 1. A GPU is held whole by one attempt, or in parts by several whose memory fits together, or by nobody; a slice by one
+ *    attempt. A GPU in MIG mode is held by its slices only.
+ * 2. An attempt holds what it was granted until `freed` or `dirtied`, whatever is seen of the GPU meanwhile.
+ * 3. What is dirty, not there, or not known to be free yet is granted to nobody.
+ * 4. A gang is granted whole or not at all.
+ *
+ * In which order attempts ask is theirs: whoever lets single GPUs go past a waiting gang starves it.
+ */
+
+/** What an attempt needs. */
+export type GpuWish =
+  | { kind: "whole"; gpus: number }
+  /** A share of one GPU's memory, beside others. */
+  | { kind: "part"; memoryBytes: number }
+  | { kind: "slice"; profile: string };
+
+/** A GPU as the last good look saw it. */
+export interface GpuPlace {
+  uuid: string;
+  memoryBytes: number;
+  /** There in MIG mode, though there may be none. */
+  slices: readonly { uuid: string; profile: string }[] | undefined;
+}
+
+export interface GpuLimits {
+  /** Share of a GPU's memory that parts may have together, above 0 to 1. */
+  memoryShare: number;
+  /** Parts that a GPU is divided into at most. */
+  parts: number;
+}
+
+/** What an attempt holds. */
+export interface GpuHold {
+  readonly name: string;
+  readonly wish: GpuWish;
+  /** GPUs, or the slice. */
+  readonly uuids: readonly string[];
+  /** held: it runs. freeing: it does not any more, and nobody knows yet whether the GPU is free. */
+  readonly state: "held" | "freeing";
+}
+
+export class GpuLedger {
+  private places: readonly GpuPlace[] = [];
+  private readonly holds = new Map<string, GpuHold>();
+  /** Why they are given to nobody, by UUID. */
+  private readonly dirt = new Map<string, string>();
+
+  constructor(private readonly limits: GpuLimits) {}
+
+  /** The GPUs there are now, in the order in which they are to be given out. */
+  see(places: readonly GpuPlace[]): void {
+    this.places = places;
+  }
+
+  /** Why this node could never grant it, whoever else is here; undefined if it could. */
+  refusal(wish: GpuWish): string | undefined {
+    const whole = this.places.filter(({ slices }) => slices === undefined);
+    switch (wish.kind) {
+      case "whole":
+        if (wish.gpus <= whole.length) return undefined;
+        return `${wish.gpus} GPUs are asked for, this node has ${whole.length} that are not in MIG mode`;
+      case "part": {
+        const most = Math.max(0, ...whole.map((place) => this.forParts(place)));
+        if (wish.memoryBytes <= most) return undefined;
+        return `${wish.memoryBytes} bytes of a GPU's memory are asked for, at most ${most} of one are given`;
+      }
+      case "slice": {
+        const profiles = this.places.flatMap(({ slices = [] }) => slices.map(({ profile }) => profile));
+        if (profiles.includes(wish.profile)) return undefined;
+        const those =
+          profiles.length > 0 ? `it has ${[...new Set(profiles)].join(", ")}` : "it has no slices";
+        return `a MIG slice ${wish.profile} is asked for, ${those}`;
+      }
+    }
+  }
+
+  /** Grants it, or answers undefined when it is not free now. Throws when `name` holds something already. */
+  grant(name: string, wish: GpuWish): GpuHold | undefined {
+    if (this.holds.has(name)) throw new Error(`${name} holds GPUs already`);
+    const uuids = this.find(wish);
+    return uuids && this.hold(name, wish, uuids);
+  }
+
+  /** Notes what an attempt held before this process began, whether or not it is there now (invariant 2). */
+  hold(name: string, wish: GpuWish, uuids: readonly string[]): GpuHold {
+    const hold: GpuHold = { name, wish, uuids, state: "held" };
+    this.holds.set(name, hold);
+    return hold;
+  }
+
+  /** The attempt has ended; its GPUs are given to nobody until `freed` or `dirtied`. */
+  freeing(name: string): void {
+    const hold = this.holds.get(name);
+    if (hold) this.holds.set(name, { ...hold, state: "freeing" });
+  }
+
+  /** Nothing of the attempt is left on its GPUs. */
+  freed(name: string): void {
+    this.holds.delete(name);
+  }
+
+  /** The attempt is over, and something is left on these of its GPUs. */
+  dirtied(name: string, why: ReadonlyMap<string, string>): void {
+    for (const [uuid, reason] of why) this.soil(uuid, reason);
+    this.holds.delete(name);
+  }
+
+  /** Something is there that is none of this agent's. */
+  soil(uuid: string, reason: string): void {
+    this.dirt.set(uuid, reason);
+  }
+
+  /** It is as it should be again. */
+  clean(uuid: string): void {
+    this.dirt.delete(uuid);
+  }
+
+  /** Why a GPU or slice is given to nobody; undefined if it is not dirty. */
+  dirtOf(uuid: string): string | undefined {
+    return this.dirt.get(uuid);
+  }
+
+  /** All that is held, oldest first. */
+  list(): GpuHold[] {
+    return [...this.holds.values()];
+  }
+
+  private find(wish: GpuWish): string[] | undefined {
+    if (wish.kind === "slice") return this.slice(wish.profile);
+    return wish.kind === "part" ? this.part(wish.memoryBytes) : this.whole(wish.gpus);
+  }
+
+  private whole(gpus: number): string[] | undefined {
+    const free = this.usable().filter(({ uuid }) => this.on(uuid).length === 0);
+    return gpus >= 1 && free.length >= gpus ? free.slice(0, gpus).map(({ uuid }) => uuid) : undefined; // invariant 4
+  }
+
+  /** The fullest that has room, so that whole ones stay free for those who need them. */
+  private part(memoryBytes: number): string[] | undefined {
+    let best: { uuid: string; left: number } | undefined;
+    for (const place of this.usable()) {
+      const here = this.on(place.uuid);
+      const left = this.forParts(place) - here.reduce((sum, { wish }) => sum + partOf(wish), 0);
+      if (here.some(({ wish }) => wish.kind !== "part") || here.length >= this.limits.parts) continue;
+      if (left >= memoryBytes && (best === undefined || left < best.left)) best = { uuid: place.uuid, left };
+    }
+    return best && [best.uuid];
+  }
+
+  private slice(profile: string): string[] | undefined {
+    for (const { uuid: gpu, slices = [] } of this.places) {
+      if (this.dirt.has(gpu) || this.on(gpu).length > 0) continue; // MIG mode began while it was held
+      const free = slices.find(
+        (slice) =>
+          slice.profile === profile && !this.dirt.has(slice.uuid) && this.on(slice.uuid).length === 0,
+      );
+      if (free) return [free.uuid];
+    }
+    return undefined;
+  }
+
+  /** Those that could be given out whole or in parts, if nobody had them. */
+  private usable(): GpuPlace[] {
+    return this.places.filter(({ uuid, slices }) => slices === undefined && !this.dirt.has(uuid));
+  }
+
+  private on(uuid: string): GpuHold[] {
+    return this.list().filter(({ uuids }) => uuids.includes(uuid));
+  }
+
+  private forParts({ memoryBytes }: GpuPlace): number {
+    return Math.floor(memoryBytes * this.limits.memoryShare);
+  }
+}
+
+const partOf = (wish: GpuWish): number => (wish.kind === "part" ? wish.memoryBytes : 0);
