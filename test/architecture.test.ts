@@ -39,7 +39,7 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   coordinator: [...MIDDLE, "shared/rpc"],
 
   "agent/hardware": LOW,
-  "agent/leases": LOW,
+  "agent/leases": [...LOW, ...agent("hardware")],
   "agent/artifacts": [...LOW, "shared/artifacts"],
   "agent/engines": LOW,
   "agent/load": LOW,
