@@ -1,10 +1,11 @@
 /**
  * One size: a fleet of simulated agents works through a campaign of no-op shards on etcd; half-way its coordinator is
- * killed with `kill -9` and started again. At the end everything is counted: each shard ran and has one record.
+ * killed with `kill -9` and started again. At the end everything is counted: each shard ran, has one record, and is in the summary.
  */
-import { rmSync } from "node:fs";
+import { readFileSync, rmSync } from "node:fs";
 import { join } from "node:path";
 import { type Campaign, CampaignState, connect } from "../../cli/client.js";
+import type { Summary } from "../../shared/benchmark/summary.js";
 import { systemClock as clock } from "../../shared/runtime/clock.js";
 import type { FleetAgentsQuestions } from "../fleet/agents.js";
 import type { FleetCoordinatorQuestions, Memory, Ports } from "../fleet/coordinator.js";
@@ -44,6 +45,8 @@ export interface ScaleMeasured extends Size {
   /** From the last shard until the campaign is over, s. */
   sealS: number;
   counted: Counted;
+  /** Answered samples in the campaign's stored summary. */
+  summedUp: number;
 }
 
 const JOBS = 10;
@@ -142,12 +145,13 @@ export async function measure(
     const sealS = (clock.nowMs() - doneMs) / 1000;
     if (over.state !== CampaignState.SUCCEEDED)
       throw new Error(`the campaign ended as ${CampaignState[over.state]}: ${over.reason}`);
+    const summedUp = samplesIn(readFileSync(join(folder, "artifacts", "run", id, "summary.json"), "utf8"));
     const sealed = await etcd.size();
     const peakAfter = peakRssOf(coordinator.pid);
     const memoryOver = await memoryOf(coordinator);
     const runs = await Promise.all(fleet.map((one) => ask<FleetAgentsQuestions, "runs">(one, "runs", {})));
     return {
-      ...{ agents, shards, firstReadyS, idle, sealS, stretches: [first, second] },
+      ...{ agents, shards, firstReadyS, idle, sealS, summedUp, stretches: [first, second] },
       memory: { before, fleet: memory, over: memoryOver },
       peakRss: [peakBefore, peakAfter],
       back: { listeningS, allReadyS, nextDoneS },
@@ -161,6 +165,10 @@ export async function measure(
     rmSync(join(folder, "artifacts"), { recursive: true, force: true, maxRetries: 5 });
   }
 }
+
+/** Answered samples of a stored summary. */
+const samplesIn = (json: string): number =>
+  (JSON.parse(json) as Summary).cells.reduce((sum, { counts }) => sum + (counts?.ok ?? 0), 0);
 
 const doneOf = (campaign: Campaign): number => campaign.progress?.shardsDone ?? 0;
 

@@ -45,6 +45,7 @@ export function printed(measured: readonly ScaleMeasured[], machine: Machine): s
     row("last shard until it is over", (m) => s(m.sealS)),
     row("shards run / run twice", (m) => `${m.counted.ran} / ${m.counted.ranTwice}`),
     row("recorded / recorded twice", (m) => `${m.counted.recorded} / ${m.counted.recordedTwice}`),
+    row("samples in the summary", (m) => `${m.summedUp}`),
     row("lost", (m) => `${m.shards - m.counted.recorded}`),
   ];
   return [
