@@ -82,7 +82,7 @@ export function draw(seed: number): Schedule {
 function drawEndings(seed: number): Action[] {
   const endings: Action[] = [];
   const tails = new SeededRandom(seed, "tails");
-  const [, , , , classed = 0, many = 0] = ENDING_SHAPES;
+  const [, , , , classed = 0, ...many] = ENDING_SHAPES;
   if (tails.chance(0.25)) {
     const shape = tails.pick(ENDING_SHAPES.slice(0, 3));
     endings.push({ kind: "submit", atMs: tails.int(0, 2000), key: "tail", shape, priority: 1, twice: false });
@@ -93,9 +93,10 @@ function drawEndings(seed: number): Action[] {
     endings.push({ kind: "submit", atMs, key: "classes", shape: classed, priority: 0, twice: false });
   }
   const alone = new SeededRandom(seed, "many");
-  if (endings.length === 0 && alone.chance(0.6)) {
+  if (endings.length === 0 && alone.chance(0.75)) {
     const [atMs, twice] = [alone.int(0, 1000), alone.chance(0.3)];
-    endings.push({ kind: "submit", atMs, key: "many", shape: many, priority: 0, twice });
+    const shape = alone.pick(many);
+    endings.push({ kind: "submit", atMs, key: "many", shape, priority: 0, twice });
     endings.push(...drawChanges(alone, "many", atMs));
   }
   return endings;
@@ -112,7 +113,7 @@ function drawActions(random: SeededRandom, agents: readonly string[], endings: r
   const shapes = drawn.map(({ name }) => name);
   let shards = drawn.reduce((sum, shape) => sum + shape.shards, 0);
   // In part of them the end of a job has other work beside it.
-  const beside = random.chance(0.4) && has(endings, "tail") ? 1 : 0;
+  const beside = random.chance(0.3) && has(endings, "tail") ? 1 : 0;
   for (let n = 0; n < beside || shards < SHARDS; n++) {
     const [index = 0] = left.splice(random.int(0, left.length - 1), 1);
     const shape = SHAPES[index] as Shape;

@@ -76,6 +76,11 @@ const ENDINGS: readonly Shape[] = [
   shape("round", 1, 1, [{ latencyMs: 3000 }]),
   shape("classes", 2, 1, [{ latencyMs: 400, device: "test" }], [{ id: "latency", target: "<= 60" }]),
   shape("many", 2, 1, [{ latencyMs: 700 }, { latencyMs: 1200 }]),
+  shape("many-devices", 2, 1, [{ latencyMs: 900 }, { latencyMs: 500, device: "test" }]),
+  shape("many-failing", 2, 1, [
+    { latencyMs: 600, errorRate: 0.9 },
+    { latencyMs: 600, errorRate: 0.8, oomRate: 0.3 },
+  ]),
 ];
 
 /** All shapes, by the numbers that schedules name them with. */
@@ -86,6 +91,7 @@ export const ENDING_SHAPES = ENDINGS.map((_, i) => SHAPES.length + i);
 export const LANES: ReadonlyMap<string, string> = new Map([
   ["devices-m1", "test"],
   ["classes-m0", "test"],
+  ["many-devices-m1", "test"],
 ]);
 
 /** Whoever is not named here has no quota. */
