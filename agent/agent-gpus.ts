@@ -15,6 +15,7 @@ import { GpuLeases } from "./leases/gpu-leases.js";
 import type { GpuLane } from "./leases/gpu-ledger.js";
 import { LeaseFiles } from "./leases/lease-files.js";
 import { watchLoopLag } from "./loop-lag.js";
+import type { Processes } from "./processes/processes.js";
 
 export interface AgentGpus {
   /** Looks for the first time. */
@@ -31,21 +32,22 @@ export interface AgentGpus {
   close(): void;
 }
 
-/** `ours`: whether this agent has started a process. Throws SaiError when the leases of an earlier start cannot be read. */
+/** `owners`: whose processes are. Throws SaiError when the leases of an earlier start cannot be read. */
 export async function openGpus(
   config: Config,
   parts: AgentParts,
-  ours: (pid: number) => boolean,
+  owners: Pick<Processes, "owns" | "runs">,
   log: Logger,
 ): Promise<AgentGpus> {
   const { clock } = parts;
   const reports: GpuReports = new GpuReports({
-    ...{ ...lookConfig(config), env: parts.env, clock, log, ours, watchLag: watchLoopLag },
+    ...{ ...lookConfig(config), env: parts.env, clock, log, watchLag: watchLoopLag },
+    ours: (pid) => owners.owns(pid),
     held: () => leases?.now().holds.flatMap(({ uuids }) => uuids) ?? [],
     seen: (gpus) => leases?.seen(gpus),
   });
   const isOff = config.agent.nvidiaSmi === "";
-  const leases = isOff ? undefined : await openLeases(config, reports, parts, log);
+  const leases = isOff ? undefined : await openLeases(config, reports, owners, parts, log);
   return {
     begin: () => reports.begin(),
     facts: () => reports.facts(),
@@ -71,6 +73,7 @@ export async function openGpus(
 async function openLeases(
   { agent, resourceManager }: Config,
   reports: GpuReports,
+  owners: Pick<Processes, "runs">,
   { clock, random }: AgentParts,
   log: Logger,
 ): Promise<GpuLeases> {
@@ -91,6 +94,7 @@ async function openLeases(
     },
     files: new LeaseFiles({ disk: nodeDisk, dir, boot: bootId(), log }),
     look: (maxAgeMs) => reports.look(maxAgeMs),
+    runs: (pid) => owners.runs(pid),
     ...{ lock, clock, log },
   });
 }

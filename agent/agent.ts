@@ -21,6 +21,7 @@ import type { RemoteConfig } from "./engines/limits/remote-limits.js";
 import type { GpuMemory } from "./engines/memory/gpu-memory.js";
 import { Peaks } from "./engines/memory/peaks.js";
 import { readInventory } from "./hardware/inventory.js";
+import { loadGenerators } from "./load/generators.js";
 import { watchLoopLag } from "./loop-lag.js";
 import { Processes } from "./processes/processes.js";
 import { dialGrpc } from "./session/transport.js";
@@ -85,14 +86,14 @@ async function startOwned(config: Config, parts: AgentParts): Promise<RunningAge
   });
   const inventory = new ToldInventory(hardware);
   const probes = new EngineProbes(inventory, engines, clock, log);
-  const gpus: AgentGpus = await openGpus(config, parts, (pid) => processes.owns(pid), log);
+  const gpus: AgentGpus = await openGpus(config, parts, processes, log);
   await Promise.all([probes.refresh(), gpus.begin()]);
   const whatIsThere = () => ({ ...gpus.facts(), devices: [...hardware.devices, ...gpus.devices()] });
   inventory.change(whatIsThere());
   const lag = watchLoopLag();
   const core = await startAgentCore({
     ...{ id, version, disk: nodeDisk, dir: config.agent.dataDir, artifacts, dial: dialGrpc() },
-    work: { engines },
+    work: { engines, load: loadGenerators({ processes, clock, node: process.execPath }) },
     devices: hardware.devices.map(({ uuid, kind, slots }) => ({ uuid, lane: kind, slots })),
     inventory: () => inventory.report(),
     ...gpus.forCore,

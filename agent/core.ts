@@ -39,6 +39,7 @@ import { DeviceLedger, type LedgerDevice } from "./leases/device-ledger.js";
 import type { GpuLeases } from "./leases/gpu-leases.js";
 import { GpuPlaces } from "./leases/gpu-places.js";
 import { toldStates } from "./leases/told-leases.js";
+import type { LoadGenerators } from "./load/generators.js";
 import { Identity } from "./session/identity.js";
 import { nextIncarnation } from "./session/incarnation.js";
 import type { Dial } from "./session/link.js";
@@ -56,7 +57,7 @@ export interface AgentCoreParts {
   artifacts: ArtifactStore;
   dial: Dial;
   /** What runs attempts: engines, or something in their place that needs none. */
-  work: { engines: ReadonlyMap<EngineKind, Engine> } | { run: RunAttempt };
+  work: { engines: ReadonlyMap<EngineKind, Engine>; load?: LoadGenerators } | { run: RunAttempt };
   /** Slots by lane; the ledger grants them. */
   devices: readonly LedgerDevice[];
   /** As the wire has it, and its hash. */
@@ -80,8 +81,7 @@ export interface AgentCoreParts {
 }
 
 export interface AgentCoreOptions {
-  /** host:port of a coordinator's agent port. */
-  /** host:port, or several with commas between them. */
+  /** host:port of a coordinator's agent port, or several with commas between them. */
   coordinatorAddress: string;
   reconnect: BackoffLimits;
   journalSync: JournalSync;
@@ -237,6 +237,7 @@ function runnerOf(
     slots: new RequestSlots(),
     gate: new SampleGate(),
     ...{ artifacts, models, journals, intake, clock, random, log },
+    ...(work.load && { load: work.load }),
     ...(parts.gpus?.telemetry && { telemetry: parts.gpus.telemetry }),
   });
   return { run, models };

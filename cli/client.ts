@@ -16,6 +16,7 @@ import {
 import {
   AdminServiceClient,
   type GetStatusResponse,
+  type ReindexResponse,
   type ReleaseBrakeResponse,
   type TransferLeadershipResponse,
 } from "../shared/gen/sai/v1/admin.js";
@@ -35,8 +36,16 @@ import { type Event, EventServiceClient, type StreamEventsRequest } from "../sha
 import { type Gpu, GpuServiceClient, type Lease } from "../shared/gen/sai/v1/gpu.js";
 import { type LabelNodeRequest, type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
 import {
+  type GetLeaderboardRequest,
+  type GetLeaderboardResponse,
   type ListSamplesRequest,
   type ListSamplesResponse,
+  type PairJobsRequest,
+  type PairJobsResponse,
+  type QuerySamplesRequest,
+  type QuerySamplesResponse,
+  type QueryTimesRequest,
+  type QueryTimesResponse,
   ResultServiceClient,
   type Summary,
 } from "../shared/gen/sai/v1/result.js";
@@ -51,6 +60,8 @@ const STAT_LIMIT = 1000;
 export {
   type Brake,
   GetStatusResponse,
+  type IndexStatus,
+  ReindexResponse,
   ReleaseBrakeResponse,
   TransferLeadershipResponse,
 } from "../shared/gen/sai/v1/admin.js";
@@ -68,7 +79,16 @@ export {
 export { Event } from "../shared/gen/sai/v1/event.js";
 export { Gpu, Lease } from "../shared/gen/sai/v1/gpu.js";
 export { type GpuFault, type GpuState, Node } from "../shared/gen/sai/v1/node.js";
-export { type Cell, type Comparison, type MetricValue, Summary } from "../shared/gen/sai/v1/result.js";
+export {
+  type Cell,
+  type Comparison,
+  GetLeaderboardResponse,
+  type MetricValue,
+  PairJobsResponse,
+  type Place,
+  QueryTimesResponse,
+  Summary,
+} from "../shared/gen/sai/v1/result.js";
 
 /** Unary calls end after this long unless the user said otherwise. */
 export const DEFAULT_CALL_TIMEOUT_MS = 30_000;
@@ -113,7 +133,14 @@ export interface Client {
   listLeases(node: string): Promise<Lease[]>;
   releaseBrake(reason: string): Promise<ReleaseBrakeResponse>;
   transferLeadership(reason: string): Promise<TransferLeadershipResponse>;
+  reindex(): Promise<ReindexResponse>;
   summary(campaignId: string): Promise<Summary>;
+  /** The summary by other rules, or by the coordinator's version of its own. */
+  rescore(campaignId: string, spec: CampaignSpec | undefined): Promise<Summary>;
+  leaderboard(request: GetLeaderboardRequest): Promise<GetLeaderboardResponse>;
+  querySamples(request: QuerySamplesRequest): Promise<QuerySamplesResponse>;
+  queryTimes(request: QueryTimesRequest): Promise<QueryTimesResponse>;
+  pairJobs(request: PairJobsRequest): Promise<PairJobsResponse>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
   /** html, json, csv or jsonl, in chunks; the server is slowed down to the reader's pace. */
   exportResult(campaignId: string, format: string): AsyncIterable<Uint8Array>;
@@ -230,8 +257,16 @@ export function connect(options: ClientOptions): Client {
       }),
     releaseBrake: (reason) => unary(admin.releaseBrake.bind(admin), { reason }),
     transferLeadership: (reason) => unary(admin.transferLeadership.bind(admin), { reason }),
+    reindex: () => unary(admin.reindex.bind(admin), {}),
+    leaderboard: (request) => unary(results.getLeaderboard.bind(results), request),
+    querySamples: (request) => unary(results.querySamples.bind(results), request),
+    queryTimes: (request) => unary(results.queryTimes.bind(results), request),
+    pairJobs: (request) => unary(results.pairJobs.bind(results), request),
     async summary(campaignId) {
       return present((await unary(results.getSummary.bind(results), { campaignId })).summary, "GetSummary");
+    },
+    async rescore(campaignId, spec) {
+      return present((await unary(results.rescore.bind(results), { campaignId, spec })).summary, "Rescore");
     },
     listSamples: (request) => unary(results.listSamples.bind(results), request),
     async *exportResult(campaignId, format) {

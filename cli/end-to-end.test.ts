@@ -324,3 +324,34 @@ test("a port that was asked for and is taken is a configuration error, exit 78",
   expect(err).toContain(port);
   expect(code).toBe(78);
 });
+
+test("a suite in the fuller style runs on mapped models: scenarios are judged, cells left out, items chosen", async () => {
+  expect((await sai(["init", "fuller", "--template", "scenarios"])).code).toBe(0);
+  const args = ["apply", "-f", "fuller/suite.yaml", "--map-model", "*=simulated:mapped"];
+  const dry = await sai([...args, "--dry-run"]);
+  expect(dry.out).toMatch(/would submit 1 job, 8 samples, 1 shard; 1 upload/);
+  expect(dry.out).toMatch(/^PROMPT +MODEL +DATASET +SAMPLES +SHARDS +TIME +COST$/m);
+  expect(dry.out).toMatch(/^report +scripted +reports +8 +1 +~\S+ s +\$0$/m);
+  expect(dry.out).toMatch(/^time: about .* on 1 ready node, guessed/m);
+
+  const run = await sai([...args, "--wait", "-o", "json"]);
+  expect(run.code).toBe(0);
+  const [cell] = JSON.parse(run.out).cells;
+  expect(cell.counts.planned).toBe(8);
+  const night = cell.levels.find(({ level }: { level: string }) => level === "scenario: at night");
+  expect(night.n).toBe(2);
+  expect(night.metrics[0].target.expression).toBe(">= 0.40");
+
+  const one = await sai([...args, "--dry-run", "--sample-id", "report-3", "report-1"]);
+  expect(one.out).toMatch(/1 job, 4 samples/);
+  expect((await sai([...args, "--dry-run", "--limit", "3"])).out).toMatch(/1 job, 6 samples/);
+  const none = await sai([...args, "--dry-run", "--sample-id", "report-9"]);
+  expect(none.err).toMatch(/the dataset reports has no item report-9/);
+  expect(none.code).not.toBe(0);
+});
+
+test("suite schema prints the JSON Schema", async () => {
+  const { code, out } = await sai(["suite", "schema"]);
+  expect(code).toBe(0);
+  expect(JSON.parse(out).required).toContain("prompts");
+});

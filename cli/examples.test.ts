@@ -4,8 +4,12 @@ import { mkdir, mkdtemp, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { Ajv } from "ajv";
 import { expect, test } from "vitest";
-import { prepareSuite } from "../shared/suites/prepare.js";
+import { SUITE_SCHEMA } from "../shared/benchmark/suite/schema.js";
+import { loadSuite } from "../shared/suites/load.js";
+import { planOf, prepareSuite } from "../shared/suites/prepare.js";
+import { TEMPLATES } from "./starter.js";
 
 const example = (name: string) => fileURLToPath(new URL(`../examples/${name}`, import.meta.url));
 
@@ -35,5 +39,25 @@ test("fire: a plain SAI suite with sequences below --root", async () => {
     expect(await findings("fire/suite.yaml", { "*": "simulated:x" }, root)).toEqual([]);
   } finally {
     await rm(root, { recursive: true, force: true });
+  }
+});
+
+test.each(
+  Object.keys(TEMPLATES),
+)("sai init --template %s: nothing to remark, by the schema neither", async (name) => {
+  const folder = await mkdtemp(join(tmpdir(), "sai-template-"));
+  try {
+    for (const [file, text] of Object.entries(TEMPLATES[name]?.files ?? {}))
+      await writeFile(join(folder, file), text);
+    const suiteFile = join(folder, "suite.yaml");
+    const text = readFileSync(suiteFile);
+    const prepared = await prepareSuite({ text, files: { kind: "local", suiteFile }, modelMap: {} });
+    expect(prepared.findings).toEqual([]);
+    expect(planOf(prepared, "c").jobs.length).toBeGreaterThan(0);
+    const loaded = loadSuite(text);
+    const valid = new Ajv({ allowUnionTypes: true }).compile(SUITE_SCHEMA);
+    expect(["value" in loaded && valid(loaded.value), valid.errors]).toEqual([true, null]);
+  } finally {
+    await rm(folder, { recursive: true, force: true });
   }
 });

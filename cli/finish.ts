@@ -1,5 +1,7 @@
 /** What `apply` and `run` do once a campaign is submitted: wait, print the table, write files, choose the exit code. */
+
 import { join } from "node:path";
+import { isScenario } from "../shared/benchmark/scenarios.js";
 import { type Campaign, CampaignState, type Client } from "./client.js";
 import { EXPORT_FORMATS, formatByEnding, printSummary, saveExport } from "./commands/result.js";
 import { type Context, say } from "./context.js";
@@ -33,7 +35,12 @@ export async function finish(
     await persist(context, "asking again", () => saveAll(context, client, campaign.id, output));
   context.exit(exitCodeForState(ended.state));
   if (options.gate && ended.state === CampaignState.SUCCEEDED) {
-    const targets = summary.cells.flatMap((cell) => cell.metrics).flatMap((metric) => metric.target ?? []);
+    const targets = summary.cells
+      .flatMap((cell) => [
+        ...cell.metrics,
+        ...cell.levels.filter(isScenario).flatMap((level) => level.metrics),
+      ])
+      .flatMap((metric) => metric.target ?? []);
     if (targets.some((target) => target.met === false)) context.exit(EXIT.failures);
     else if (targets.length === 0 || targets.some((t) => t.met === undefined)) context.exit(EXIT.incomplete);
   }

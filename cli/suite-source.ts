@@ -17,6 +17,8 @@ export interface SuiteFlags {
   prompts?: string[];
   models?: string[];
   workers?: string;
+  limit?: string;
+  sampleId?: string[];
 }
 
 /** The suite of `-f` (or SAI's `--suite`) with its flags applied. */
@@ -67,12 +69,12 @@ export function parseModelMap(pairs: readonly string[]): Record<string, string> 
 }
 
 /**
- * The suite with `--prompts`, `--models` and `--workers` applied, as JSON; undefined when none is given or the text is
+ * The suite with `--prompts`, `--models`, `--workers`, `--limit` and `--sample-id` applied, as JSON; undefined when none is given or the text is
  * no suite (preparing it then says why). An id the suite has keeps its entry, another is added by name.
  */
 function editSuite(text: string, flags: SuiteFlags): string | undefined {
-  if (flags.prompts === undefined && flags.models === undefined && flags.workers === undefined)
-    return undefined;
+  const { prompts, models, workers: inFlight, limit, sampleId } = flags;
+  if ([prompts, models, inFlight, limit, sampleId].every((flag) => flag === undefined)) return undefined;
   const loaded = loadSuite(text);
   if ("findings" in loaded || !isMapping(loaded.value)) return undefined;
   const suite = { ...loaded.value };
@@ -86,7 +88,28 @@ function editSuite(text: string, flags: SuiteFlags): string | undefined {
     const test = suite["test_config"];
     suite["test_config"] = { ...(isMapping(test) ? test : {}), max_workers: workers };
   }
+  if (limit !== undefined || sampleId !== undefined) {
+    const n = limit === undefined ? undefined : Number(limit);
+    if (n !== undefined && (!Number.isInteger(n) || n < 1))
+      throw usageError(`--limit: ${limit} is not a positive whole number`);
+    const { datasets } = suite;
+    if (Array.isArray(datasets)) suite["datasets"] = datasets.map((entry) => fewer(entry, n, sampleId));
+  }
   return JSON.stringify(suite, null, 2);
+}
+
+/** The dataset with at most `n` items, drawn with its own seed, or only those of the ids. */
+function fewer(entry: Json, n: number | undefined, ids: readonly string[] | undefined): Json {
+  const dataset = typeof entry === "string" ? { path: entry } : entry;
+  if (!isMapping(dataset)) return entry;
+  const before = dataset["sample"];
+  const drawn = isMapping(before) ? before : typeof before === "number" ? { n: before } : {};
+  const most = typeof drawn["n"] === "number" ? Math.min(drawn["n"], n ?? Number.POSITIVE_INFINITY) : n;
+  return {
+    ...dataset,
+    ...(n !== undefined && { sample: { ...drawn, n: most ?? n } }),
+    ...(ids !== undefined && { ids: [...ids] }),
+  };
 }
 
 function pick(entries: Json | undefined, ids: readonly string[]): Json[] {

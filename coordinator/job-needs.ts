@@ -2,8 +2,9 @@
 import { lanesOf } from "../shared/benchmark/placement.js";
 import type { JobSpec } from "../shared/benchmark/plan.js";
 
-/** A job with a target for a time needs times that can be compared. */
-export const isTimed = ({ metrics }: JobSpec): boolean =>
+/** A load, or a job with a target for a time, needs times that can be compared. */
+export const isTimed = ({ metrics, load }: JobSpec): boolean =>
+  load !== undefined ||
   metrics.some(({ id, target }) => target !== undefined && (id === "latency" || id === "throughput"));
 
 /** Whether all of it runs on one device class: where times are compared, and where it may be a GPU or the CPU. */

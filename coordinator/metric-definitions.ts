@@ -126,5 +126,12 @@ export function defineMetrics(
     quarantines: counter("sai_quarantines_total", "Times a node was quarantined", []),
     campaigns: gauge("sai_campaigns", "Campaigns by state", ["state"]),
     shards: gauge("sai_shards", "Shards of open campaigns by state", ["state"]),
+    indexBehind: gauge(
+      "sai_results_index_behind_campaigns",
+      "Ended campaigns that are not in the results index; no sample while an embedded one is closed",
+      [],
+    ),
+    indexAway: gauge("sai_results_index_away", "1 while the results index cannot be reached or written", []),
+    indexed: counter("sai_results_index_records_total", "Records that came into the results index", []),
   };
 }

@@ -132,6 +132,17 @@ export class Metrics {
     setStates(this.is.shards, byState);
   }
 
+  /** `behind`: ended campaigns that are not in the results index; undefined where nobody knows. */
+  setIndex({ behind, isAway }: { behind: number | undefined; isAway: boolean }): void {
+    if (behind === undefined) this.is.indexBehind.remove();
+    else this.is.indexBehind.set(behind);
+    this.is.indexAway.set(isAway ? 1 : 0);
+  }
+
+  countIndexed(records: number): void {
+    this.is.indexed.inc(records);
+  }
+
   setQuarantined(nodes: number): void {
     this.is.quarantined.set(nodes);
   }

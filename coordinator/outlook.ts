@@ -29,7 +29,7 @@ interface NodeMemory {
 
 type FixedPart = Omit<
   JobSnapshot,
-  "inFlight" | "gate" | "held" | "paused" | "pending" | "ran" | "waitingSinceMs"
+  "inFlight" | "gate" | "held" | "paused" | "after" | "pending" | "ran" | "waitingSinceMs"
 >;
 
 export class Outlook {
@@ -64,6 +64,10 @@ export class Outlook {
     for (const node of all ? this.fleet.list() : nodes) this.putNode(node, !nodes.has(node));
     for (const [job, entry] of jobs) this.putJob(entry, job);
     const campaigns = new Set(jobs.values());
+    for (const entry of campaigns) {
+      const first = firstOf(entry);
+      if (first?.spec.load && !jobs.has(first)) this.putJob(entry, first);
+    }
     if (!all) return campaigns;
     for (const id of this.standing.agents.keys()) if (!this.fleet.node(id)) this.forget(id);
     for (const entry of this.board.list()) {
@@ -165,8 +169,10 @@ export class Outlook {
     }
     const known = this.standing.job(id, job.spec.id);
     const paused = entry.value.state.kind === "PAUSED" || state.kind === "PAUSED";
+    const after = job.spec.load !== undefined && firstOf(entry) !== job;
     const same =
       known?.snapshot.waitingSinceMs === waitingSinceMs &&
+      (known.snapshot.after ?? false) === after &&
       known.ready === pending.ready &&
       known.snapshot.gate === gate &&
       known.snapshot.held === held &&
@@ -178,6 +184,7 @@ export class Outlook {
       ...this.fixedOf(entry, job),
       ...this.classFor(job),
       ...(gate === 0n ? {} : { gate }),
+      ...(after && { after }),
       ...{ held, inFlight, paused, pending, waitingSinceMs, ran: { ...ran } },
     });
   }
@@ -224,6 +231,14 @@ export class Outlook {
     return undefined;
   }
 }
+
+/** The first job of a campaign with shards that have not ended: a load is measured when it is the one. */
+const firstOf = ({ jobs }: CampaignEntry): JobEntry | undefined =>
+  jobs.find(
+    ({ state, pending, inFlight, twins }) =>
+      ["PLANNED", "RUNNING", "PAUSED"].includes(state.kind) &&
+      (pending.size > 0 || inFlight + twins.size > 0),
+  );
 
 /** Weights and quotas as the scheduler takes them. */
 function optionsOf(tenants: Tenants): Pick<SchedulerOptions, "tenantWeights" | "tenantLimits"> {

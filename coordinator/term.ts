@@ -14,6 +14,9 @@ import { isEnded } from "./campaigns/board.js";
 import { Sweeper } from "./campaigns/sweep.js";
 import { type Core, type CoreOptions, every, startCore } from "./core.js";
 import type { Role } from "./doors.js";
+import { LOOK_MS } from "./index/indexing.js";
+import { openIndexing } from "./index/open.js";
+import { RecordReader } from "./index/record-reader.js";
 import { clusterIdOf } from "./leading.js";
 import { Metrics } from "./metrics.js";
 import { StreamedResults } from "./results/streamed-results.js";
@@ -79,6 +82,9 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
     throw error;
   }
 
+  const streamed = results as StreamedResults; // startCore made it
+  const index = openIndexing(config, { ...parts, metrics, results: streamed, board: core.board, clusterId });
+  const stopIndexing = every(clock, LOOK_MS, () => index.look());
   const stopping = new AbortController();
   const calls: CallObserver = {
     failed: (method, err) => log.error({ method, err }, "a call failed unexpectedly"),
@@ -90,7 +96,14 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
   const transfer = new AbortController();
   const api = new ServiceSet();
   addApi(api, {
-    ...{ term: core, artifacts, calls, about: { version, store: config.store.kind } },
+    ...{
+      term: core,
+      artifacts,
+      calls,
+      index,
+      records: new RecordReader(core.board, streamed),
+      about: { version, store: config.store.kind },
+    },
     address: () => parts.apiAddress,
     storeUsage: () => state.usage(),
     transfer(reason) {
@@ -127,9 +140,11 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
     async stop() {
       stopping.abort();
       stopSweeping();
+      stopIndexing();
       const why = transfer.signal.aborted ? "gives the leadership to another" : "stops, or leads no more";
       await farewell(open, `the coordinator ${why}`, clock);
       await core.stop();
+      await index.stop();
       await results?.close();
       await store.resign().catch((err: unknown) => log.debug({ err }, "leadership could not be given back"));
       metrics.close();

@@ -30,11 +30,12 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   "coordinator/report": PURE,
   "coordinator/store": LOW,
   "coordinator/results": [...MIDDLE, ...coordinator("store report campaigns/board")],
+  "coordinator/index": [...MIDDLE, ...coordinator("store results campaigns/board")],
   "coordinator/campaigns": [...MIDDLE, ...coordinator("store scheduler results/results-index.ts")],
   "coordinator/sessions": [...MIDDLE, ...WIRE, ...coordinator("store scheduler campaigns results")],
   "coordinator/api": [
     ...[...MIDDLE, ...WIRE],
-    ...coordinator("store campaigns results sessions report scheduler"),
+    ...coordinator("store campaigns results index sessions report scheduler"),
   ],
   coordinator: [...MIDDLE, "shared/rpc"],
 
@@ -43,8 +44,8 @@ const MAY_IMPORT: { [folder: string]: string[] } = {
   "agent/artifacts": [...LOW, "shared/artifacts"],
   "agent/processes": LOW,
   "agent/engines": [...LOW, ...agent("processes hardware/command.ts")],
-  "agent/load": LOW,
-  "agent/attempt": [...LOW, "shared/artifacts", "shared/datasets", ...agent("engines leases artifacts")],
+  "agent/load": [...LOW, ...agent("processes")],
+  "agent/attempt": [...LOW, "shared/artifacts", "shared/datasets", ...agent("engines leases artifacts load")],
   "agent/session": [...LOW, ...WIRE, ...agent("attempt leases artifacts engines hardware")],
   agent: [...LOW, "shared/artifacts", "shared/rpc"],
 
@@ -74,8 +75,10 @@ const ONLY_IN: { [target: string]: string[] } = {
     "agent/hardware",
     // A share that hangs must hold up nothing but a process; coordinators and agents both have one.
     "shared/artifacts/nfs",
-    "agent/load",
   ],
+  pg: ["coordinator/index"],
+  "pg-copy-streams": ["coordinator/index"],
+  "@electric-sql/pglite": ["coordinator/index"],
   "node:cluster": [],
 };
 /** What an agent's file that a simulation drives gets from others: the disk, time, threads, the network. */

@@ -73,6 +73,22 @@ test("a full disk costs the cache and nothing else, and gets back what it has", 
   expect(disk.files.size).toBe(0);
 });
 
+test("what is given up while it is being written is not left on the disk, where nobody would count it", async () => {
+  const disk = new MemoryDisk();
+  const { cache, fetched, get } = cacheOf(disk);
+  const write = disk.writeAtomic.bind(disk);
+  let clears = true;
+  disk.writeAtomic = async (path, data) => {
+    if (clears) await cache.clear();
+    clears = false;
+    await write(path, data);
+  };
+  await get(1);
+  expect(disk.files.size).toBe(0);
+  for (const n of [1, 1]) await get(n);
+  expect([fetched, disk.files.size]).toEqual([[1, 1], 1]);
+});
+
 test("what is left of a write that was cut off is removed, and a blob larger than all is not kept", async () => {
   const disk = new MemoryDisk();
   disk.files.set(`/cache/${hash(1)}-100.tmp`, Buffer.alloc(3));

@@ -82,6 +82,8 @@ export class BlobCache {
     try {
       await this.makeRoom(sha256);
       await this.disk.writeAtomic(this.path(sha256, bytes), blob);
+      // Given up while it was being written: nobody would count it.
+      if (!this.kept.has(sha256)) await this.disk.remove(this.path(sha256, bytes));
     } catch (error) {
       await this.drop(sha256);
       throw error;

@@ -55,13 +55,26 @@ export class AttemptMeter {
     this.samples += 1;
     this.left -= 1;
     if (record.tokens.out !== undefined) this.tokensOut = (this.tokensOut ?? 0) + record.tokens.out;
-    const load = this.samples === 1 && this.loadNs > 0 ? { load_ns: this.loadNs } : {};
+    const load = this.loadNs > 0 ? { load_ns: this.loadNs } : {};
+    this.loadNs = 0;
     const measured = this.left === 0 ? this.window?.end() : undefined;
     const tokens = this.tokensOut === undefined ? {} : { tokens_out: this.tokensOut };
     const window = measured && { gpu_window: { ...measured, samples: this.samples, ...tokens } };
     const { driver } = this.lease ?? {};
     const node = driver === undefined ? record.node : { ...record.node, driver };
     return { ...record, node, ...load, ...window };
+  }
+
+  /** The records of a measured window, which is one sample for the attempt. */
+  tookWindow(records: readonly ResultRecord[]): ResultRecord[] {
+    const [first] = records;
+    if (first === undefined) return [];
+    const rest = records.slice(1);
+    this.samples += rest.length;
+    for (const { tokens } of rest)
+      if (tokens.out !== undefined) this.tokensOut = (this.tokensOut ?? 0) + tokens.out;
+    const head = this.took(first);
+    return [head, ...rest.map((record) => ({ ...record, node: head.node }))];
   }
 
   /** However the attempt ended. */

@@ -314,8 +314,7 @@ export class Attempts {
   private startOnGpus(held: Held, own: GpuPlace): void {
     const { waiting } = this.book.lane(held.assignment.lane);
     waiting.splice(waiting.indexOf(held), 1);
-    const { lane, lease, uuids: gpus, memoryBytes } = own;
-    const names = this.parts.gpus?.lanes().find((one) => one.lane === lane)?.names ?? [];
+    const { lane, lease, uuids: gpus, names, memoryBytes } = own;
     const place = { lease, gpus, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
     this.start(
       held,

@@ -18,6 +18,25 @@ export const written = (record: ResultRecord): WrittenRecord => ({
   json: JSON.stringify(record),
 });
 
+/**
+ * A window of a load, which is one sample for the coordinator and a record for each of its requests. It stands in the
+ * journal as one line, so that it is there whole or not at all.
+ */
+export const writtenWindow = (
+  ordinal: number,
+  status: Status,
+  requests: readonly ResultRecord[],
+): WrittenRecord => ({ ordinal, status, json: JSON.stringify({ requests, ordinal, status }) });
+
+const IS_WINDOW = '{"requests":[';
+
+/** The lines of the records file. */
+function linesOf({ json }: WrittenRecord): string {
+  if (!json.startsWith(IS_WINDOW)) return `${json}\n`;
+  const { requests } = JSON.parse(json) as { requests: ResultRecord[] };
+  return requests.map((record) => `${JSON.stringify(record)}\n`).join("");
+}
+
 /** Records files up to this size travel inside the result. */
 const INLINE_BYTES = 1024;
 
@@ -30,7 +49,7 @@ export function recordsFile(
   records: readonly WrittenRecord[],
 ): { result: ShardResult; bytes: Buffer } {
   const sorted = [...records].sort((a, b) => a.ordinal - b.ordinal);
-  const bytes = Buffer.from(sorted.map(({ json }) => `${json}\n`).join(""));
+  const bytes = Buffer.from(sorted.map(linesOf).join(""));
   const counts: { [status: string]: number } = {};
   for (const { status } of sorted) counts[status] = (counts[status] ?? 0) + 1;
   const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };

@@ -11,8 +11,9 @@
  * 4. A model that was just loaded is warmed up with samples of the attempt's own that are no suspects, begun in the
  *    journal like any other: what they kill is charged to them. Other shards' samples may be suspects or poison, which
  *    nobody has told this agent. The last are taken, so that others run before they are measured.
- * 5. Waiting for other attempts of the job (`max_concurrent_requests`), or for a turn at a server with limits, does not
- *    count towards the deadline.
+ * 5. Waiting for other attempts (`max_concurrent_requests`, suspects and loads, which run alone), or for a turn at a server
+ *    with limits, does not count towards the deadline.
+ * 6. A window of a load is one sample here: alone on this agent, whole in the journal or not at all.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
@@ -27,6 +28,7 @@ import { sha256 } from "../../shared/runtime/hash.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import { EngineError, type EnginePlace } from "../engines/engine.js";
+import type { LoadGenerators } from "../load/generators.js";
 import { type Assignment, attemptText, type ShardFailure } from "./assignment.js";
 import { AttemptMeter, type GpuMeters } from "./attempt-meter.js";
 import { Deadline } from "./deadline.js";
@@ -35,10 +37,11 @@ import type { Intake } from "./intake.js";
 import { Journal, type JournalParts, removeJournal } from "./journal.js";
 import { readJournal } from "./journals.js";
 import type { Borrowed, LoadedModels } from "./loaded-models.js";
-import { recordsFile, type WrittenRecord, written } from "./records-file.js";
+import { recordsFile, type WrittenRecord, written, writtenWindow } from "./records-file.js";
 import type { RequestSlots } from "./request-slots.js";
 import { AgentStops, type AttemptOutcome, type RunAttempt, type RunDevice, type RunHooks } from "./run.js";
 import { runSample } from "./run-sample.js";
+import { runWindow } from "./run-window.js";
 import { type SampleContext, sampleContext } from "./sample-context.js";
 import type { SampleGate } from "./sample-gate.js";
 import { whenAvailable } from "./store-patience.js";
@@ -50,6 +53,8 @@ export interface AttemptParts {
   models: LoadedModels;
   slots: RequestSlots;
   gate: SampleGate;
+  /** Absent where no load is generated. */
+  load?: LoadGenerators;
   /** Absent where nobody looks at GPUs. */
   telemetry?: GpuMeters;
   journals: JournalParts;
@@ -150,7 +155,8 @@ async function runSamples(parts: AttemptParts, work: Work, device: RunDevice): P
     const ctx = contextOf(parts, assignment, job, items, model, device, { readBlob, waiting });
     const missing = ordinalsOf(job, shard).filter((ordinal) => !records.has(ordinal));
     const usual = missing.filter((ordinal) => !suspects.has(ordinal));
-    if (model.fresh) await warmUp(parts, ctx, work, usual);
+    // A load generator warms up itself.
+    if (model.fresh && job.load === undefined) await warmUp(parts, ctx, work, usual);
     work.meter.begin(missing.length, model.fresh ? model.prepared.loadNs : 0);
     hooks.started();
     hooks.progressed(records.size);
@@ -162,35 +168,51 @@ async function runSamples(parts: AttemptParts, work: Work, device: RunDevice): P
 }
 
 async function runOne(parts: AttemptParts, ctx: SampleContext, work: Work, ordinal: number): Promise<void> {
-  const { journal, records, meter } = work;
-  await ranOnce(parts, ctx, work, ordinal, (ran) => {
-    const record = written(meter.took(ran));
+  const { journal, records } = work;
+  const took = (record: WrittenRecord) => {
     journal.record(record);
     records.set(ordinal, record);
-  });
+  };
+  if (ctx.job.load) await runLoad(parts, ctx, work, ordinal, took);
+  else await ranOnce(parts, ctx, work, ordinal, (ran) => took(written(work.meter.took(ran))));
   work.hooks.progressed(records.size);
+}
+
+/** One window of a load, while nothing else runs on this agent: it would be measured, too. */
+async function runLoad(
+  parts: AttemptParts,
+  ctx: SampleContext,
+  work: Work,
+  ordinal: number,
+  took: (window: WrittenRecord) => void,
+): Promise<void> {
+  const { signal, meter } = work;
+  const { load } = parts;
+  if (load === undefined) throw new SaiError("failed_precondition", "this agent generates no load");
+  await letIn(parts, work, ordinal, true, async () => {
+    const { status, records } = await runWindow(ctx, load, ordinal, signal);
+    signal.throwIfAborted();
+    took(writtenWindow(ordinal, status, meter.tookWindow(records)));
+  });
 }
 
 /** Runs a sample once it is let in, with its begin in the journal; `ended` notes there what came of it. */
 async function ranOnce(
   parts: AttemptParts,
   ctx: SampleContext,
-  { journal, inFlight, signal, suspects, assignment, deadline, meter }: Work,
+  work: Work,
   ordinal: number,
   ended: (ran: ResultRecord) => void,
 ): Promise<void> {
+  const { signal, suspects, assignment, deadline, meter } = work;
   const { campaign, job } = assignment.shard;
   const limit = ctx.job.generation.maxConcurrentRequests;
   signal.throwIfAborted();
-  // Only what is let in begins: a sample that waits behind a suspect has nothing to do with its death.
   const run = () =>
-    parts.gate.with(suspects.has(ordinal), signal, async () => {
-      await journal.begin(ordinal);
-      inFlight.add(ordinal);
+    letIn(parts, work, ordinal, suspects.has(ordinal), async () => {
       const measured = meter.sample();
       const ran = measured(await runSample(ctx, ordinal, signal));
       signal.throwIfAborted();
-      inFlight.delete(ordinal);
       ended(ran);
     });
   if (limit === undefined) return run();
@@ -198,6 +220,24 @@ async function ranOnce(
   await parts.slots.with(`${campaign}/${job}`, limit, signal, () => {
     deadline.goOn();
     return run();
+  });
+}
+
+/** Only what is let in begins: a sample that waits behind a suspect has nothing to do with its death. */
+async function letIn(
+  { gate }: AttemptParts,
+  { journal, inFlight, signal, deadline }: Work,
+  ordinal: number,
+  alone: boolean,
+  run: () => Promise<void>,
+): Promise<void> {
+  deadline.pause(); // invariant 5
+  await gate.with(alone, signal, async () => {
+    deadline.goOn();
+    await journal.begin(ordinal);
+    inFlight.add(ordinal);
+    await run();
+    inFlight.delete(ordinal);
   });
 }
 

@@ -57,14 +57,15 @@ const CANCELLED: Finished["outcome"] = {
 };
 
 /** The seed of repetition r is seed + r, so that repetitions differ and each can be repeated. */
-const seeded = (generation: GenerationSettings, repetition: number): GenerationSettings =>
+export const seeded = (generation: GenerationSettings, repetition: number): GenerationSettings =>
   generation.seed === undefined ? generation : { ...generation, seed: generation.seed + repetition };
 
 type Asked =
   | { ok: true; request: InferenceRequest; cacheKey: string; flags: string[] }
   | { ok: false; outcome: Finished["outcome"] };
 
-async function requestOf(
+/** What is asked for an item, with its pictures; or why it cannot be asked. */
+export async function requestOf(
   ctx: SampleContext,
   item: Item,
   ordinal: number,
@@ -176,6 +177,7 @@ function turnEnd(ran: { outcome: TryOutcome; times: TryTimes } | undefined): Tur
   const { outcome, times } = ran;
   return {
     sent: times.sent !== undefined,
+    begun: times.firstByte !== undefined,
     ...(outcome.kind === "answered" && { done: outcome.done }),
     ...(outcome.kind === "failed" && { failure: outcome.class }),
     ...(outcome.kind === "failed" &&

@@ -16,6 +16,8 @@ const PREFIX_CACHE_SHARE = 0.1;
 
 export interface Finished {
   ordinal: number;
+  /** Of its item, where the ordinal does not say. */
+  itemIndex?: number;
   item: Item;
   repetition: number;
   generation: GenerationSettings;
@@ -40,7 +42,7 @@ export function recordOf(ctx: SampleContext, finished: Finished): ResultRecord {
   const { job, prepared, sha256 } = ctx;
   const { item, ordinal, repetition, outcome } = finished;
   const { identity } = prepared;
-  const base = ctx.pairKeys[ordinal % ctx.items.length] ?? "";
+  const base = ctx.pairKeys[(finished.itemIndex ?? ordinal) % ctx.items.length] ?? "";
   const quant = identity.quant ?? job.model.quant;
   return {
     v: 1,
@@ -86,6 +88,7 @@ type Verdict = Pick<
   | "parsed"
   | "parse_mode"
   | "scores"
+  | "detections"
   | "tokens"
   | "server"
   | "cost_usd"
@@ -94,9 +97,13 @@ type Verdict = Pick<
 >;
 
 function answered(ctx: SampleContext, item: Item, done: EngineDone, extra: readonly string[]): Verdict {
-  const score = scoreSample(ctx.job, item, done.refused ? undefined : done.text);
+  const isLoad = ctx.job.load !== undefined;
+  // A load asks how fast answers come; nobody reads them.
+  const score: SampleScore = isLoad
+    ? { status: "ok", scores: {} }
+    : scoreSample(ctx.job, item, done.refused ? undefined : done.text);
   const status = statusOf(score, done.refused);
-  const keep = status !== "ok" || ctx.job.test.includeRawResponses;
+  const keep = !isLoad && (status !== "ok" || ctx.job.test.includeRawResponses);
   const output = capped(done.text);
   const { price } = ctx.prepared;
   const cost = costUsd(price?.price ?? ctx.job.model.price, done.tokens);
@@ -115,6 +122,7 @@ function answered(ctx: SampleContext, item: Item, done: EngineDone, extra: reado
     ...(score.parsed === undefined ? {} : { parsed: score.parsed }),
     ...(score.parseMode === undefined ? {} : { parse_mode: score.parseMode }),
     scores: score.scores,
+    ...(score.detections === undefined ? {} : { detections: score.detections }),
     tokens: done.tokens,
     server: done.server,
     ...(cost === undefined ? {} : { cost_usd: cost, price_source: price?.source ?? "suite" }),
@@ -128,12 +136,14 @@ function failed(
   outcome: Extract<Finished["outcome"], { kind: "failed" }>,
   extra: readonly string[],
 ): Verdict {
+  const { scores, detections } = scoreSample(ctx.job, item, undefined);
   return {
     status: outcome.status,
     finish: "error",
     error: { class: outcome.class, message: outcome.message },
     // What is true stands in the record all the same, so that failures can be counted as wrong.
-    scores: scoreSample(ctx.job, item, undefined).scores,
+    scores: ctx.job.load ? {} : scores,
+    ...(detections === undefined ? {} : { detections }),
     tokens: { source: "none" },
     server: {},
     flags: [...new Set([...ctx.flags, ...extra])],

@@ -103,6 +103,19 @@ test("a put that never ends is given up after a while and tried again", async ()
   expect(news).toEqual(["stored 1"]);
 });
 
+test("a put has time for what it moves: a large file on a slow store is not begun anew for ever", async () => {
+  const { spool, state, news, clock } = spoolOf();
+  state.silent = true;
+  const { result } = recordsFile(assignment(1), [
+    written({ ordinal: 0, status: "ok", output: "1".repeat(2000) } as ResultRecord),
+  ]);
+  spool.add(result, Buffer.alloc(32 * 1024 * 1000));
+  // 30 MB take a minute each way at the slowest that a store waits for, four at once four.
+  await clock.advance(600_000);
+  expect([state.puts, news]).toEqual([1, []]);
+  spool.close();
+});
+
 test("records that their journal has lost are said to be lost, not made up", async () => {
   const { spool, complete, disk, news } = spoolOf();
   const { result } = await complete(1);

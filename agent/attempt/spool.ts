@@ -35,8 +35,10 @@ export interface SpoolListener {
 /** Puts at once: enough to hide the latency of a store, little enough for its memory. */
 const AT_ONCE = 4;
 const PAUSE = { baseMs: 500, capMs: 60_000 };
-/** A put that takes longer counts as a store that is away, ms. */
+/** A put that takes longer counts as a store that is away, ms; and so much more for what it moves. */
 const PUT_MS = 120_000;
+/** Bytes a second, slower than any store waits for: it is written and read back, and others are under way. */
+const LEAST_BYTES_PER_S = 32 * 1024;
 
 interface Entry {
   result: ShardResult;
@@ -109,9 +111,10 @@ export class Spool {
   private async put(uri: string, bytes: Buffer): Promise<void> {
     const { artifacts, clock } = this.parts;
     let cancel = () => {};
+    const ms = PUT_MS + (bytes.byteLength / LEAST_BYTES_PER_S) * 1000;
     const late = new Promise<never>((_, reject) => {
-      cancel = clock.after(PUT_MS, () =>
-        reject(new SaiError("unavailable", `${uri} was not stored within ${PUT_MS / 1000} s`)),
+      cancel = clock.after(ms, () =>
+        reject(new SaiError("unavailable", `${uri} was not stored within ${Math.round(ms / 1000)} s`)),
       );
     });
     await Promise.race([artifacts.put(uri, bytes), late]).finally(() => cancel());

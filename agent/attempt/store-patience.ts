@@ -8,6 +8,7 @@ import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
+import { unlessAborted } from "../engines/unless-aborted.js";
 
 const STORE_RETRY = { baseMs: 500, capMs: 60_000 };
 
@@ -19,7 +20,7 @@ export async function whenAvailable<T>(
 ): Promise<T> {
   for (let failures = 0; ; failures += 1) {
     try {
-      return await ask();
+      return await unlessAborted(ask(), signal);
     } catch (error) {
       if (!isAway(error)) throw error;
       parts.log.warn({ reason: errorText(error) }, "the artifact store is away, trying again");

@@ -17,6 +17,7 @@ import { listPrice } from "../../shared/benchmark/prices.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { Answer, isEnd } from "./anthropic-answer.js";
+import { asking } from "./asking.js";
 import { baseUrlOf } from "./base-url.js";
 import {
   type Engine,
@@ -28,7 +29,7 @@ import {
   type PreparedModel,
 } from "./engine.js";
 import { exchange } from "./exchange.js";
-import { asEngineError, type Call, type CallMarks, connectionPool, fetchFor, garbage } from "./http.js";
+import { type Call, type CallMarks, connectionPool, fetchFor, garbage } from "./http.js";
 import { knownPrice, type RemoteConfig, RemoteLimits } from "./limits/remote-limits.js";
 import { notApplied } from "./not-applied.js";
 import { serverError } from "./server-errors.js";
@@ -74,7 +75,7 @@ export function createAnthropicEngine(config: RemoteConfig, parts: Parts): Engin
     if (url === "") return unavailable("no base URL is configured");
     if (ANTHROPIC_ITSELF.test(url) && !config.apiKey) return unavailable("no API key is configured");
     try {
-      await asking(serverAt(url, true), signal, (client) => client.models.list({ limit: 1 }));
+      await askingClient(serverAt(url, true), signal, (client) => client.models.list({ limit: 1 }));
       // It answers to aliases, too, which no list has: whether it has a model is asked when it is prepared.
       return { version: API_VERSION, models: [] };
     } catch (error) {
@@ -92,10 +93,12 @@ export function createAnthropicEngine(config: RemoteConfig, parts: Parts): Engin
     server.where += `, model ${model.model}`;
     const listed = ANTHROPIC_ITSELF.test(base.url) ? listPrice("anthropic", model.model) : undefined;
     const billed = limits.billedPrice(server.where, base.configured, model.price, listed);
-    await asking(server, signal, (client) => client.models.retrieve(model.model)).catch((error: unknown) => {
-      // Not every server with this API can be asked; the first request will tell.
-      if (!(error instanceof EngineError && error.class === "not_found")) throw error;
-    });
+    await askingClient(server, signal, (client) => client.models.retrieve(model.model)).catch(
+      (error: unknown) => {
+        // Not every server with this API can be asked; the first request will tell.
+        if (!(error instanceof EngineError && error.class === "not_found")) throw error;
+      },
+    );
     return {
       identity: { version: API_VERSION, args: [`base_url=${base.url}`] },
       loadNs: 0,
@@ -156,18 +159,12 @@ async function* message(
   yield answer.done(server.clock.nowNs(), server.secret);
 }
 
-async function asking(
+const askingClient = (
   server: Server,
   signal: AbortSignal,
   ask: (client: Anthropic) => PromiseLike<unknown>,
-): Promise<void> {
-  const call = callOf(server, "json", signal);
-  try {
-    await ask(clientFor(server.url, fetchFor(call, { tail: "" })));
-  } catch (error) {
-    throw asEngineError(error, call);
-  }
-}
+): Promise<unknown> =>
+  asking(callOf(server, "json", signal), (call) => ask(clientFor(server.url, fetchFor(call, { tail: "" }))));
 
 const callOf = (server: Server, expect: Call["expect"], signal: AbortSignal): Call => ({
   ...server,

@@ -73,9 +73,29 @@ export interface PreparedModel {
   admit?(request: InferenceRequest, signal: AbortSignal): Promise<Turn>;
   /** What its tokens cost, where that is known. */
   readonly price?: KnownPrice;
+  /** For load generators; absent where there is no server with the OpenAI API behind it. */
+  load?: LoadTarget;
   unload(): Promise<void>;
   /** True when it will not answer any more and has to be prepared anew; absent: that cannot be. */
   isGone?(): boolean;
+}
+
+/** A server to be put under load, asked by another process than this one. */
+export interface LoadTarget {
+  /** Why it must not be: the operator limits what is sent there, or what it costs. */
+  refused?: string;
+  /** Most requests at once that the operator allows; absent: as many as asked for. */
+  most?: number;
+  /** Where chats are posted while `work` runs, which the end of the server ends; throws what ends it. */
+  use<T>(signal: AbortSignal, work: (at: ChatAddress, signal: AbortSignal) => Promise<T>): Promise<T>;
+}
+
+export interface ChatAddress {
+  url: string;
+  /** Credentials among them. */
+  headers: { [name: string]: string };
+  /** What asks this, as JSON. `outputTokens`: the answer is to have exactly so many, where the server can do that. */
+  body(request: InferenceRequest, outputTokens: number | undefined): object;
 }
 
 /** The right to one try. */
@@ -91,6 +111,8 @@ export interface TurnEnd {
   retryAfterMs?: number;
   /** Whether anything was sent. */
   sent: boolean;
+  /** Whether anything of an answer came. */
+  begun?: boolean;
 }
 
 export interface InferenceRequest {

@@ -139,6 +139,10 @@ function networkError(error: unknown, call: Pick<Call, "signal" | "where">): Eng
   return new EngineError("engine", "request_failed", `${call.where}: ${errorText(error)}`, more);
 }
 
+/** A class and words for an error code of the network; undefined for one that is not known. */
+export const networkFailure = (code: string): { class: string; text: string } | undefined =>
+  NETWORK_CODES[code];
+
 const NETWORK_CODES: { [code: string]: { class: string; text: string } } = {
   ECONNREFUSED: {
     class: "connection_refused",
@@ -207,7 +211,8 @@ function guardedBody(body: Body, call: Call, marks: CallMarks): ReadableStream<U
         bytes += chunk.byteLength;
         const newline = chunk.lastIndexOf(10);
         lineBytes = newline < 0 ? lineBytes + chunk.byteLength : chunk.byteLength - newline - 1;
-        if (bytes > MAX_BODY_BYTES || lineBytes > MAX_LINE_BYTES) {
+        // A list of models is all one line.
+        if (bytes > MAX_BODY_BYTES || (call.expect !== "json" && lineBytes > MAX_LINE_BYTES)) {
           await reader.cancel();
           const limit =
             bytes > MAX_BODY_BYTES ? `${MAX_BODY_BYTES} bytes` : `${MAX_LINE_BYTES} bytes in one line`;

@@ -4,7 +4,8 @@
  * are ours.
  *
  * 1. The first chunk has only a role and is no token; the usage comes in a last chunk without choices.
- * 2. A stream that ends with neither a finish reason nor `[DONE]` was cut: an error, not a short answer.
+ * 2. A stream that ends with neither a finish reason nor `[DONE]` was cut, and so was one whose finish reason says that it was
+ *    broken off: an error, not a short answer.
  */
 import OpenAI, { APIError } from "openai";
 import type {
@@ -13,9 +14,10 @@ import type {
   ChatCompletionCreateParamsStreaming,
 } from "openai/resources/chat/completions";
 import type { Finish, TokenCounts } from "../../shared/benchmark/record.js";
-import { EngineError, type EngineEvent, type InferenceRequest } from "./engine.js";
+import { asking } from "./asking.js";
+import { type ChatAddress, EngineError, type EngineEvent, type InferenceRequest } from "./engine.js";
 import { exchange } from "./exchange.js";
-import { asEngineError, type Call, type CallMarks, fetchFor, garbage, SSE_DONE } from "./http.js";
+import { type Call, type CallMarks, fetchFor, garbage, redacted, SSE_DONE } from "./http.js";
 import { serverError } from "./server-errors.js";
 
 /** A server to talk to: everything of a call but what differs from one to the next. */
@@ -32,13 +34,10 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
 
 /** Names of the models it serves, sorted. Throws EngineError; `not_found` when it has no such list. */
 export async function servedModels(server: ChatServer, signal: AbortSignal): Promise<string[]> {
-  const call = callOf(server, "json", signal);
-  try {
-    const page = await clientFor(server.url, fetchFor(call, { tail: "" })).models.list();
-    return page.data.map((m) => m.id).sort();
-  } catch (error) {
-    throw asEngineError(error, call);
-  }
+  const page = await asking(callOf(server, "json", signal), (call) =>
+    clientFor(server.url, fetchFor(call, { tail: "" })).models.list(),
+  );
+  return page.data.map((m) => m.id).sort();
 }
 
 /** One try of one sample. `settings`: more of the request's body, by the server's own names. */
@@ -52,7 +51,7 @@ export async function* chat(
   const call = callOf(server, "sse", signal);
   const { where } = server;
   const marks: CallMarks = { tail: "" };
-  const answer = new Answer(model);
+  const answer = new Answer(model, server);
   const body = { ...chatRequest(server.url, model, request), ...settings };
   const translate = (error: unknown): EngineError | undefined => {
     if (error instanceof SyntaxError) return garbage(call, "sent an event that is not JSON", error.message);
@@ -78,6 +77,25 @@ export async function* chat(
   }
   yield answer.done(server.clock.nowNs(), server.secret);
 }
+
+/** The same chat for a load generator, which sends it itself. */
+export const chatAddress = (
+  { url, headers }: Pick<ChatServer, "url" | "headers">,
+  model: string,
+  more: { settings?: (request: InferenceRequest) => object; fixesLength: boolean },
+): ChatAddress => ({
+  ...{ url: `${url}/chat/completions`, headers },
+  body(request, outputTokens) {
+    const generation = outputTokens === undefined ? {} : { max_tokens: outputTokens };
+    const asked = { ...request, generation: { ...request.generation, ...generation } };
+    return {
+      ...chatRequest(url, model, asked),
+      ...more.settings?.(asked),
+      // vLLM and SGLang know it; others ignore what they do not know.
+      ...(outputTokens !== undefined && more.fixesLength && { ignore_eos: true }),
+    };
+  },
+});
 
 const callOf = (server: ChatServer, expect: Call["expect"], signal: AbortSignal): Call => ({
   ...server,
@@ -131,15 +149,24 @@ class Answer {
   private server: { [key: string]: number } = {};
   private servedAs = "";
 
-  constructor(private readonly asked: string) {}
+  constructor(
+    private readonly asked: string,
+    private readonly from: Pick<ChatServer, "where" | "secret">,
+  ) {}
 
+  /** Throws EngineError. */
   *take(chunk: ChatCompletionChunk, tNs: number): Generator<EngineEvent> {
+    const { where, secret } = this.from;
+    // As older vLLM tells of an error; the client knows only `error`.
+    if ((chunk.object as string) === "error") throw redacted(serverError(where, undefined, chunk), secret);
     if (chunk.usage) this.tokens = tokensOf(chunk.usage);
     if (this.servedAs === "" && typeof chunk.model === "string") this.servedAs = chunk.model;
     if ("timings" in chunk) Object.assign(this.server, timingsOf(chunk));
     const choice = chunk.choices?.[0];
     if (choice === undefined) return;
     const { content, refusal } = choice.delta ?? {};
+    if (content && typeof content !== "string")
+      throw redacted(garbage({ where }, "sent text that is no text", JSON.stringify(content)), secret);
     const reasoning = reasoningOf(choice.delta);
     if (reasoning !== "") yield { kind: "delta", tNs, channel: "reasoning", text: reasoning };
     if (content) {
@@ -147,7 +174,12 @@ class Answer {
       yield { kind: "delta", tNs, channel: "content", text: content };
     }
     if (refusal) this.refusal += refusal;
-    if (choice.finish_reason) this.finish = FINISH[choice.finish_reason] ?? "stop";
+    const { finish_reason: reason } = choice;
+    if (BROKEN_OFF.has(reason ?? "")) {
+      const message = `${where}: the server broke the answer off (finish reason "${reason}"); see its log`;
+      throw new EngineError("transient", "broken_off", message);
+    }
+    if (reason) this.finish = FINISH[reason] ?? "stop";
   }
 
   done(tNs: number, secret: string | undefined): EngineEvent {
@@ -167,7 +199,8 @@ class Answer {
 export const servedAs = (asked: string, served: string): string[] =>
   served === asked || !/^[A-Za-z0-9._:/@-]{1,128}$/.test(served) ? [] : [`served_as:${served}`];
 
-const FINISH: { [reason: string]: Finish } = {
+/** Of `finish_reason`; what is none of these is a stop. */
+export const FINISH: { [reason: string]: Finish } = {
   stop: "stop",
   length: "length",
   content_filter: "filter",
@@ -175,16 +208,22 @@ const FINISH: { [reason: string]: Finish } = {
   function_call: "tool",
 };
 
+/** vLLM and SGLang: abort; vLLM, Mistral and OpenRouter: error; DeepSeek: the last one. */
+const BROKEN_OFF: ReadonlySet<string> = new Set(["abort", "error", "insufficient_system_resource"]);
+
 /** `reasoning_content` of vLLM, SGLang, llama.cpp and DeepSeek; `reasoning` of newer vLLM and OpenRouter. */
 function reasoningOf(delta: object | undefined): string {
   const fields: { reasoning_content?: unknown; reasoning?: unknown } = delta ?? {};
-  const text = fields.reasoning_content ?? fields.reasoning;
+  const text = fields.reasoning_content || fields.reasoning;
   return typeof text === "string" ? text : "";
 }
 
 function tokensOf(usage: NonNullable<ChatCompletionChunk["usage"]>): TokenCounts {
   const reasoning = usage.completion_tokens_details?.reasoning_tokens;
   const cached = usage.prompt_tokens_details?.cached_tokens;
+  // Some servers send an empty one, or nulls.
+  if (typeof usage.prompt_tokens !== "number" || typeof usage.completion_tokens !== "number")
+    return { source: "none" };
   return {
     ...{ in: usage.prompt_tokens, out: usage.completion_tokens, source: "server" },
     ...(typeof reasoning === "number" ? { reasoning } : {}),

@@ -78,6 +78,23 @@ describe("an answer", () => {
     expect((await eventsOf(prepared)).at(-1)).toMatchObject({ finish: expected, refused });
   });
 
+  test.each([
+    "abort",
+    "error",
+    "insufficient_system_resource",
+  ])("one that the server broke off (%s) is none", async (finish) => {
+    server.setReplies([{ chunks: ["half an"], finish }]);
+    const error = await engineErrorOf(eventsOf(prepared));
+    expect([error.kind, error.class]).toEqual(["transient", "broken_off"]);
+    expect(error.message).toContain(`finish reason "${finish}"`);
+  });
+
+  test("usage without numbers is none", async () => {
+    const usage = { in: null, out: null } as unknown as { in: number; out: number };
+    server.setReplies([{ usage }]);
+    expect((await eventsOf(prepared)).at(-1)).toMatchObject({ tokens: { source: "none" } });
+  });
+
   test("a refusal is told apart from an answer", async () => {
     server.setReplies([{ chunks: [], refusal: "I cannot help with that." }]);
     expect((await eventsOf(prepared)).at(-1)).toMatchObject({
@@ -173,6 +190,30 @@ describe("preparing and probing", () => {
     expect(error.message).toContain("it serves: scripted:1b");
   });
 
+  test("a list of models may be longer than a line of an answer", async () => {
+    const models = [{ name: "scripted:1b" }, { name: "x".repeat(2 ** 20) }];
+    const large = await startScriptedServer({ models });
+    const options = { base_url: `${large.url}/v1` };
+    await engine.prepare(modelSpec("openai", "scripted:1b"), options, never(), NO_GPU);
+    await large.close();
+  });
+
+  test("a server that is silent about its models is not waited for", async () => {
+    const silent = await startScriptedServer({ metaDelayMs: 60_000 });
+    const clock = {
+      ...systemClock,
+      after: (ms: number, run: () => void) => systemClock.after(ms / 1000, run),
+    };
+    const impatient = createOpenAiEngine({ baseUrl: `${silent.url}/v1` }, { clock, stallMs: 60_000 });
+    const error = await engineErrorOf(
+      impatient.prepare(modelSpec("openai", "scripted:1b"), {}, never(), NO_GPU),
+    );
+    expect([error.kind, error.class]).toEqual(["transient", "no_answer"]);
+    expect(error.message).toContain("no answer within 30 s");
+    await impatient.close();
+    await silent.close();
+  });
+
   test("probe lists models, or says why not", async () => {
     expect(await engine.probe(never())).toEqual({ version: "", models: ["scripted:1b"] });
     const parts = { clock: systemClock, stallMs: 200 };
@@ -231,6 +272,35 @@ describe("failures", () => {
       "connection_lost",
       "connection was lost",
     ],
+    [
+      "OpenAI's own error in mid-answer",
+      { kind: "error_in_stream", after: 1, message: "had an error", type: "server_error" },
+      "transient",
+      "server_error",
+      "had an error",
+    ],
+    [
+      "an error as older vLLM tells it",
+      {
+        kind: "garbage",
+        after: 0,
+        text: `data: ${JSON.stringify({ object: "error", message: "engine died", type: "InternalServerError", code: 500 })}\n\ndata: [DONE]\n\n`,
+      },
+      "transient",
+      "server_error",
+      "engine died",
+    ],
+    [
+      "text that is none",
+      {
+        kind: "garbage",
+        after: 0,
+        text: `data: ${JSON.stringify({ choices: [{ index: 0, delta: { content: [{ type: "thinking" }] } }] })}\n\n`,
+      },
+      "engine",
+      "garbage",
+      "no text",
+    ],
     ["silence mid-stream", { kind: "hang_mid_stream", after: 1 }, "transient", "stalled", "stalled"],
     ["garbage events", { kind: "garbage", after: 1 }, "engine", "garbage", "not JSON"],
     ["garbage instead of HTTP", { kind: "garbage_http" }, "engine", "garbage", "not HTTP"],
@@ -255,6 +325,23 @@ describe("failures", () => {
       "engine",
       "bad_status",
       "no such field",
+    ],
+    [
+      "a prompt that does not fit vLLM",
+      {
+        ...{ kind: "status", status: 400 },
+        body: "The decoder prompt (length 5000) is longer than the maximum model length of 4096.",
+      },
+      "engine",
+      "context_overflow",
+      "4096",
+    ],
+    [
+      "no balance",
+      { kind: "status", status: 402, body: "Insufficient Balance" },
+      "engine",
+      "quota_exhausted",
+      "the account's plan and balance",
     ],
     [
       "a server's failure",

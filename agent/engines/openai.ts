@@ -19,7 +19,14 @@ import {
 import { connectionPool } from "./http.js";
 import { knownPrice, type RemoteConfig, RemoteLimits } from "./limits/remote-limits.js";
 import { notApplied } from "./not-applied.js";
-import { CHAT_SETTINGS, type ChatServer, chat, OPENAI_ITSELF, servedModels } from "./openai-chat.js";
+import {
+  CHAT_SETTINGS,
+  type ChatServer,
+  chat,
+  chatAddress,
+  OPENAI_ITSELF,
+  servedModels,
+} from "./openai-chat.js";
 
 interface Parts {
   clock: Clock;
@@ -89,6 +96,11 @@ export function createOpenAiEngine(config: RemoteConfig, parts: Parts): Engine {
       ...knownPrice(model.price, listed),
       notApplied: (generation, given) => notApplied(generation, given, SUPPORTED),
       run: (request, requestSignal) => chat(server, model.model, request, requestSignal),
+      load: {
+        ...(base.configured && limits.forLoad(where)),
+        use: (itsSignal, work) =>
+          work(chatAddress(server, model.model, { fixesLength: !OPENAI_ITSELF.test(base.url) }), itsSignal),
+      },
       // Another server's turns are none of the operator's.
       ...(base.configured && {
         admit: (request, requestSignal) => limits.admit(model.model, request, billed, requestSignal),

@@ -8,11 +8,12 @@ import { quoted } from "./http.js";
 export const OUT_OF_MEMORY =
   /out of memory|not enough memory|requires more system memory|insufficient memory|cudaMalloc failed|failed to allocate/i;
 const CONTEXT_OVERFLOW =
-  /maximum context length|context length exceeded|context[_ ]length[_ ]exceeded|exceed_context_size|exceeds the available context|input length exceeds|prompt is too long/i;
+  /maximum context length|context length exceeded|context[_ ]length[_ ]exceeded|exceed_context_size|exceeds the available context|input length exceeds|prompt is too long|longer than the (maximum model|model's context) length/i;
 /** Codes of an account that has nothing left: no use in waiting. */
 const NO_MONEY = /\b(insufficient_quota|billing_error|billing_hard_limit_reached)\b/;
 /** Codes of errors in mid-answer that are the server's, and may be over by the next try. */
-const PASSING = /\b(api_error|timeout_error|internal_server_error|service_unavailable)\b/;
+const PASSING =
+  /\b(api_error|server_error|timeout_error|internal_server_error|service_unavailable|InternalServerError)\b/;
 
 /** The error for an answer that is not 2xx, or an error object inside a stream (then `status` is undefined). */
 export function serverError(
@@ -36,6 +37,7 @@ export function serverError(
   }
   if (status === 401 || status === 403)
     return of("engine", "unauthorized", "; check the API key and its rights");
+  if (status === 402) return of("engine", "quota_exhausted", "; see the account's plan and balance");
   if (status === 404) return of("engine", "not_found");
   if (status === 429) return of("transient", "rate_limited");
   if (status === 529) return of("transient", "overloaded");

@@ -16,6 +16,8 @@ const gpu = (uuid: string, pids: number[] = [], usedMib = 4): Gpu =>
     processes: pids.map((pid) => ({ pid, name: "python", usedBytes: undefined, gpuInstance: undefined })),
   }) as unknown as Gpu;
 
+const memory = (usedMib: number) => ({ memoryBytes: 20_000 * MIB, usedBytes: usedMib * MIB });
+
 /** What a look sees; undefined: it fails. */
 let seen: Gpu[] | undefined;
 let clock: ManualClock;
@@ -23,12 +25,15 @@ let disk: MemoryDisk;
 /** Of the whole machine: this agent's, and another's. */
 let locked: Set<string>;
 let elsewhere: Set<string>;
+/** Processes of programs that this agent runs. */
+let running: number[];
 let leases: GpuLeases;
 const open = () =>
   GpuLeases.open({
     ...{ limits: { memoryShare: 1, parts: 4 }, clock, log: silentLogger() },
     files: new LeaseFiles({ disk, dir: "/l", boot: "b", log: silentLogger() }),
     look: async () => seen,
+    runs: (pid) => running.includes(pid),
     lock: async (uuid) => {
       if (elsewhere.has(uuid)) return { heldBy: "another agent has it" };
       locked.add(uuid);
@@ -48,6 +53,7 @@ beforeEach(async () => {
   disk = new MemoryDisk();
   locked = new Set();
   elsewhere = new Set();
+  running = [];
   seen = [gpu("a"), gpu("b")];
   leases = await open();
   leases.seen(seen);
@@ -166,8 +172,10 @@ test("a lease that cannot be written is not granted", async () => {
 
 test("of parts the last one that ends is looked at, and by what was there before the first", async () => {
   await take("1.1", part);
+  running = [70];
   look(gpu("a", [70], 9000), gpu("b"));
   expect(await take("1.2", part)).toMatchObject({ uuids: ["a"] });
+  running = [71];
   look(gpu("a", [71], 9000), gpu("b"));
   await leases.release("1.1");
   expect(dirty()).toEqual({});
@@ -177,15 +185,49 @@ test("of parts the last one that ends is looked at, and by what was there before
   expect(dirty()).toEqual({ a: "process 71 on it" });
 });
 
+test("a part whose process outlives it is not free, though others are on the GPU", async () => {
+  await take("1.1", part);
+  await take("1.2", part);
+  running = [71];
+  seen = [gpu("a", [70, 71], 9000), gpu("b")];
+  const released = leases.release("1.1");
+  await clock.advance(5_000);
+  expect(leases.now().holds).toMatchObject([{ name: "1.1", state: "freeing" }, { name: "1.2" }]);
+  await clock.advance(26_000);
+  await released;
+  expect(dirty()).toEqual({ a: "process 70 on it" });
+  expect(await take("1.3", part)).toMatchObject({ uuids: ["b"] });
+});
+
+test("slices that have one GPU instance together are told apart by whose processes are there", async () => {
+  const mig = (pids: number[]): Gpu =>
+    ({
+      ...gpu("m"),
+      mig: [1, 2].map((n) => ({ uuid: `m${n}`, profile: "1c.2g", gpuInstance: 1, ...memory(9000) })),
+      processes: pids.map((pid) => ({ pid, name: "p", usedBytes: undefined, gpuInstance: 1 })),
+    }) as unknown as Gpu;
+  look(mig([]));
+  await take("1.1", { kind: "slice", profile: "1c.2g" });
+  running = [70];
+  look(mig([70]));
+  expect(dirty()).toEqual({});
+  expect(await take("1.2", { kind: "slice", profile: "1c.2g" })).toMatchObject({ uuids: ["m2"] });
+  running = [];
+  const released = leases.release("1.1");
+  await clock.advance(31_000);
+  await released;
+  expect(dirty()).toEqual({ m1: "process 70 on it" });
+});
+
 test("a slice is looked at by itself", async () => {
   const mig = (pids: number[]): Gpu =>
     ({
       ...gpu("m"),
-      mig: [1, 2].map((n) => ({ uuid: `m${n}`, profile: "1g", gpuInstance: n, usedBytes: 4 * MIB })),
+      mig: [1, 2].map((n) => ({ uuid: `m${n}`, profile: "1g", gpuInstance: n, ...memory(4) })),
       processes: pids.map((pid) => ({ pid, name: "p", usedBytes: undefined, gpuInstance: pid })),
     }) as unknown as Gpu;
   look(mig([]));
-  await take("1.1", { kind: "slice", profile: "1g" });
+  expect(await take("1.1", { kind: "slice", profile: "1g" })).toMatchObject({ uuids: ["m1"] });
   look(mig([2]));
   expect(dirty()).toEqual({ m2: "process 2 on it" });
   await leases.release("1.1");

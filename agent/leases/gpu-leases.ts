@@ -5,7 +5,8 @@
  * 1. What is taken is on the disk (lease-files.ts); a lease that cannot be written is not granted.
  * 2. What was given back is looked at until it is as it was before, for `RELEASE_MS` at most; then it is dirty, and stays so
  *    until a look shows it as it was. Nobody's processes are ended for it but those that were started under the lease.
- * 3. A GPU with strangers on it is dirty, whoever they are.
+ * 3. A GPU with strangers on it is dirty, whoever they are. Where several leases have parts of one, strangers are those whom
+ *    no program that this agent runs has started.
  * 4. What an earlier start of this agent left is given to nobody before it is seen to be free. Its processes were ended
  *    before this begins (agent/processes).
  * 5. Two agents on one machine never have the same GPU: a lock of the whole machine goes with the first lease on one.
@@ -26,6 +27,8 @@ export interface GpuLeasesParts {
   look(maxAgeMs: number): Promise<readonly Gpu[] | undefined>;
   /** The lock of a GPU or slice on this machine, or who has it. */
   lock(uuid: string): Promise<GpuLock | { heldBy: string }>;
+  /** Whether a process belongs to a program that this agent runs. */
+  runs(pid: number): boolean;
   clock: Clock;
   log: Logger;
 }
@@ -93,7 +96,7 @@ export class GpuLeases {
 
   private takeIn(gpus: readonly Gpu[]): void {
     this.known = true;
-    this.uses = usesOf(gpus);
+    this.uses = this.usesOf(gpus);
     this.slices = new Map(gpus.map(({ uuid, mig = [] }) => [uuid, mig.map((slice) => slice.uuid)]));
     this.ledger.see(
       gpus.map(({ uuid, name, memoryBytes, mig }) => ({
@@ -127,6 +130,17 @@ export class GpuLeases {
   /** The slices of a GPU as of the last look, by its UUID. */
   slicesOf(gpu: string): string[] {
     return this.slices.get(gpu) ?? [];
+  }
+
+  /** What is taken may be too much for something else anywhere on the node. */
+  get limited(): boolean {
+    const { totalBytes, leases } = this.parts.limits;
+    return totalBytes !== undefined || leases !== undefined;
+  }
+
+  /** Product names of what a lease is of. */
+  namesOf(uuids: readonly string[]): string[] {
+    return this.ledger.namesOf(uuids);
   }
 
   /** Why this node could never grant it; undefined if it could. */
@@ -237,19 +251,41 @@ export class GpuLeases {
     }
   }
 
-  /** What is left of it, by UUID. Of a GPU that others have parts of nothing can be said, and nothing needs to be. */
+  /** What is left of it, by UUID. Whose the memory is on a GPU that others have parts of cannot be said. */
   private remains(
     lease: Pick<Lease, "name" | "uuids" | "before">,
     gpus: readonly Gpu[] | undefined,
   ): Map<string, string> {
-    const uses = gpus && usesOf(gpus);
+    const uses = gpus && this.usesOf(gpus);
     const left = new Map<string, string>();
     for (const uuid of lease.uuids) {
       const shared = this.ledger.list().some((o) => o.name !== lease.name && o.uuids.includes(uuid));
-      const why = shared ? undefined : remainsOf(lease.before[uuid] ?? EMPTY, uses?.get(uuid));
+      const now = uses?.get(uuid);
+      const why = remainsOf(lease.before[uuid] ?? EMPTY, shared && now ? this.withoutOwn(now) : now);
       if (why !== undefined) left.set(uuid, why);
     }
     return left;
+  }
+
+  /** By the UUIDs of GPUs and slices. */
+  private usesOf(gpus: readonly Gpu[]): Map<string, GpuUse> {
+    const uses = new Map<string, GpuUse>();
+    for (const { uuid, usedBytes, processes, mig } of gpus) {
+      if (mig === undefined) uses.set(uuid, { usedBytes, pids: processes.map(({ pid }) => pid) });
+      for (const slice of mig ?? []) {
+        const own = processes.filter(({ gpuInstance }) => gpuInstance === slice.gpuInstance);
+        const use = { usedBytes: slice.usedBytes, pids: own.map(({ pid }) => pid) };
+        // Compute instances of one GPU instance have its memory together, and nobody tells on which of them a process is.
+        const alone = mig?.every((other) => other === slice || other.gpuInstance !== slice.gpuInstance);
+        uses.set(slice.uuid, alone ? use : this.withoutOwn(use));
+      }
+    }
+    return uses;
+  }
+
+  /** What can be said of one part of something that others have parts of. */
+  private withoutOwn({ pids }: GpuUse): GpuUse {
+    return { usedBytes: undefined, pids: pids.filter((pid) => !this.parts.runs(pid)) };
   }
 
   private soil(uuid: string, why: string): void {
@@ -315,16 +351,3 @@ export class GpuLeases {
 const isOther = (why: string, was: string): boolean => why !== was && why.startsWith("process");
 
 const EMPTY: GpuUse = { usedBytes: undefined, pids: [] };
-
-/** By the UUIDs of GPUs and slices. */
-function usesOf(gpus: readonly Gpu[]): Map<string, GpuUse> {
-  const uses = new Map<string, GpuUse>();
-  for (const { uuid, usedBytes, processes, mig } of gpus) {
-    if (mig === undefined) uses.set(uuid, { usedBytes, pids: processes.map(({ pid }) => pid) });
-    for (const slice of mig ?? []) {
-      const own = processes.filter(({ gpuInstance }) => gpuInstance === slice.gpuInstance);
-      uses.set(slice.uuid, { usedBytes: slice.usedBytes, pids: own.map(({ pid }) => pid) });
-    }
-  }
-  return uses;
-}

@@ -207,6 +207,15 @@ test("lanes are what could be had here: whole ones, gangs, parts and slices of w
   expect(slots()).not.toHaveProperty("gpu:3");
 });
 
+test("under a limit of memory smaller GPUs are taken where the first ones are too much", () => {
+  const ledger = new GpuLedger({ ...LIMITS, totalBytes: 50 * GIB });
+  ledger.see([gpu("a"), { ...gpu("s"), name: "L40S", memoryBytes: 48 * GIB }]);
+  expect(ledger.lanes().find(({ lane }) => lane === "gpu")?.slots).toBe(1);
+  expect(uuids(ledger.grant("1", whole(1)))).toEqual(["s"]);
+  expect(ledger.namesOf(["s"])).toEqual(["L40S"]);
+  expect(ledger.namesOf(["m2", "gone"])).toEqual([]);
+});
+
 test("limits of the node hold over all its GPUs", () => {
   const ledger = new GpuLedger({ ...LIMITS, totalBytes: 100 * GIB, leases: 3 });
   ledger.see([gpu("a"), gpu("b"), mig]);

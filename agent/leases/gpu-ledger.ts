@@ -147,8 +147,8 @@ export class GpuLedger {
   /** Grants it, or answers undefined when it is not free now. Throws when `name` holds something already. */
   grant(name: string, wish: GpuWish): GpuHold | undefined {
     if (this.holds.has(name)) throw new Error(`${name} holds GPUs already`);
-    const uuids = this.find(wish);
-    return uuids && this.withinLimits(wish, uuids) ? this.hold(name, wish, uuids) : undefined;
+    const uuids = this.find(wish).find((found) => this.withinLimits(wish, found));
+    return uuids && this.hold(name, wish, uuids);
   }
 
   /** Notes what an attempt held before this process began, whether or not it is there now (invariant 2). */
@@ -197,6 +197,14 @@ export class GpuLedger {
     return this.dirt;
   }
 
+  /** Product names of GPUs, or of the GPUs that slices are of, each once; nothing of those that are not there. */
+  namesOf(uuids: readonly string[]): string[] {
+    const own = this.places.filter((place) =>
+      [place, ...(place.slices ?? [])].some(({ uuid }) => uuids.includes(uuid)),
+    );
+    return [...new Set(own.map(({ name }) => name))].sort();
+  }
+
   /** All that is held, oldest first. */
   list(): GpuHold[] {
     return [...this.holds.values()];
@@ -214,14 +222,19 @@ export class GpuLedger {
     return all.filter(({ uuid }) => uuids.includes(uuid)).reduce((sum, one) => sum + one.memoryBytes, 0);
   }
 
-  private find(wish: GpuWish): string[] | undefined {
-    if (wish.kind === "slice") return this.slice(wish.profile);
-    return wish.kind === "part" ? this.part(wish.memoryBytes) : this.whole(wish.gpus);
+  /** What could serve it now, the best first. */
+  private find(wish: GpuWish): string[][] {
+    if (wish.kind === "whole") return this.whole(wish.gpus);
+    const found = wish.kind === "slice" ? this.slice(wish.profile) : this.part(wish.memoryBytes);
+    return found ? [found] : [];
   }
 
-  private whole(gpus: number): string[] | undefined {
+  /** The first that are free; then the smallest, which may be within a limit of memory where the first are not. */
+  private whole(gpus: number): string[][] {
     const free = this.usable().filter(({ uuid }) => this.on(uuid).length === 0);
-    return gpus >= 1 && free.length >= gpus ? free.slice(0, gpus).map(({ uuid }) => uuid) : undefined; // invariant 4
+    if (gpus < 1 || free.length < gpus) return []; // invariant 4
+    const smallest = [...free].sort((a, b) => a.memoryBytes - b.memoryBytes);
+    return [free, smallest].map((those) => those.slice(0, gpus).map(({ uuid }) => uuid));
   }
 
   /** The fullest that has room, so that whole ones stay free for those who need them. */

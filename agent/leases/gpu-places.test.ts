@@ -15,12 +15,13 @@ let done: string[];
 let slow: Map<string, () => void>;
 let isSlow: boolean;
 let ids: number;
+let limited: boolean;
 
 beforeEach(() => {
   clock = new ManualClock();
   ledger = new GpuLedger({ memoryShare: 0.9, parts: 4 });
   ledger.see(["a", "b"].map((uuid) => ({ uuid, name: "H100", memoryBytes: 80 * GIB, slices: undefined })));
-  [done, slow, isSlow, ids] = [[], new Map(), false, 0];
+  [done, slow, isSlow, ids, limited] = [[], new Map(), false, 0, false];
   places = new GpuPlaces({
     leases: {
       take: async (name: string, wish: GpuWish): Promise<GpuHold | undefined> => ledger.grant(name, wish),
@@ -29,6 +30,10 @@ beforeEach(() => {
         if (isSlow) await new Promise<void>((free) => slow.set(name, free));
         ledger.freed(name);
         done.push(`release ${name}`);
+      },
+      namesOf: (uuids) => ledger.namesOf(uuids),
+      get limited() {
+        return limited;
       },
       refusal: (wish) => ledger.refusal(wish),
       lanes: () => ledger.lanes(),
@@ -46,7 +51,7 @@ test("the next attempt of the same model finds it loaded; another model's takes 
   const first = await places.take("1", "gpu", "x");
   if (first) places.giveBack(first, "1", false);
   expect(await places.take("2", "gpu", "x")).toEqual(first);
-  expect(await places.take("3", "gpu", "y")).toMatchObject({ uuids: ["b"] });
+  expect(await places.take("3", "gpu", "y")).toMatchObject({ uuids: ["b"], names: ["H100"] });
   expect(done).toEqual([]);
 });
 
@@ -61,6 +66,18 @@ test("what is idle is given up for others, unloaded and seen to be free before t
   // It is not warm any more, either.
   expect(await places.take("3", "gpu", "x")).toMatchObject({ uuids: ["b"] });
   slow.get("l1")?.();
+  await clock.advance(1);
+  expect(done).toEqual(["unload l1", "release l1"]);
+});
+
+test("what is idle stands in the way of something of another kind only under limits of the whole node", async () => {
+  const first = await places.take("1", "gpu", "x");
+  if (first) places.giveBack(first, "1", false);
+  expect(await places.take("2", "mig:1g.10gb", "y")).toBeUndefined();
+  await clock.advance(1);
+  expect(done).toEqual([]);
+  limited = true;
+  expect(await places.take("2", "mig:1g.10gb", "y")).toBeUndefined();
   await clock.advance(1);
   expect(done).toEqual(["unload l1", "release l1"]);
 });
@@ -114,4 +131,10 @@ test("at the end everything is given up, also what is in use", async () => {
   await places.close();
   expect(done).toEqual(["unload l1", "release l1"]);
   expect(places.told().leases).toEqual([]);
+  // One that was still being taken is not kept for anybody.
+  const late = await places.take("2", "gpu", "x");
+  if (late) places.giveBack(late, "2", false);
+  await clock.advance(1);
+  expect(done.slice(2)).toEqual(["unload l2", "release l2"]);
+  expect(clock.pendingTimers).toBe(0);
 });

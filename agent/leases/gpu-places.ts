@@ -14,7 +14,7 @@ import type { GpuLeases } from "./gpu-leases.js";
 import type { GpuHold, GpuLane, GpuWish } from "./gpu-ledger.js";
 
 export interface GpuPlacesParts {
-  leases: Pick<GpuLeases, "take" | "release" | "refusal" | "lanes" | "now" | "close">;
+  leases: Pick<GpuLeases, "take" | "release" | "refusal" | "lanes" | "namesOf" | "limited" | "now" | "close">;
   /** Unloads what is loaded under a lease. */
   unload(lease: string): Promise<void>;
   /** Of a new lease; never the same twice. */
@@ -32,6 +32,8 @@ export interface GpuPlace {
   lease: string;
   lane: string;
   uuids: readonly string[];
+  /** Product names of these. */
+  names: readonly string[];
   /** Of a shared GPU; absent where it is the attempt's alone. */
   memoryBytes?: number;
 }
@@ -61,6 +63,7 @@ export class GpuPlaces {
   /** Oldest use first. */
   private readonly open = new Map<string, Open>();
   private readonly closings = new Set<Promise<void>>();
+  private closed = false;
 
   constructor(private readonly parts: GpuPlacesParts) {}
 
@@ -87,7 +90,8 @@ export class GpuPlaces {
       this.makeRoom(wish);
       return undefined;
     }
-    const place: GpuPlace = { lease: hold.name, lane, uuids: hold.uuids };
+    const { name: lease, uuids } = hold;
+    const place: GpuPlace = { lease, lane, uuids, names: this.parts.leases.namesOf(uuids) };
     if (wish.kind === "part") place.memoryBytes = wish.memoryBytes;
     return this.use({ place, model, attempt, state: "idle", cancelIdle: () => {} }, attempt);
   }
@@ -100,7 +104,7 @@ export class GpuPlaces {
     const open = this.open.get(place.lease);
     if (open?.state !== "running" || open.attempt !== attempt) return;
     open.state = "idle";
-    if (spoiled) this.giveUp(open);
+    if (spoiled || this.closed) this.giveUp(open);
     else open.cancelIdle = this.parts.clock.after(this.parts.idleMs, () => this.giveUp(open));
     this.parts.changed();
   }
@@ -108,19 +112,26 @@ export class GpuPlaces {
   /** All leases there are, oldest first, and what is given to nobody, with the reason, by UUID. */
   told(): { leases: ToldLease[]; dirty: Map<string, string> } {
     const { holds, dirty } = this.parts.leases.now();
-    const leases = holds.map((hold): ToldLease => {
+    const leases = holds.flatMap((hold): ToldLease[] => {
       const open = this.open.get(hold.name);
-      return {
-        ...{ id: hold.name, uuids: hold.uuids, lane: laneOfWish(hold.wish) ?? "" },
-        state: hold.state === "freeing" || open?.state === "closing" ? "freeing" : (open?.state ?? "running"),
-        ...{ attempt: open?.attempt ?? hold.attempt ?? "", model: hold.model ?? "" },
-      };
+      const attempt = open?.attempt ?? hold.attempt ?? "";
+      // Its GPUs are still being looked at, and may turn out not to be free.
+      if (attempt === "") return [];
+      const state = open?.state ?? "running";
+      return [
+        {
+          ...{ id: hold.name, uuids: hold.uuids, lane: laneOfWish(hold.wish) ?? "" },
+          state: hold.state === "freeing" || state === "closing" ? "freeing" : state,
+          ...{ attempt, model: hold.model ?? "" },
+        },
+      ];
     });
     return { leases, dirty };
   }
 
   /** Gives up everything; resolves when all is unloaded and seen to be free, or not looked at any more. */
   async close(): Promise<void> {
+    this.closed = true;
     for (const open of this.open.values()) this.giveUp(open);
     await Promise.all(this.closings);
   }
@@ -148,13 +159,19 @@ export class GpuPlaces {
 
   /** Gives up idle places that stand in the way of a wish, one after the other: each is asked again after. */
   private makeRoom(wish: GpuWish): void {
-    const inTheWay = [...this.open.values()].filter(({ place: { lane } }) =>
+    const all = [...this.open.values()];
+    const inTheWay = all.filter(({ place: { lane } }) =>
       wish.kind === "slice" ? lane === laneOfWish(wish) : wishOfLane(lane)?.kind !== "slice",
     );
-    // One that is on its way out may be enough.
-    if (inTheWay.some(({ state }) => state === "closing")) return;
-    const oldest = inTheWay.find(({ state }) => state === "idle");
-    if (oldest) this.giveUp(oldest);
+    // Under limits of the whole node each lease may be in the way of each.
+    for (const those of this.parts.leases.limited ? [inTheWay, all] : [inTheWay]) {
+      // One that is on its way out may be enough.
+      if (those.some(({ state }) => state === "closing")) return;
+      const oldest = those.find(({ state }) => state === "idle");
+      if (oldest === undefined) continue;
+      this.giveUp(oldest);
+      return;
+    }
   }
 
   private giveUp(open: Open): void {

@@ -3,7 +3,7 @@ import { mkdtemp, readdir, realpath, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import pino from "pino";
-import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
 import { systemClock } from "../../shared/runtime/clock.js";
 import { nodeDisk } from "../../shared/runtime/disk.js";
 import { environmentOf, seeProcess } from "../../shared/runtime/proc.js";
@@ -80,6 +80,8 @@ describe("programs an agent starts", () => {
       false,
       false,
     ]);
+    expect(pids.map((pid) => processes.runs(pid))).toEqual([true, true]);
+    expect([process.pid, 1, 0, 4_000_000].some((pid) => processes.runs(pid))).toBe(false);
     await program.stop(0);
   });
 
@@ -137,6 +139,16 @@ describe("programs an agent starts", () => {
     await nodeDisk.writeAtomic(join(dir, "programs", "1.json"), "{");
     await open();
     expect(await readdir(join(dir, "programs"))).toEqual([]);
+  });
+
+  test("one that is gone is not killed again: its id may be another's", async () => {
+    const program = await (await open()).start(shell("exit 0"));
+    await program.ended;
+    await program.stop();
+    const kill = vi.spyOn(process, "kill");
+    await program.stop(0);
+    expect(kill).not.toHaveBeenCalled();
+    kill.mockRestore();
   });
 
   test("one that cannot be started says why, and what to do", async () => {

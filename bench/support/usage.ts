@@ -51,6 +51,9 @@ const TICKS_PER_S = 100;
 /** Processor time of another process so far, all its threads, s. Linux only; elsewhere, and of one that is gone, 0. */
 export const cpuSecondsOf = (pid: number): number => cpuS(`/proc/${pid}/stat`);
 
+/** Processor time of its children that have ended and that it has waited for, s; of theirs, too. */
+export const cpuSecondsOfEnded = (pid: number): number => cpuS(`/proc/${pid}/stat`, 13);
+
 /** The most memory a process has had, bytes; 0 where that cannot be known. */
 export function peakRssOf(pid: number): number {
   try {
@@ -63,11 +66,12 @@ export function peakRssOf(pid: number): number {
 
 const mainThreadCpuS = (): number => cpuS(`/proc/self/task/${process.pid}/stat`);
 
-function cpuS(file: string): number {
+/** Two fields of it: 11 is its own user time, 13 that of its ended children; system time follows each. */
+function cpuS(file: string, at = 11): number {
   try {
     const stat = readFileSync(file, "utf8");
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ");
-    return (Number(fields[11]) + Number(fields[12])) / TICKS_PER_S;
+    return (Number(fields[at]) + Number(fields[at + 1])) / TICKS_PER_S;
   } catch {
     return 0;
   }

@@ -1,8 +1,9 @@
-/** `sai admin status|brake release|leader transfer`: the coordinator itself. */
+/** `sai admin status|brake release|leader transfer|reindex`: the coordinator itself. */
 import type { Command } from "commander";
 import {
   type Client,
   GetStatusResponse,
+  ReindexResponse,
   ReleaseBrakeResponse,
   TransferLeadershipResponse,
 } from "../client.js";
@@ -49,6 +50,31 @@ export function registerAdmin(program: Command, bind: Bind): void {
       }),
     ),
   );
+  withExamples(
+    noun
+      .command("reindex")
+      .description(
+        "builds the results index anew from the artifacts; meanwhile the old one answers. With --wait: to its end",
+      ),
+    "sai admin reindex --wait",
+  ).action(
+    bind((context) =>
+      withClient(context, async (client) => {
+        const answer = await client.reindex();
+        const after = context.flags.wait ? await built(context, client, answer.generation) : undefined;
+        const { generation } = answer;
+        await printOne(context, {
+          json: after ? GetStatusResponse.toJSON(after) : ReindexResponse.toJSON(answer),
+          name: String(generation),
+          text: () => [
+            after
+              ? `generation ${generation} of the results index answers`
+              : `generation ${generation} of the results index is being built; \`sai admin status\` shows how far it is`,
+          ],
+        });
+      }),
+    ),
+  );
   const leader = noun.command("leader").description("which of several coordinators leads");
   withExamples(
     leader
@@ -73,6 +99,23 @@ export function registerAdmin(program: Command, bind: Bind): void {
       }),
     ),
   );
+}
+
+/** The status once the generation answers. Exit 3 when --timeout passes before. */
+async function built(context: Context, client: Client, generation: number): Promise<GetStatusResponse> {
+  const { clock, interrupt } = context.io;
+  const { timeoutMs = Number.POSITIVE_INFINITY } = context.flags;
+  const endMs = clock.nowMs() + timeoutMs;
+  for (;;) {
+    const left = endMs - clock.nowMs();
+    const now = await persist(context, "waiting for the index", () => client.status(), left);
+    if ((now.index?.generation ?? 0) >= generation) return now;
+    if (clock.nowMs() >= endMs) {
+      const hint = "it goes on; `sai admin status` shows how far it is";
+      throw new CliExit(EXIT.waitTimedOut, "the results index is not built yet", { hint });
+    }
+    await clock.sleep(LOOK_MS, interrupt);
+  }
 }
 
 /** The status under a later epoch. Exit 3 when --timeout passes before. */

@@ -1,22 +1,32 @@
 /** `sai init`: a commented suite and a small dataset to start from. Never overwrites anything. */
 import { mkdir, writeFile } from "node:fs/promises";
 import { dirname, join, relative, resolve } from "node:path";
-import type { Command } from "commander";
+import { type Command, Option } from "commander";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type Context, say } from "../context.js";
 import type { Bind } from "../program.js";
-import { STARTER_FILES } from "../starter.js";
+import { TEMPLATES } from "../starter.js";
 
 export function registerInit(program: Command, bind: Bind): void {
   program
     .command("init [dir]")
     .description("write a commented suite and a small dataset to start from (never overwrites)")
-    .action(bind((context, [dir = "."]) => init(context, dir)));
+    .addOption(
+      new Option(
+        "--template <name>",
+        Object.entries(TEMPLATES)
+          .map(([name, { about }]) => `${name}: ${about}`)
+          .join("; "),
+      )
+        .choices(Object.keys(TEMPLATES))
+        .default("sums"),
+    )
+    .action(bind<{ template: string }>((context, [dir = "."], { template }) => init(context, dir, template)));
 }
 
-async function init(context: Context, dir: string): Promise<void> {
+async function init(context: Context, dir: string, template: string): Promise<void> {
   const folder = resolve(context.io.cwd, dir);
-  for (const [name, text] of Object.entries(STARTER_FILES)) {
+  for (const [name, text] of Object.entries(TEMPLATES[template]?.files ?? {})) {
     const path = join(folder, name);
     try {
       await mkdir(dirname(path), { recursive: true });

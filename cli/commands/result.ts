@@ -1,4 +1,4 @@
-/** `sai result table|samples|export|report`: what a campaign found. */
+/** `sai result table|samples|export|report` and, over all campaigns (result-index.ts), leaderboard, times and pairs. */
 import { stat } from "node:fs/promises";
 import { dirname, join, resolve } from "node:path";
 import type { Command } from "commander";
@@ -16,6 +16,10 @@ import { formatNumber } from "../output/quantity.js";
 import { summaryLines } from "../output/summary-text.js";
 import { clip } from "../output/width.js";
 import type { Bind } from "../program.js";
+import { availableModels, prepareOrRefuse, specOf, uploadMissing } from "../submit.js";
+import { readSuiteSource, type SuiteFlags } from "../suite-source.js";
+import { registerResultIndex, sayBehind } from "./result-index.js";
+import { suiteFlags } from "./suite.js";
 
 export const EXPORT_FORMATS = ["html", "json", "csv", "jsonl"] as const;
 
@@ -32,16 +36,28 @@ export function registerResult(program: Command, bind: Bind): void {
       ),
     );
   noun
-    .command("samples <campaign>")
-    .description("result records, one a sample; -o jsonl prints them whole")
+    .command("samples [campaign]")
+    .description(
+      "result records, one a sample; -o jsonl prints them whole. With --where of all ended campaigns",
+    )
     .option("--job <id>", "only this job's")
     .option("--status <status>", `only these: ${STATUSES.join(", ")}`)
+    .option(
+      "--where <condition...>",
+      'such as "e2e_ms>2000" "model=qwen*" "score.exact_match<1"; all must hold',
+    )
     .option("--limit <n>", "at most so many", "50")
     .action(
       bind<SampleOptions>((context, [id = ""], options) =>
         withClient(context, (client) => samples(context, client, id, options)),
       ),
     );
+  suiteFlags(noun.command("rescore <campaign>"))
+    .description(
+      "metrics of the answers that are there, by a changed suite (-f) or as this version scores; asks no model, stores nothing",
+    )
+    .action(bind<SuiteFlags>((context, [id = ""], flags) => rescore(context, id, flags)));
+  registerResultIndex(noun, bind);
   noun
     .command("export <campaign>")
     .description("a whole file: html (report), json (summary), csv (a row per metric), jsonl (records)")
@@ -102,7 +118,19 @@ export async function printSummary(context: Context, summary: Summary): Promise<
   });
 }
 
+async function rescore(context: Context, id: string, flags: SuiteFlags): Promise<void> {
+  const source =
+    flags.file === undefined && flags.suite === undefined ? undefined : await readSuiteSource(context, flags);
+  await withClient(context, async (client) => {
+    if (source === undefined) return printSummary(context, await client.rescore(id, undefined));
+    const prepared = await prepareOrRefuse(context, source, await availableModels(client));
+    await uploadMissing(client, prepared);
+    return printSummary(context, await client.rescore(id, specOf(source, prepared, { priority: 0 })));
+  });
+}
+
 interface SampleOptions {
+  where?: string[];
   job?: string;
   status?: string;
   limit: string;
@@ -115,6 +143,8 @@ async function samples(context: Context, client: Client, id: string, options: Sa
   if (options.status !== undefined && !isStatus(options.status)) {
     throw usageError(`--status: ${options.status} is not one of ${STATUSES.join(", ")}`);
   }
+  if (options.where !== undefined) return searched(context, client, id, options, limit);
+  if (id === "") throw usageError("samples: name a campaign, or --where for a search over all of them");
   const records: ResultRecord[] = [];
   let pageToken = "";
   do {
@@ -134,6 +164,32 @@ async function samples(context: Context, client: Client, id: string, options: Sa
     say(context, `there are more: these are ${records.length} of ${all}; --limit ${all} shows all`);
   }
 }
+
+/** Of all ended campaigns, from the results index. */
+async function searched(
+  context: Context,
+  client: Client,
+  campaign: string,
+  { where = [], job, status }: SampleOptions,
+  limit: number,
+): Promise<void> {
+  const all = [...where];
+  for (const [name, value] of Object.entries({ campaign, job, status }))
+    if (value !== undefined && value !== "") all.push(`${name}=${value}`);
+  const records: ResultRecord[] = [];
+  let [pageToken, behind] = ["", 0];
+  do {
+    const pageSize = Math.min(1000, limit - records.length);
+    const page = await client.querySamples({ where: all, pageSize, pageToken });
+    records.push(...page.recordsJson.map((text) => JSON.parse(text) as ResultRecord));
+    ({ nextPageToken: pageToken, behind } = page);
+  } while (pageToken !== "" && records.length < limit);
+  await printRows(context, records, { ...LISTING, columns: [CAMPAIGN, ...LISTING.columns] });
+  if (pageToken !== "") say(context, `there are more than these ${records.length}; --limit shows more`);
+  sayBehind(context, behind);
+}
+
+const CAMPAIGN = { title: "CAMPAIGN", value: (r: ResultRecord) => r.campaign };
 
 /** How many records of a job (else of all) have a status (else any). */
 function recordsIn(summary: Summary, { job, status }: { job?: string; status?: string }): number {

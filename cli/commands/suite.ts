@@ -1,7 +1,9 @@
 /** `sai validate` (no coordinator needed) and `sai apply`: a suite in a file becomes a campaign. */
 import type { Command } from "commander";
 import { count } from "../../shared/benchmark/count.js";
-import { prepareSuite } from "../../shared/suites/prepare.js";
+import { SUITE_SCHEMA } from "../../shared/benchmark/suite/schema.js";
+import { estimateRun } from "../../shared/suites/estimate.js";
+import { planOf, prepareSuite } from "../../shared/suites/prepare.js";
 import { Campaign } from "../client.js";
 import { withClient } from "../connection.js";
 import { type Context, say } from "../context.js";
@@ -9,6 +11,7 @@ import { EXIT, usageError } from "../exit.js";
 import { type FinishOptions, finish } from "../finish.js";
 import { printCampaign } from "../output/campaign-text.js";
 import { painter } from "../output/color.js";
+import { dryRunLines } from "../output/dry-run-text.js";
 import { printOne } from "../output/print.js";
 import { formatBytes } from "../output/quantity.js";
 import { renderedLines } from "../output/rendered-text.js";
@@ -17,6 +20,12 @@ import { availableModels, blobsOf, prepareOrRefuse, printFindings, submit } from
 import { readSuiteSource, type SuiteFlags } from "../suite-source.js";
 
 export function registerSuite(program: Command, bind: Bind): void {
+  program
+    .command("suite")
+    .description("the language of suites")
+    .command("schema")
+    .description("print the JSON Schema of suites, for editors")
+    .action(bind((context) => context.io.out(`${JSON.stringify(SUITE_SCHEMA, null, 2)}\n`)));
   suiteFlags(program.command("validate"))
     .description("check a suite here, without a coordinator: errors, warnings, the size of the matrix")
     .option("--show <n>", "print the first n messages as an engine would get them", "0")
@@ -40,7 +49,7 @@ interface ApplyFlags extends SuiteFlags, FinishOptions {
 }
 
 /** The flags of every command that reads a suite, SAI's own names among them. */
-function suiteFlags(command: Command): Command {
+export function suiteFlags(command: Command): Command {
   return command
     .option("-f, --file <suite>", "the suite, YAML or JSON")
     .option("--suite <suite>", "the same as -f")
@@ -56,7 +65,9 @@ function suiteFlags(command: Command): Command {
     )
     .option("--prompts <ids...>", "only these prompts")
     .option("--models <ids...>", "only these models")
-    .option("--workers <n>", "requests in flight at once on an agent");
+    .option("--workers <n>", "requests in flight at once on an agent")
+    .option("--limit <n>", "at most n items of each dataset, drawn by its seed")
+    .option("--sample-id <ids...>", "only the items of these ids");
 }
 
 /** For repeatable options. */
@@ -96,11 +107,19 @@ async function apply(context: Context, _: string[], flags: ApplyFlags): Promise<
       const missing = await client.missingArtifacts([...blobs.keys()]);
       const bytes = missing.reduce((sum, hash) => sum + (blobs.get(hash)?.sizeBytes ?? 0), 0);
       const { jobs, samples, suiteSha256 } = prepared;
+      const nodes = (await client.listNodes()).filter((node) => node.state === "ready").length;
+      const estimate = estimateRun(planOf(prepared, ""), prepared.datasets, nodes);
+      const { cells, ...whole } = estimate;
       return printOne(context, {
-        json: { dryRun: true, jobs, samples, suiteSha256, uploads: missing.length, uploadBytes: bytes },
+        json: {
+          ...{ dryRun: true, jobs, samples, suiteSha256, uploads: missing.length, uploadBytes: bytes },
+          ...{ ...whole, matrix: cells },
+        },
         name: prepared.suite?.name ?? "",
         text: () => [
-          `${source.label}: would submit ${count(jobs, "job")}, ${count(samples, "sample")}; ${count(missing.length, "upload")}, ${formatBytes(bytes)}`,
+          `${source.label}: would submit ${count(jobs, "job")}, ${count(samples, "sample")}, ${count(estimate.shards, "shard")}; ${count(missing.length, "upload")}, ${formatBytes(bytes)}`,
+          "",
+          ...dryRunLines(estimate),
         ],
       });
     }

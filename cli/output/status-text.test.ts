@@ -1,7 +1,7 @@
 import { expect, test } from "vitest";
 import { GetStatusResponse } from "../client.js";
 import { painter } from "./color.js";
-import { brakeText, statusLines } from "./status-text.js";
+import { brakeText, indexText, statusLines } from "./status-text.js";
 
 const plain = painter(false);
 const since = new Date("2026-01-31T12:00:00Z");
@@ -50,4 +50,24 @@ test("a memory store has no quota; a brake without a sentence names its cause", 
   );
   const brake = { engaged: true, causes: ["loop_lag"], message: "", since: undefined, ends: "" };
   expect(brakeText(brake)).toBe("engaged: loop_lag");
+});
+
+test("the index: how far it is, and why it does not go on", () => {
+  const index = (more: object) => {
+    const { index: found } = GetStatusResponse.fromPartial({
+      index: { database: "PostgreSQL 15.18", ...more },
+    });
+    return indexText(found, plain);
+  };
+  expect(index({ state: "current", behind: 0 })).toBe("PostgreSQL 15.18, up to date");
+  expect(index({ state: "behind", behind: 1 })).toBe("PostgreSQL 15.18, 1 ended campaign behind");
+  expect(index({ state: "behind", behind: 2, problem: "c-1: bad" })).toBe(
+    "PostgreSQL 15.18, 2 ended campaigns behind: c-1: bad",
+  );
+  expect(index({ state: "building", building: 3, built: 4, toBuild: 9 })).toBe(
+    "PostgreSQL 15.18, generation 3 is being built, 4 of 9 campaigns",
+  );
+  expect(index({ database: "", state: "away", behind: 2, problem: "no answer" })).toBe(
+    "away, 2 ended campaigns behind: no answer",
+  );
 });

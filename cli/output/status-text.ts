@@ -1,5 +1,5 @@
 /** The coordinator's state for people: one fact a line, what needs attention in colour. */
-import type { Brake, GetStatusResponse } from "../client.js";
+import type { Brake, GetStatusResponse, IndexStatus } from "../client.js";
 import type { Paint } from "./color.js";
 import { formatBytes, formatDuration } from "./quantity.js";
 import { time } from "./words.js";
@@ -19,6 +19,7 @@ export function statusLines(status: GetStatusResponse, paint: Paint): string[] {
     ["shards", `${status.shardsPending} pending, ${status.shardsRunning} on nodes`],
     ["commits", `${status.commitQueue} queued`],
     ["spool", spoolText(status)],
+    ["index", indexText(status.index, paint)],
   ];
   return facts.filter(([, value]) => value !== "").map(([key, value]) => `${key.padEnd(10)} ${value}`);
 }
@@ -46,3 +47,20 @@ const spoolText = ({ spoolResults, spoolBytes }: GetStatusResponse): string =>
   spoolResults === 0
     ? "empty: every result is acknowledged"
     : `${spoolResults} ${spoolResults === 1 ? "result" : "results"} unacknowledged, ${formatBytes(spoolBytes)}`;
+
+/** The results index in one line: its database, how far it is, and why it does not go on. */
+export function indexText(index: IndexStatus | undefined, paint: Paint): string {
+  if (index === undefined) return "";
+  const { database, state, behind, building, built, toBuild, problem } = index;
+  const ended = (n: number) => `${n} ended ${n === 1 ? "campaign" : "campaigns"} behind`;
+  const what = {
+    closed: "closed; it catches up when a leaderboard or a search asks it",
+    current: "up to date",
+    behind: behind === undefined ? "not opened yet" : ended(behind),
+    building: `generation ${building} is being built, ${built} of ${toBuild} campaigns`,
+    away: `away${behind === undefined ? "" : `, ${ended(behind)}`}`,
+  }[state];
+  const text = [database, what ?? state].filter((part) => part !== "").join(", ");
+  if (problem === "") return text;
+  return `${text}: ${paint(problem, state === "away" ? "red" : "yellow")}`;
+}

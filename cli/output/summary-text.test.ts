@@ -248,3 +248,22 @@ test("what the GPUs did stands below the times, with how the energy was found an
   expect(text).toContain("one: energy not known of 1 attempt that shared GPUs");
   expect(summaryLines(summary, style).join("\n")).not.toMatch(/GPU|model load/);
 });
+
+test("the original's numbers stand last, apart and named wrong", () => {
+  const metrics = [
+    { id: "f1_score", value: 0.4, std: 0.4899, n: 5, reason: "" },
+    { id: "cer", value: undefined, std: undefined, n: 0, reason: "not reproduced" },
+  ];
+  const legacy = { warning: "Old errors.", tests: 7, successful: 6, meanLatencyMs: 1500, metrics };
+  const lines = summaryLines(Summary.fromPartial({ ...summary, legacy }), style);
+  const at = lines.indexOf("LEGACY NUMBERS, wrong on purpose");
+  expect(lines.slice(at)).toEqual([
+    "LEGACY NUMBERS, wrong on purpose",
+    "  Old errors.",
+    "  LEGACY METRIC  LEGACY VALUE     STD  COUNTED  NOTE",
+    "  f1_score             0.4000  0.4899        5  -",
+    "  cer                     n/a       -        0  not reproduced",
+    "  7 tests, 6 successful, mean latency 1500 ms",
+  ]);
+  expect(lines.slice(0, at - 1)).toEqual(summaryLines(summary, style));
+});

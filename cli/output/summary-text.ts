@@ -10,6 +10,8 @@ import type { Cell, MetricValue, Summary } from "../client.js";
 import type { Paint } from "./color.js";
 import { comparisonSentences, groupBy } from "./comparison-text.js";
 import { gpuUseLines } from "./gpu-use-text.js";
+import { legacyLines } from "./legacy-text.js";
+import { loadLines } from "./load-text.js";
 import { formatDuration, formatNumber, formatValue } from "./quantity.js";
 import { type Column, tableLines } from "./table.js";
 
@@ -27,16 +29,22 @@ export function summaryLines(summary: Summary, style: SummaryStyle): string[] {
   if (summary.simulated) lines.push(paint(SIMULATED_LINE, "yellow", "bold"));
   for (const group of groupsOf(summary.cells)) {
     lines.push("", paint(`prompt ${group.prompt} · dataset ${group.dataset}`, "bold"));
+    const scored = group.cells.filter((cell) => cell.load === undefined);
     lines.push(
-      ...metricLines(group.cells, style),
-      ...timeLines(group.cells, style),
+      ...(scored.length === 0 ? [] : metricLines(scored, style)),
+      ...timeLines(scored, style),
+      ...loadLines(group.cells, summary, style, modelName),
       ...gpuUseLines(group.cells, style, modelName),
-      ...levelLines(group.cells, style),
+      ...levelLines(scored, style),
     );
   }
   const sentences = comparisonSentences(summary);
   if (sentences.length > 0) lines.push("", ...sentences);
-  lines.push(...failureLines(summary.cells, paint), ...noteLines(summary, paint));
+  lines.push(
+    ...failureLines(summary.cells, paint),
+    ...noteLines(summary, paint),
+    ...legacyLines(summary, style),
+  );
   return lines;
 }
 

@@ -2,6 +2,7 @@ import type { AdminServiceServer, Brake as BrakeMessage } from "../../shared/gen
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { type Board, isEnded } from "../campaigns/board.js";
 import { whyRefused } from "../campaigns/new-campaign.js";
+import type { Indexing } from "../index/indexing.js";
 import type { Brake } from "../sessions/brake.js";
 import { brakeEnds, brakeText } from "../sessions/brake-state.js";
 import type { Fleet } from "../sessions/fleet.js";
@@ -30,6 +31,7 @@ export interface AdminParts {
   storeUsage(): Promise<StoreUsage>;
   /** Results that wait to be committed. */
   commitQueue(): number;
+  index: Pick<Indexing, "status" | "reindex">;
   /** Ends this term once the caller has its answer. */
   transfer(reason: string): void;
 }
@@ -63,6 +65,7 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
       commitQueue: parts.commitQueue(),
       spoolResults: nodes.reduce((sum, { spool }) => sum + spool.results, 0),
       spoolBytes: nodes.reduce((sum, { spool }) => sum + spool.bytes, 0),
+      index: parts.index.status(),
     };
   }),
   releaseBrake: unary(calls, ({ reason }) => {
@@ -75,6 +78,7 @@ export const adminService = (parts: AdminParts, calls: CallObserver): AdminServi
     parts.transfer(reason);
     return { epoch: String(parts.about.epoch), leader: parts.leader() };
   }),
+  reindex: unary(calls, async () => ({ generation: await parts.index.reindex() })),
 });
 
 function brakeMessage({ state, since }: Brake): BrakeMessage {

@@ -8,22 +8,30 @@ import type {
   UploadResponse,
 } from "../../shared/gen/sai/v1/artifact.js";
 import { type CallObserver, observed, streaming, unary } from "../../shared/rpc/serve.js";
+import type { Clock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { refuse } from "./page.js";
 
 const MAX_UPLOAD_BYTES = 100 * 1024 * 1024;
 const MAX_STAT = 1000;
+const STATS_AT_ONCE = 32;
 const CHUNK_BYTES = 512 * 1024;
+/** How long an uploader may say nothing, unless it is configured; ms. */
+const SILENT_MS = 60_000;
 /** How long a link is good, s; S3 signs none for longer than a week. */
 const LINK_S = 3600;
 const MAX_LINK_S = 604_800;
 
 /** sai.v1.ArtifactService over the artifact store's blobs by hash. */
-export function artifactService(artifacts: Artifacts, calls: CallObserver): ArtifactServiceServer {
+export function artifactService(
+  artifacts: Artifacts,
+  calls: CallObserver,
+  clock: Clock,
+): ArtifactServiceServer {
   return {
     upload(call, callback) {
       const end = observed(calls, call.getPath());
-      receive(artifacts, call).then(
+      receive(artifacts, messagesOf(call, calls.drainMs ?? SILENT_MS, clock)).then(
         (answer) => {
           callback(null, answer);
           end();
@@ -34,10 +42,14 @@ export function artifactService(artifacts: Artifacts, calls: CallObserver): Arti
     statArtifacts: unary(calls, async ({ sha256 }) => {
       if (sha256.length > MAX_STAT)
         throw refuse("sha256", `has ${sha256.length} entries, at most ${MAX_STAT}`);
-      const missing: string[] = [];
       for (const [i, hash] of sha256.entries()) checkHash(`sha256[${i}]`, hash);
-      for (const hash of sha256) if ((await artifacts.size(casKey(hash))) === undefined) missing.push(hash);
-      return { missing };
+      // Some at once: each is a round trip or two where the store is not a folder.
+      const sizes: (number | undefined)[] = [];
+      for (let at = 0; at < sha256.length; at += STATS_AT_ONCE) {
+        const page = sha256.slice(at, at + STATS_AT_ONCE);
+        sizes.push(...(await Promise.all(page.map((hash) => artifacts.size(casKey(hash))))));
+      }
+      return { missing: sha256.filter((_, i) => sizes[i] === undefined) };
     }),
     createDownloadLink: unary(calls, async ({ sha256, validS }) => {
       checkHash("sha256", sha256);
@@ -71,16 +83,37 @@ function checkHash(field: string, hash: string): void {
   if (!/^[0-9a-f]{64}$/.test(hash)) throw refuse(field, "is not a SHA-256 in lower-case hex");
 }
 
+/** What an uploader sends. Ends with deadline_exceeded when nothing comes for `silentMs` that is waited for. */
+async function* messagesOf(
+  call: ServerReadableStream<UploadRequest, UploadResponse>,
+  silentMs: number,
+  clock: Clock,
+): AsyncIterable<UploadRequest> {
+  const messages = (call as AsyncIterable<UploadRequest>)[Symbol.asyncIterator]();
+  for (;;) {
+    let cancel = () => {};
+    const silent = new Promise<never>((_, reject) => {
+      const message = `the upload was cut off: nothing came for ${silentMs} ms`;
+      cancel = clock.after(silentMs, () =>
+        reject(new SaiError("deadline_exceeded", message, { hint: "upload it again" })),
+      );
+    });
+    const next = await Promise.race([messages.next(), silent]).finally(cancel);
+    if (next.done) return;
+    yield next.value;
+  }
+}
+
 /** Takes one upload piece by piece, checked against its head; what is refused or cut off leaves nothing. */
 async function receive(
   artifacts: IncomingStore,
-  call: ServerReadableStream<UploadRequest, UploadResponse>,
+  messages: AsyncIterable<UploadRequest>,
 ): Promise<UploadResponse> {
   let head: { sha256: string; sizeBytes: number } | undefined;
   let blob: Incoming | undefined;
   let size = 0;
   try {
-    for await (const { part } of call as AsyncIterable<UploadRequest>) {
+    for await (const { part } of messages) {
       if (part?.$case === "head") {
         if (head !== undefined) throw refuse("head", "came twice");
         head = part.value;

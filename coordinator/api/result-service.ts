@@ -1,22 +1,34 @@
 import { isStatus, type ResultRecord } from "../../shared/benchmark/record.js";
+import type { Summary as BenchmarkSummary } from "../../shared/benchmark/summary.js";
+import type { CampaignSpec } from "../../shared/gen/sai/v1/campaign.js";
 import { type ExportResponse, type ResultServiceServer, Summary } from "../../shared/gen/sai/v1/result.js";
 import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
 import { renderCsv } from "../report/report-csv.js";
 import { renderHtml } from "../report/report-html.js";
 import { renderJson } from "../report/report-json.js";
 import type { RecordFilter, ResultsIndex } from "../results/results-index.js";
+import type { Questions } from "./index-questions.js";
 import { pageSize, refuse } from "./page.js";
 
 const CHUNK_BYTES = 256 * 1024;
 const FORMATS = ["html", "json", "csv", "jsonl"];
 
-/** sai.v1.ResultService over the results index and the renderers. */
+/**
+ * sai.v1.ResultService over the records and the renderers; `questions` are those that the results index answers, `rescore`
+ * scores a campaign's answers by other rules.
+ */
 export function resultService(
   results: ResultsIndex,
+  questions: Questions,
+  rescore: (campaign: string, spec: CampaignSpec | undefined) => Promise<BenchmarkSummary>,
   version: string,
   calls: CallObserver,
 ): ResultServiceServer {
   return {
+    ...questions,
+    rescore: unary(calls, async ({ campaignId, spec }) => ({
+      summary: Summary.fromPartial(await rescore(campaignId, spec)),
+    })),
     getSummary: unary(calls, async ({ campaignId }) => ({
       summary: Summary.fromPartial(await results.summary(campaignId)),
     })),

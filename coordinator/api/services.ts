@@ -2,7 +2,7 @@
 import type { Artifacts } from "../../shared/artifacts/store.js";
 import { AdminServiceService } from "../../shared/gen/sai/v1/admin.js";
 import { ArtifactServiceService } from "../../shared/gen/sai/v1/artifact.js";
-import { CampaignServiceService } from "../../shared/gen/sai/v1/campaign.js";
+import { CampaignServiceService, type CampaignSpec } from "../../shared/gen/sai/v1/campaign.js";
 import { EventServiceService } from "../../shared/gen/sai/v1/event.js";
 import { GpuServiceService } from "../../shared/gen/sai/v1/gpu.js";
 import { JobServiceService } from "../../shared/gen/sai/v1/job.js";
@@ -16,7 +16,10 @@ import type { CampaignEntry } from "../campaigns/board.js";
 import { whyRefused } from "../campaigns/new-campaign.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { pauseCampaign, resumeCampaign } from "../campaigns/pause.js";
+import { rescoreCampaign } from "../campaigns/rescore.js";
 import { type RetryOptions, retryCampaign } from "../campaigns/retry.js";
+import type { Indexing } from "../index/indexing.js";
+import type { RecordReader } from "../index/record-reader.js";
 import type { JobWaiting } from "../scheduler/snapshot.js";
 import type { Brake } from "../sessions/brake.js";
 import { brakeText } from "../sessions/brake-state.js";
@@ -26,9 +29,11 @@ import type { StoreUsage } from "../store/store.js";
 import { adminService } from "./admin-service.js";
 import { artifactService } from "./artifact-service.js";
 import { campaignService } from "./campaign-service.js";
+import { requestOf } from "./convert.js";
 import { eventService } from "./event-service.js";
 import { explain } from "./explain.js";
 import { gpuService } from "./gpu-service.js";
+import { indexQuestions } from "./index-questions.js";
 import { jobService } from "./job-service.js";
 import { nodeService } from "./node-service.js";
 import { resultService } from "./result-service.js";
@@ -63,6 +68,9 @@ export interface ApiParts {
   /** host:port of this API; empty until it is bound. */
   address(): string;
   storeUsage(): Promise<StoreUsage>;
+  /** The results index, and what reads the records that it finds. */
+  index: Pick<Indexing, "ask" | "status" | "reindex">;
+  records: RecordReader;
   /** Gives the leadership to another. */
   transfer(reason: string): void;
   calls: CallObserver;
@@ -100,6 +108,7 @@ export function addApi(server: ServiceTable, parts: ApiParts): void {
     uptimeS: () => (clock.nowMs() - startMs) / 1000,
     ...{ leader: parts.address, transfer: parts.transfer },
     commitQueue: () => campaigns.commits.waiting,
+    index: parts.index,
   };
   const uses = {
     pause: (entry: CampaignEntry, reason: string) => pauseCampaign(campaigns, entry, reason),
@@ -112,11 +121,14 @@ export function addApi(server: ServiceTable, parts: ApiParts): void {
     },
   };
   server.addService(AdminServiceService, adminService(status, calls));
-  server.addService(ArtifactServiceService, artifactService(artifacts, calls));
+  server.addService(ArtifactServiceService, artifactService(artifacts, calls, clock));
   server.addService(CampaignServiceService, campaignService(campaigns, uses, calls));
   server.addService(EventServiceService, eventService(events, term.epoch, calls));
   server.addService(GpuServiceService, gpuService(fleet, calls));
   server.addService(JobServiceService, jobService(board, calls));
   server.addService(NodeServiceService, nodeService(fleet, admin, calls));
-  server.addService(ResultServiceService, resultService(results, about.version, calls));
+  const questions = indexQuestions(parts.index, parts.records, calls);
+  const rescore = (campaign: string, spec: CampaignSpec | undefined) =>
+    rescoreCampaign(campaigns, campaign, spec && requestOf(spec));
+  server.addService(ResultServiceService, resultService(results, questions, rescore, about.version, calls));
 }

@@ -11,8 +11,9 @@
  */
 import { count } from "../../shared/benchmark/count.js";
 import { canonicalJson } from "../../shared/benchmark/json.js";
+import { windowOf } from "../../shared/benchmark/load/load-spec.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
-import type { Status } from "../../shared/benchmark/record.js";
+import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
 import { campaignId } from "../../shared/domain/ids.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
@@ -138,6 +139,10 @@ function checkReadable({ value, jobs }: CampaignEntry): void {
 
 const RUN_AGAIN: ReadonlySet<string> = new Set<Status>(["engine_error", "timeout", "oom", "cancelled"]);
 
+/** A window of a load is run again as a whole, and only when nothing in it was answered. */
+const isAnswerOf = ({ ordinal, status }: ResultRecord, window: number): boolean =>
+  windowOf(ordinal) === window && !RUN_AGAIN.has(status);
+
 /** Ordinals of a job's samples without an answer over a chain, ascending, and how many are poison. */
 async function unanswered(
   parts: CampaignParts,
@@ -166,5 +171,6 @@ async function toRunAgain(
   const any = Object.entries(done.counts).some(([status, n]) => n > 0 && RUN_AGAIN.has(status));
   if (!any) return new Set();
   const records = await parts.results.ofShard(entry, job, index, done);
+  if (job.spec.load) return new Set(ordinals.filter((window) => !records.some((r) => isAnswerOf(r, window))));
   return new Set(records.flatMap(({ status, ordinal }) => (RUN_AGAIN.has(status) ? [ordinal] : [])));
 }

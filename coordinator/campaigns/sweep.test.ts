@@ -32,7 +32,7 @@ function sweeperOf(term: Term) {
     },
   };
   const sweeper = new Sweeper({ artifacts: store as unknown as Artifacts, board, state, clock, log });
-  const round = () => world.get(sweeper.round(new AbortController().signal));
+  const round = (signal = new AbortController().signal) => world.get(sweeper.round(signal));
   return { round, leftovers: () => leftovers };
 }
 
@@ -132,6 +132,40 @@ test("a manifest that cannot be read sweeps nothing, and the next round does", a
   await round();
   expect(runKeys()).toEqual([...kept, ...losers].sort());
   world.blobs.set(manifest, bytes);
+  await round();
+  expect(runKeys()).toEqual(kept);
+});
+
+test("a sweep ends with its term, in the middle of a campaign, and the next leader's goes on", async () => {
+  const term = await world.term();
+  const { losers, kept } = await withLosers(term);
+  await world.clock.advance(DAY_MS);
+  const { round } = sweeperOf(term);
+  const over = new AbortController();
+  const remove = term.parts.artifacts.remove;
+  term.parts.artifacts.remove = async (key) => {
+    over.abort(new Error("the term is over"));
+    await remove(key);
+  };
+  await sweeperOf(term).round(over.signal);
+  expect(runKeys()).toHaveLength(kept.length + losers.length - 1);
+  await round();
+  expect(runKeys()).toEqual(kept);
+});
+
+test("a sweep ends with its term, in the middle of a campaign, and the next leader's goes on", async () => {
+  const term = await world.term();
+  const { losers, kept } = await withLosers(term);
+  await world.clock.advance(DAY_MS);
+  const { round } = sweeperOf(term);
+  const over = new AbortController();
+  const remove = term.parts.artifacts.remove;
+  term.parts.artifacts.remove = async (key) => {
+    over.abort(new Error("the term is over"));
+    await remove(key);
+  };
+  await sweeperOf(term).round(over.signal);
+  expect(runKeys()).toHaveLength(kept.length + losers.length - 1);
   await round();
   expect(runKeys()).toEqual(kept);
 });

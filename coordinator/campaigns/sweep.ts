@@ -51,7 +51,7 @@ export class Sweeper {
     try {
       for (const [campaign, ageMs] of this.due()) {
         if (signal.aborted) return;
-        if (await this.tried(`sweeping ${campaign}`, () => sweepCampaign(this.parts, campaign)))
+        if (await this.tried(`sweeping ${campaign}`, () => sweepCampaign(this.parts, campaign, signal)))
           this.swept.set(campaign, ageMs);
       }
       const { clock, artifacts } = this.parts;
@@ -89,8 +89,8 @@ export class Sweeper {
   }
 }
 
-/** Removes the records of a campaign's attempts that lost, of its sealed jobs; answers how many. */
-export async function sweepCampaign(parts: SweepParts, campaign: string): Promise<number> {
+/** Removes the records of a campaign's attempts that lost, of its sealed jobs; answers how many. Throws when `signal` aborts. */
+async function sweepCampaign(parts: SweepParts, campaign: string, signal: AbortSignal): Promise<number> {
   const { artifacts, state, clock } = parts;
   let removed = 0;
   const folder = keys.jobsOf(campaign);
@@ -103,6 +103,7 @@ export async function sweepCampaign(parts: SweepParts, campaign: string): Promis
         if (done.kind === "result") kept.add(done.uri);
       }
       for await (const key of artifacts.list(`run/${campaign}/${job}/`)) {
+        signal.throwIfAborted();
         if (kept.has(key) || !isRecords(key, campaign, job)) continue;
         await artifacts.remove(key);
         removed += 1;

@@ -1,7 +1,14 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import type { Cell, Distribution, GpuUse, MetricValue, Summary } from "../../shared/benchmark/summary.js";
+import type {
+  Cell,
+  Distribution,
+  GpuUse,
+  LoadResult,
+  MetricValue,
+  Summary,
+} from "../../shared/benchmark/summary.js";
 import { renderHtml } from "./report-html.js";
 
 const GPU: GpuUse = {
@@ -41,6 +48,22 @@ describe("renderHtml", () => {
     expect(text).toContain("† p99: 60 values, 299 needed");
     expect(text).toContain("n/a: engine does not stream");
     expect(text).not.toContain("SIMULATED");
+  });
+
+  it("shows the original's numbers apart, as what they are, and not where nobody asked for them", () => {
+    const metrics = [
+      { id: "f1_score", value: 0.4, std: 0.49, n: 5, reason: "" },
+      { id: "cer", n: 0, reason: "not reproduced" },
+    ];
+    const legacy = { warning: "Wrong <on> purpose.", tests: 7, successful: 6, meanLatencyMs: 1500, metrics };
+    const page = renderHtml({ ...ocr, legacy });
+    expectSound(page);
+    const text = words(page);
+    expect(text).toContain("LEGACY Wrong <on> purpose. 7 tests, 6 successful, mean latency 1.50 s.");
+    expect(text).toContain("f1_score 40.0 % 49.0 % 5 cer n/a not reproduced n/a 0");
+    const section = /<section id="legacy">.*?<\/section>\n|<a href="#legacy">.*?<\/a> /gs;
+    expect(page.match(section)).toHaveLength(2);
+    expect(page.replace(section, "")).toBe(renderHtml(ocr));
   });
 
   it("shows targets, confusion, failures, settings without effect, machines and simulation marks", () => {
@@ -234,6 +257,23 @@ describe("renderHtml", () => {
     expect(JSON.stringify(smoke)).toBe(before);
   });
 
+  it("shows the interval of a difference, and none where there is none", () => {
+    const [first, ...others] = ocr.comparisons;
+    if (first === undefined) throw new Error("no comparison");
+    const interval = { lo: -0.1, hi: 0.05, method: "cluster-bootstrap" };
+    const text = words(renderHtml({ ...ocr, comparisons: [{ ...first, interval }, ...others] }));
+    expect(text).toContain("−1.7 points −10.0 points to +5.0 points 3 / 4 60");
+    expect(words(renderHtml(ocr))).toContain("−1.7 points — 3 / 4 60");
+  });
+
+  it("takes names that objects have a meaning for as the texts they are", () => {
+    const [cell] = ocr.cells;
+    if (cell === undefined) throw new Error("no cell");
+    const noEnergy = { constructor: 2, toString: 1 };
+    const text = words(renderHtml({ ...ocr, cells: [{ ...cell, gpu: { ...GPU, noEnergy } }] }));
+    expect(text).toContain("not known of 2 attempts: constructor; not known of 1 attempt: toString");
+  });
+
   it("stays sound for any numbers and texts", () => {
     fc.assert(
       fc.property(summaries(), (summary) => expectSound(renderHtml(summary))),
@@ -342,6 +382,14 @@ function summaries(): fc.Arbitrary<Summary> {
     ...{ temperatureC: figure, memoryBytes: figure, utilizationPercent: figure },
     flags: fc.dictionary(text, count, { maxKeys: 2 }),
   });
+  const load: fc.Arbitrary<LoadResult> = fc.record({
+    kind: fc.oneof(text, fc.constantFrom("concurrency", "sweep", "trace")),
+    ...{ value: number, windows: count, windowS: number, requests: count, answered: count, failed: count },
+    ...{ unfinished: count, offeredPerS: figure, requestsPerS: figure, tokensPerS: figure },
+    ...{ lagMs: times, responseMs: times, goodputPerS: figure, goodputShare: figure, goodputReason: text },
+    keepsUp: fc.option(fc.boolean(), { nil: undefined }),
+    ...{ peakInflight: count, loopLagMs: number, flags: fc.array(text, { maxLength: 2 }) },
+  });
   const cell: fc.Arbitrary<Cell> = fc.record({
     job: text,
     model: text,
@@ -378,6 +426,7 @@ function summaries(): fc.Arbitrary<Summary> {
     notApplied: fc.array(text, { maxLength: 2 }),
     flags: fc.dictionary(text, count, { maxKeys: 2 }),
     gpu: fc.option(gpu, { nil: undefined }),
+    load: fc.option(load, { nil: undefined }),
     loadMs: times,
   });
   return fc.record({
@@ -412,5 +461,12 @@ function summaries(): fc.Arbitrary<Summary> {
     ),
     warnings: fc.array(text, { maxLength: 2 }),
     nodes: fc.array(fc.record({ node: text, samples: count, e2eP50Ms: number }), { maxLength: 3 }),
+    saturations: fc.array(
+      fc.record({
+        ...{ model: text, prompt: text, dataset: text, kind: text, text },
+        ...{ value: figure, requestsPerS: figure },
+      }),
+      { maxLength: 2 },
+    ),
   });
 }

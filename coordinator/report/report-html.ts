@@ -10,7 +10,9 @@ import { gpus } from "./sections/gpus.js";
 import { header } from "./sections/header.js";
 import { headline } from "./sections/headline.js";
 import { latency } from "./sections/latency.js";
+import { legacy } from "./sections/legacy.js";
 import { levels } from "./sections/levels.js";
+import { load } from "./sections/load.js";
 import { footer, warnings } from "./sections/notes.js";
 import { outcomes } from "./sections/outcomes.js";
 import { provenance } from "./sections/provenance.js";
@@ -38,10 +40,12 @@ export function renderHtml(summary: Summary, options: ReportOptions = {}): strin
     ["levels", "Levels", levels(view)],
     ["tradeoffs", "Trade-offs", tradeoffs(view)],
     ["latency", "Latency", latency(view)],
+    ["load", "Load", load(view)],
     ["gpus", "GPUs", gpus(view)],
     ["confusion", "Confusion", confusions(view)],
     ["targets", "Targets", targets(view)],
     ["outcomes", "Outcomes", outcomes(view)],
+    ["legacy", "Legacy", legacy(view)],
     ["provenance", "Environment", provenance(view)],
   ];
   const present = chapters.filter(([, , body]) => body !== undefined);

@@ -24,7 +24,8 @@ export interface View {
 export function createView(summary: Summary): View {
   const tasks = new Map<string, Task>();
   const taskOf = (of: { prompt: string; dataset: string }): string => JSON.stringify([of.prompt, of.dataset]);
-  for (const cell of summary.cells) {
+  // Levels of a load are no rivals; they have a section of their own.
+  for (const cell of summary.cells.filter((one) => one.load === undefined)) {
     const task = tasks.get(taskOf(cell));
     if (task !== undefined) task.cells.push(cell);
     else {

@@ -2,6 +2,7 @@
  * The records of a chain of retries as if they were of one campaign: each sample's is that of the newest campaign that has
  * one, and they come in the order of the samples.
  */
+import { windowOf } from "../../shared/benchmark/load/load-spec.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { ChainShard } from "../campaigns/board-chain.js";
 
@@ -24,10 +25,12 @@ export async function* chainRecords(
 async function* own(shards: readonly ChainShard[], read: ReadShard): AsyncGenerator<ResultRecord[]> {
   for (const shard of shards) {
     const records = await read(shard);
-    if (records.length === shard.ordinals.length) yield records;
+    const { load } = shard.job.spec;
+    if (records.length === shard.ordinals.length && !load) yield records;
     else {
       const wanted = new Set(shard.ordinals);
-      yield records.filter(({ ordinal }) => wanted.has(ordinal));
+      // A window is one sample, with a record for each of its requests.
+      yield records.filter(({ ordinal }) => wanted.has(load ? windowOf(ordinal) : ordinal));
     }
   }
 }

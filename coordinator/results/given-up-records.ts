@@ -1,6 +1,7 @@
 import { pairKey, recordId, targetSha } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { Sha256 } from "../../shared/benchmark/json.js";
+import { ordinalOf } from "../../shared/benchmark/load/load-spec.js";
 import { type JobSpec, ordinalAt } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { scoreSample } from "../../shared/benchmark/score.js";
@@ -22,11 +23,14 @@ export function givenUpRecords(
   sha256: Sha256,
 ): ResultRecord[] {
   return Array.from({ length: range.count }, (_, i) => {
-    const ordinal = ordinalAt(job, range.first + i);
-    const index = ordinal % items.length;
-    const repetition = Math.floor(ordinal / items.length);
+    const sample = ordinalAt(job, range.first + i);
+    // Of a window that never ran there is one record, as if of its first request.
+    const ordinal = job.load ? ordinalOf(sample, 0) : sample;
+    const index = job.load ? 0 : ordinal % items.length;
+    const repetition = job.load ? sample : Math.floor(ordinal / items.length);
     const item = items[index];
     if (item === undefined) throw new RangeError(`job ${job.id} has no item for sample ${ordinal}`);
+    const { scores, detections } = scoreSample(job, item, undefined);
     return {
       v: 1,
       record_id: recordId(job.retry?.campaign ?? campaign, job.id, ordinal, sha256),
@@ -57,7 +61,8 @@ export function givenUpRecords(
       finish: "error",
       error: { class: done.cause || "attempts_exhausted", message: done.reason },
       target_sha: targetSha(item, sha256),
-      scores: scoreSample(job, item, undefined).scores,
+      scores: job.load ? {} : scores,
+      ...(detections === undefined ? {} : { detections }),
       flags: [],
     } satisfies ResultRecord;
   });

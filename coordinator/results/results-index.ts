@@ -1,3 +1,5 @@
+import type { Item } from "../../shared/benchmark/item.js";
+import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import type { CampaignEntry, JobEntry } from "../campaigns/board.js";
@@ -9,6 +11,11 @@ export interface RecordFilter {
   status?: Status;
 }
 
+/** A plan's jobs, and their items by the hash of their manifest. */
+export interface Rules extends Pick<Plan, "jobs" | "compat"> {
+  items: { [manifestSha256: string]: Item[] };
+}
+
 /**
  * What people query. It is a projection of the committed records and may be rebuilt from them at any time; this
  * version streams them from the artifact store at each question, a database may answer the same questions later.
@@ -16,6 +23,11 @@ export interface RecordFilter {
 export interface ResultsIndex {
   /** Metrics, intervals, comparisons and failures of what has committed so far. Throws not_found. */
   summary(campaign: string): Promise<Summary>;
+  /**
+   * The same by other rules, or by this version's, from the answers that were kept. Throws not_found, and invalid_argument
+   * for rules that would have other questions.
+   */
+  rescore(campaign: string, rules?: Rules): Promise<Summary>;
   /** Records of committed shards in job and ordinal order. Throws not_found. */
   records(campaign: string, filter?: RecordFilter): AsyncIterable<ResultRecord>;
   /** The records of one committed shard, by ordinal. */

@@ -5,10 +5,13 @@
  * A retry's results are those of its whole chain. A summary of a campaign is kept until another shard commits, because
  * its intervals take a while to draw.
  */
+import { isDeepStrictEqual } from "node:util";
 import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
+import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
 import { pairKeys } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
+import { jobsByNewRules } from "../../shared/benchmark/rescore.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
 import { rfc3339 } from "../../shared/runtime/clock.js";
@@ -19,8 +22,8 @@ import { type ChainShard, chainShards, loadedChain } from "../campaigns/board-ch
 import type { DoneValue } from "../store/values.js";
 import { chainRecords } from "./chain-records.js";
 import { givenUpRecords } from "./given-up-records.js";
-import type { RecordFilter, ResultsIndex } from "./results-index.js";
-import { type Summarizer, SummaryThread } from "./summary-thread.js";
+import type { RecordFilter, ResultsIndex, Rules } from "./results-index.js";
+import { type Summarizer, type SummarySource, SummaryThread } from "./summary-thread.js";
 
 interface Dataset {
   items: Item[];
@@ -56,6 +59,48 @@ export class StreamedResults implements ResultsIndex {
     return summary;
   }
 
+  async rescore(campaign: string, rules?: Rules): Promise<Summary> {
+    const chain = await this.chain(campaign);
+    const entry = chain.at(-1) ?? this.entry(campaign);
+    const old = chain[0]?.plan?.jobs;
+    if (old === undefined)
+      throw new SaiError("failed_precondition", `campaign ${campaign} has no plan yet`, {
+        hint: "wait until it runs",
+      });
+    const { jobs, problems } = jobsByNewRules(old, rules?.jobs ?? old);
+    const items: { [manifestSha256: string]: Item[] } = {};
+    for (const job of jobs) {
+      const before = old.find(({ id }) => id === job.id) ?? job;
+      const asked = await this.dataset(before.dataset.manifestSha256);
+      const now = rules?.items[job.dataset.manifestSha256] ?? asked.items;
+      const other =
+        rules === undefined
+          ? -1
+          : pairKeys(now, sha256).findIndex(
+              (key, i) => key !== asked.pairs[i] || !isDeepStrictEqual(now[i]?.shots, asked.items[i]?.shots),
+            );
+      const which = `item ${now[other]?.id ?? ""} of ${job.dataset.id} is not what was asked there`;
+      if (other >= 0 && !problems.includes(which)) problems.push(which);
+      items[job.dataset.manifestSha256] = now;
+    }
+    if (problems.length > 0) {
+      const violations = problems.slice(0, 20).map((description) => ({ field: "spec.suite", description }));
+      throw new SaiError("invalid_argument", `these rules do not fit the answers of ${campaign}`, {
+        violations,
+        hint: "only what comes after an answer can change; `sai apply` asks anew",
+      });
+    }
+    const { compat } = rules ?? chain[0]?.plan ?? {};
+    const source = { ...this.sourceOf(entry, chain), rescore: { items } };
+    const plan = { ...source.plan, jobs, ...(compat === undefined ? {} : { compat }) };
+    const ids = jobs.map(({ id }) => id);
+    return this.summarizer.summarize(
+      { ...source, plan },
+      this.batches(chain, ids),
+      this.metaOf(entry, chain),
+    );
+  }
+
   /** Ends what computes summaries. */
   close(): Promise<void> {
     return this.summarizer.close();
@@ -81,37 +126,49 @@ export class StreamedResults implements ResultsIndex {
     index: number,
     done: DoneValue,
   ): Promise<ResultRecord[]> {
-    if (done.kind === "split") return [];
-    if (done.kind === "failed") {
-      const { items, pairs } = await this.dataset(job.spec.dataset.manifestSha256);
-      const range = rangeOf(job, index);
-      return givenUpRecords(entry.value.id, job.spec, index, range, done, items, pairs, sha256);
-    }
-    const bytes =
-      done.inline === undefined
-        ? await getVerified(this.artifacts, done.uri, done.sha256)
-        : Buffer.from(done.inline);
-    return bytes
+    return (await this.linesOf(entry, job, index, done))
       .toString("utf8")
       .split("\n")
       .filter((line) => line !== "")
       .map((line) => JSON.parse(line) as ResultRecord);
   }
 
+  /** The same as JSON lines: the records file, verified by its hash. */
+  async linesOf(entry: CampaignEntry, job: JobEntry, index: number, done: DoneValue): Promise<Buffer> {
+    if (done.kind === "split") return Buffer.alloc(0);
+    if (done.kind === "result") {
+      if (done.inline !== undefined) return Buffer.from(done.inline);
+      return getVerified(this.artifacts, done.uri, done.sha256);
+    }
+    const { items, pairs } = await this.dataset(job.spec.dataset.manifestSha256);
+    const range = rangeOf(job, index);
+    const records = givenUpRecords(entry.value.id, job.spec, index, range, done, items, pairs, sha256);
+    return Buffer.from(records.map((record) => `${JSON.stringify(record)}\n`).join(""));
+  }
+
   private async summarize(entry: CampaignEntry, chain: readonly CampaignEntry[]): Promise<Summary> {
+    const batches = this.batches(chain, jobsOf(chain));
+    return this.summarizer.summarize(this.sourceOf(entry, chain), batches, this.metaOf(entry, chain));
+  }
+
+  private sourceOf(entry: CampaignEntry, chain: readonly CampaignEntry[]): SummarySource {
+    // All samples are those of the first campaign's plan; who ran them stands in the records.
+    const plan = { ...(chain[0]?.plan ?? emptyPlan(entry)), campaign: entry.value.id };
+    return { plan, campaigns: chain.map((each) => each.value.id) };
+  }
+
+  private metaOf(entry: CampaignEntry, chain: readonly CampaignEntry[]): SummaryMeta {
     const { value } = entry;
     const time = (ms: number | undefined) => (ms === undefined ? "" : rfc3339(ms));
-    // All samples are those of the first campaign's plan; who ran them stands in the records.
-    const plan = { ...(chain[0]?.plan ?? emptyPlan(entry)), campaign: value.id };
-    const campaigns = chain.map((each) => each.value.id);
-    const merged = chain.length === 1 ? [] : [`with the results of ${campaigns.slice(0, -1).join(", ")}`];
-    return this.summarizer.summarize({ plan, campaigns }, this.batches(chain, jobsOf(chain)), {
+    const before = chain.slice(0, -1).map((each) => each.value.id);
+    const merged = before.length === 0 ? [] : [`with the results of ${before.join(", ")}`];
+    return {
       state: value.state.kind.toLowerCase(),
       createdAt: time(value.createdMs),
       endedAt: time(entry.endedMs),
       planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
       warnings: [...value.warnings, ...merged],
-    });
+    };
   }
 
   /** Items and their pair keys; the last dataset is kept, because all shards of a job ask for the same. */

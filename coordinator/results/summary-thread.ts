@@ -7,6 +7,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
+import type { Item } from "../../shared/benchmark/item.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
@@ -20,6 +21,8 @@ export interface SummarySource {
   plan: Plan;
   /** The campaign itself, and those it is a retry of. */
   campaigns: string[];
+  /** The records are scored again by the plan's jobs; items by the hash of their manifest. */
+  rescore?: { items: { [manifestSha256: string]: Item[] } };
 }
 
 /** What sums records up. */

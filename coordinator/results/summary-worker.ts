@@ -4,10 +4,14 @@
  */
 import { parentPort } from "node:worker_threads";
 import { type Aggregate, createAggregate } from "../../shared/benchmark/aggregate.js";
+import { count } from "../../shared/benchmark/count.js";
+import { createRescoring, type Rescoring } from "../../shared/benchmark/rescore.js";
 import { errorText } from "../../shared/runtime/errors.js";
+import { sha256 } from "../../shared/runtime/hash.js";
 import type { FromWorker, ToWorker } from "./summary-thread.js";
 
 let aggregate: Aggregate | undefined;
+let rescoring: Rescoring | undefined;
 let n = 0;
 
 parentPort?.on("message", (message: ToWorker) => {
@@ -15,15 +19,27 @@ parentPort?.on("message", (message: ToWorker) => {
     if (message.kind === "begin") {
       aggregate = undefined;
       n = message.n;
-      aggregate = createAggregate(message.plan, message.campaigns);
+      const { plan, rescore } = message;
+      rescoring = rescore && createRescoring(plan.jobs, rescore.items, sha256);
+      aggregate = createAggregate(plan, message.campaigns);
     } else if (message.kind === "records") {
-      for (const record of message.records) aggregate?.add(record);
+      for (const record of message.records) aggregate?.add(rescoring?.record(record) ?? record);
       answer({ n, kind: "added" });
     } else if (message.kind === "drop") aggregate = undefined;
-    else if (aggregate) answer({ n, kind: "summary", summary: aggregate.summary(message.meta) });
+    else if (aggregate) {
+      const warnings = [...message.meta.warnings, ...(rescoring ? said(rescoring) : [])];
+      answer({ n, kind: "summary", summary: aggregate.summary({ ...message.meta, warnings }) });
+    }
   } catch (error) {
     answer({ n, kind: "failed", reason: errorText(error) });
   }
 });
+
+function said(done: Rescoring): string[] {
+  const { samples, changed, kept } = done.counts();
+  const all = `rescored without asking again: ${count(samples, "sample")}, ${changed} of them otherwise than before`;
+  if (kept === 0) return [all];
+  return [all, `${count(kept, "sample")} kept the old scores: the whole answer was not kept`];
+}
 
 const answer = (message: FromWorker): void => parentPort?.postMessage(message);

@@ -113,6 +113,8 @@ export interface JobSnapshot {
   held?: boolean;
   /** Its campaign is paused. */
   paused?: boolean;
+  /** It runs alone in its campaign, and jobs before it have not ended. */
+  after?: boolean;
   pending: ReadonlyPending;
   /** Attempts of it on nodes now, of whatever state; 0 where it is not said. */
   inFlight?: number;
@@ -168,6 +170,7 @@ export interface JobWaiting {
 export type WaitingCode =
   | "gate_closed"
   | "held_back"
+  | "after_others"
   | "paused"
   | "retry_later"
   | "quota"

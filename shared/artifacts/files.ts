@@ -13,7 +13,7 @@
  */
 import { createHash } from "node:crypto";
 import * as nodeFs from "node:fs/promises";
-import { dirname } from "node:path";
+import { basename, dirname } from "node:path";
 
 export type Files = Pick<
   typeof nodeFs,
@@ -27,7 +27,10 @@ export interface FolderRules {
   nfs: boolean;
 }
 
-/** Puts a file that is written, synced and closed into its place, durably. Throws, and it is nowhere, when it is not whole. */
+/**
+ * Puts a file that is written, synced and closed into its place, durably. Throws, and it is nowhere, when it is not whole;
+ * only under its hash may it stay, where whoever has the right bytes replaces it, and may have done so by now.
+ */
 export async function place(
   { files, nfs }: FolderRules,
   temp: string,
@@ -41,24 +44,47 @@ export async function place(
     const isThere = nfs && (await fileSha256(files, path).catch(() => undefined)) === written.sha256;
     if (!isThere) throw error;
   }
-  const folder = await files.open(dirname(path), "r");
+  await syncFolder(files, dirname(path));
+  if (!nfs) return;
+  try {
+    await verify(files, path, written);
+  } catch (error) {
+    // It is no answer to the next writer of the same key, who would be told that somebody else has it.
+    if (error instanceof NotKept && basename(path) !== written.sha256)
+      await files.rm(path, { force: true }).catch(() => {});
+    throw error;
+  }
+}
+
+/** Makes a folder and those above it, durably: each new one is synced where it is named. */
+export async function makeFolders(files: Files, dir: string): Promise<void> {
+  const first = await files.mkdir(dir, { recursive: true });
+  if (first === undefined) return;
+  for (let made = dir; made.length >= first.length; made = dirname(made))
+    await syncFolder(files, dirname(made));
+}
+
+async function syncFolder(files: Files, dir: string): Promise<void> {
+  const folder = await files.open(dir, "r");
   await folder.sync().finally(() => folder.close());
-  if (nfs) await verify(files, path, written);
 }
 
 async function verify(files: Files, path: string, written: { sha256: string; bytes: number }): Promise<void> {
   const { size } = await files.stat(path);
-  if (size !== written.bytes) throw notKept(size, written.bytes);
-  if ((await fileSha256(files, path)) !== written.sha256) throw notKept(size, size);
+  if (size !== written.bytes) throw new NotKept(size, written.bytes);
+  if ((await fileSha256(files, path)) !== written.sha256) throw new NotKept(size, size);
 }
 
 /** All of a blob was written without an error, and something else is read back. */
-export const notKept = (kept: number, written: number): Error =>
-  new Error(
-    kept === written
-      ? "other bytes are read back than were written"
-      : `${kept} of the ${written} bytes that were written are read back`,
-  );
+export class NotKept extends Error {
+  constructor(kept: number, written: number) {
+    super(
+      kept === written
+        ? "other bytes are read back than were written"
+        : `${kept} of the ${written} bytes that were written are read back`,
+    );
+  }
+}
 
 /** The hash of a file, read piece by piece. */
 export async function fileSha256(files: Files, path: string): Promise<string> {

@@ -10,7 +10,15 @@ import { dirname, join, resolve } from "node:path";
 import { errorText, SaiError } from "../runtime/errors.js";
 import { sha256 as hashOf } from "../runtime/hash.js";
 import type { Random } from "../runtime/random.js";
-import { beginningAnew, codeOf, type FolderRules, filePieces, fileSha256, nodeFiles } from "./files.js";
+import {
+  beginningAnew,
+  codeOf,
+  type FolderRules,
+  filePieces,
+  fileSha256,
+  makeFolders,
+  nodeFiles,
+} from "./files.js";
 import { type Incoming, IncomingFile } from "./incoming.js";
 import { type Artifacts, casKey, checkedKey, getVerified } from "./store.js";
 
@@ -104,27 +112,47 @@ export class FolderStore implements Artifacts {
   }
 
   async *list(prefix: string): AsyncGenerator<string> {
-    const below = prefix.slice(0, prefix.lastIndexOf("/") + 1);
-    for await (const { name, key } of this.entries(below)) {
-      if (!TEMP.test(name) && key.startsWith(prefix)) yield key;
-    }
+    for await (const key of this.listing(prefix)) if (key !== undefined) yield key;
   }
 
   async removeLeftovers(olderThanMs: number): Promise<number> {
-    const { files } = this.rules;
     let removed = 0;
-    for await (const { name, key } of this.entries("")) {
-      if (!TEMP.test(name)) continue;
-      const path = join(this.location, key);
-      const old = await files.stat(path).then(
-        ({ mtimeMs }) => Date.now() - mtimeMs > olderThanMs,
-        () => false,
-      );
-      if (!old) continue;
-      await files.rm(path, { force: true });
-      removed += 1;
-    }
+    for await (const key of this.removing(olderThanMs)) if (key !== undefined) removed += 1;
     return removed;
+  }
+
+  /** `list` step by step: undefined after a step that found no key, so that whoever asks sees that it goes on. */
+  async *listing(prefix: string): AsyncGenerator<string | undefined> {
+    const below = prefix.slice(0, prefix.lastIndexOf("/") + 1);
+    if (below !== "") checkedKey(below.slice(0, -1));
+    for await (const entry of this.entries(below))
+      yield entry !== undefined && !TEMP.test(entry.name) && entry.key.startsWith(prefix)
+        ? entry.key
+        : undefined;
+  }
+
+  /** `removeLeftovers` in the same way, with what was removed. One that cannot be removed keeps no other. */
+  async *removing(olderThanMs: number): AsyncGenerator<string | undefined> {
+    const { files } = this.rules;
+    let refused: unknown;
+    for await (const entry of this.entries("")) {
+      let removed: string | undefined;
+      if (entry !== undefined && TEMP.test(entry.name)) {
+        const { key } = entry;
+        const path = join(this.location, key);
+        try {
+          if (Date.now() - (await files.stat(path)).mtimeMs > olderThanMs) {
+            await files.rm(path, { force: true });
+            removed = key;
+          }
+        } catch (error) {
+          // Its upload may have ended this moment.
+          if (codeOf(error) !== "ENOENT") refused ??= this.refusal("remove", key, error);
+        }
+      }
+      yield removed;
+    }
+    if (refused !== undefined) throw refused;
   }
 
   async link(): Promise<undefined> {}
@@ -142,8 +170,8 @@ export class FolderStore implements Artifacts {
 
   async close(): Promise<void> {}
 
-  /** Files below a folder, with their keys. */
-  private async *entries(below: string): AsyncGenerator<{ name: string; key: string }> {
+  /** Files below a folder, with their keys; undefined for each folder. */
+  private async *entries(below: string): AsyncGenerator<{ name: string; key: string } | undefined> {
     const pending = [below];
     for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
       const folder = join(this.location, at);
@@ -155,6 +183,7 @@ export class FolderStore implements Artifacts {
         if (codeOf(error) === "ENOENT") continue;
         throw this.refusal("list", at, error);
       }
+      yield undefined;
       for (const entry of found) {
         if (entry.isDirectory()) pending.push(`${prefix}${entry.name}/`);
         else if (entry.isFile()) yield { name: entry.name, key: `${prefix}${entry.name}` };
@@ -165,7 +194,7 @@ export class FolderStore implements Artifacts {
   /** The root is not made anew: a share that is not mounted any more would be written to the disk under it. */
   private async makeFolder(dir: string): Promise<void> {
     await this.rules.files.stat(this.location);
-    await this.rules.files.mkdir(dir, { recursive: true });
+    await makeFolders(this.rules.files, dir);
   }
 
   private readonly absent = (key: string) => async (cause: unknown) => {

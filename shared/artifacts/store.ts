@@ -56,6 +56,17 @@ export function checkedKey(key: string): string {
   return key;
 }
 
+/** Whether a key is of a form that this store writes; where others may write too, nothing else is touched. */
+export const isOwnKey = (key: string): boolean => OWN_KEY.test(key);
+
+const OWN_KEY = new RegExp(
+  [
+    "^cas/sha256/[0-9a-f]{2}/[0-9a-f]{64}$",
+    "^run/[^/]+/([^/]+/\\d+/\\d+\\.\\d+/records\\.jsonl|summary\\.json)$",
+    "^probe/(check|condition)-[A-Za-z0-9]{16}$",
+  ].join("|"),
+);
+
 /** Key of a blob that is named by its hash. */
 export function casKey(sha256: string): string {
   if (!/^[0-9a-f]{64}$/.test(sha256)) {

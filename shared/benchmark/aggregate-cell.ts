@@ -1,12 +1,13 @@
 /** One cell of the summary: everything about one job's samples. */
 
 import { gpuUseOf } from "./aggregate-gpus.js";
-import { isMetric, METRICS } from "./metrics/registry.js";
+import { definitionOf } from "./metrics/definition.js";
 import type { Sample } from "./metrics/sample.js";
 import { distribution } from "./metrics/times.js";
 import type { Measured } from "./metrics/value.js";
 import { metricValue } from "./metrics/value.js";
 import type { JobSpec } from "./plan.js";
+import { summarizeScenarios } from "./scenarios.js";
 import type { Cell, Counts, Failure, Level } from "./summary.js";
 
 export const NOT_APPLIED = "not_applied:";
@@ -17,7 +18,7 @@ export interface CellInput {
   samples: readonly Sample[];
 }
 
-/** Ranks are filled in later, from the comparisons. */
+/** Ranks are filled in later, from the comparisons, and what is of loads. */
 export function summarizeCell({ job, samples }: CellInput): Cell {
   const measured: Measured = { job, samples: measuredOf(samples), scope: "" };
   const times = measured.samples.map((sample) => sample.times).filter((t) => t !== undefined);
@@ -42,7 +43,7 @@ export function summarizeCell({ job, samples }: CellInput): Cell {
     simulated: job.model.engine === "simulated",
     counts: countStatuses(samples, job.samples),
     metrics: job.metrics.map((spec) => metricValue(spec, measured)),
-    levels: summarizeLevels(measured),
+    levels: [...summarizeLevels(measured), ...summarizeScenarios(measured)],
     ttftMs,
     tpotMs: distribution(
       times.map((t) => t.tpotMs).filter((ms) => ms !== undefined),
@@ -50,7 +51,7 @@ export function summarizeCell({ job, samples }: CellInput): Cell {
     ),
     e2eMs,
     failures: failures(samples),
-    ranks: [],
+    ...{ ranks: [], load: undefined },
     notApplied: [...flags.keys()]
       .filter((flag) => flag.startsWith(NOT_APPLIED))
       .map((flag) => flag.slice(NOT_APPLIED.length))
@@ -83,9 +84,9 @@ export function levelsOf(samples: readonly Sample[]): string[] {
 }
 
 function summarizeLevels({ job, samples }: Measured): Level[] {
-  const specs = job.metrics.filter(({ id }) => {
-    const kind = isMetric(id) ? METRICS[id].what.kind : undefined;
-    return kind === "quality" || kind === "rate";
+  const specs = job.metrics.filter((spec) => {
+    const kind = definitionOf(spec)?.what.kind;
+    return kind === "quality" || kind === "detection" || kind === "rate";
   });
   return levelsOf(samples).map((level) => {
     const own = samples.filter((sample) => sample.level === level);

@@ -6,9 +6,10 @@
 import { type CellInput, levelsOf, measuredOf } from "./aggregate-cell.js";
 import { comparePairs, type Pair, type PairedResult, pairUp } from "./aggregate-pairs.js";
 import { chooseReading } from "./metrics/applicable.js";
+import { definitionOf } from "./metrics/definition.js";
 import { groupBy } from "./metrics/group-by.js";
 import type { Reading } from "./metrics/reading.js";
-import { isMetric, METRICS, type MetricDefinition } from "./metrics/registry.js";
+import type { MetricDefinition } from "./metrics/registry.js";
 import type { Sample } from "./metrics/sample.js";
 import { holm } from "./statistics/holm.js";
 import { seedOf } from "./statistics/seed.js";
@@ -56,8 +57,9 @@ function compareGroup(group: readonly CellInput[], result: Compared): void {
   }
   const levels = levelsOf(samples.get(first) ?? []);
   let primaryDone = false;
-  for (const id of new Set(group.flatMap(({ job }) => job.metrics.map((spec) => spec.id)))) {
-    const metric = isMetric(id) ? METRICS[id] : undefined;
+  const specs = new Map(group.flatMap(({ job }) => job.metrics.map((spec) => [spec.id, spec])));
+  for (const [id, spec] of specs) {
+    const metric = definitionOf(spec);
     if (metric === undefined || metric.what.kind !== "quality") continue;
     const readable = withReading(metric.what.readings, matches, samples);
     const overall = family(readable, { id, metric, level: "" });

@@ -3,10 +3,15 @@
  * a pair whose truths differ (`target_sha`) is not comparable and left out. Failed samples are in it as wrong ones,
  * cancelled and missing ones are not.
  */
+import { groupBy } from "./metrics/group-by.js";
 import type { Reading } from "./metrics/reading.js";
+import { reduceItem } from "./metrics/repetitions.js";
 import type { Sample } from "./metrics/sample.js";
+import { pairedBootstrap } from "./statistics/bootstrap.js";
 import { mcnemarExact } from "./statistics/mcnemar.js";
 import { type PairedClusters, permutationTest } from "./statistics/permutation.js";
+import { wilson } from "./statistics/wilson.js";
+import type { Interval } from "./summary.js";
 
 export interface PairedResult {
   /** Items in it. */
@@ -18,6 +23,8 @@ export interface PairedResult {
   bOnly: number;
   p: number;
   method: "mcnemar-exact" | "sign-flip";
+  /** 95 % interval of the difference; undefined where nothing varies. */
+  interval: Interval | undefined;
 }
 
 export interface Pair {
@@ -60,7 +67,21 @@ export function comparePairs(
     bOnly,
     p: exact ? mcnemarExact(aOnly, bOnly) : permutationTest(clusters, seed),
     method: exact ? "mcnemar-exact" : "sign-flip",
+    interval: differenceInterval(clusters, exact && aOnly + bOnly === 0, seed),
   };
+}
+
+/**
+ * Where all items agree, which is no proof that the next one would: as many as Wilson's bound allows for none of n could
+ * differ, either way.
+ */
+function differenceInterval(clusters: PairedClusters, allAgree: boolean, seed: number): Interval | undefined {
+  if (allAgree) {
+    const { hi } = wilson(0, clusters.numA.length);
+    return { lo: -hi, hi, method: "wilson" };
+  }
+  const bounds = pairedBootstrap(clusters, seed);
+  return bounds && { ...bounds, method: "cluster-bootstrap" };
 }
 
 interface PairedItem {
@@ -72,24 +93,33 @@ interface PairedItem {
   rows: number;
 }
 
-const NO_ROW = { num: 0, den: 0 };
+const NO_ROW = { num: 0, den: 0, rows: 0 };
 
-/** Repetitions are averaged within the item. */
+/** Each side's repetitions become one row of the item, as in its own value. */
 function pairedItems(pairs: readonly Pair[], reading: Reading): PairedItem[] {
-  const items = new Map<number, PairedItem>();
-  for (const { a, b } of pairs) {
-    const [rowA, rowB] = [reading.row(a), reading.row(b)];
-    if (rowA === undefined && rowB === undefined) continue;
-    const cluster = reading.cluster?.(a) ?? a.cluster;
-    const item = items.get(a.item) ?? { cluster, numA: 0, denA: 0, numB: 0, denB: 0, rows: 0 };
-    item.rows++;
-    item.numA += ((rowA ?? NO_ROW).num - item.numA) / item.rows;
-    item.denA += ((rowA ?? NO_ROW).den - item.denA) / item.rows;
-    item.numB += ((rowB ?? NO_ROW).num - item.numB) / item.rows;
-    item.denB += ((rowB ?? NO_ROW).den - item.denB) / item.rows;
-    items.set(a.item, item);
+  const items: PairedItem[] = [];
+  for (const own of groupBy(pairs, ({ a }) => a.item).values()) {
+    const [first] = own;
+    const rowA = reduceItem(
+      own.map(({ a }) => a),
+      reading,
+    );
+    const rowB = reduceItem(
+      own.map(({ b }) => b),
+      reading,
+    );
+    if (first === undefined || (rowA === undefined && rowB === undefined)) continue;
+    const [a, b] = [rowA ?? NO_ROW, rowB ?? NO_ROW];
+    items.push({
+      cluster: reading.cluster?.(first.a) ?? first.a.cluster,
+      numA: a.num,
+      denA: a.den,
+      numB: b.num,
+      denB: b.den,
+      rows: Math.max(a.rows, b.rows),
+    });
   }
-  return [...items.values()];
+  return items;
 }
 
 function sumByCluster(items: readonly PairedItem[]): PairedClusters {

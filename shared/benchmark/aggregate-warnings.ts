@@ -7,14 +7,14 @@ import type { Cell } from "./summary.js";
 const FEW_ITEMS = 30;
 const PREFIX_CACHE_SHARE = 0.1;
 
-const GPU_FLAGS: { [flag: string]: string } = {
-  thermal_slowdown: "a GPU was slowed down by heat",
-  power_brake: "a GPU was slowed down by the power brake",
-  clock_change: "the clocks changed by more than 5 %",
-  foreign_process: "processes of others were on the GPUs",
-  ecc_errors: "memory errors that could not be corrected",
-  sched_lag: "the agent was late by more than 5 % of the time it measures: it may be what is slow",
-};
+const GPU_FLAGS: ReadonlyMap<string, string> = new Map([
+  ["thermal_slowdown", "a GPU was slowed down by heat"],
+  ["power_brake", "a GPU was slowed down by the power brake"],
+  ["clock_change", "the clocks changed by more than 5 %"],
+  ["foreign_process", "processes of others were on the GPUs"],
+  ["ecc_errors", "memory errors that could not be corrected"],
+  ["sched_lag", "the agent was late by more than 5 % of the time it measures: it may be what is slow"],
+]);
 
 export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] {
   const where = `${job.model.id} × ${job.prompt.id} × ${job.dataset.id}`;
@@ -32,7 +32,11 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
     warn(`${Math.round(prefix * 100)} % of the input tokens came from the server's prefix cache`);
   }
   for (const [flag, n] of Object.entries(cell.gpu?.flags ?? {}))
-    warn(`${n} of ${count(cell.gpu?.windows ?? 0, "attempt")} with GPUs: ${GPU_FLAGS[flag] ?? flag}`);
+    warn(`${n} of ${count(cell.gpu?.windows ?? 0, "attempt")} with GPUs: ${GPU_FLAGS.get(flag) ?? flag}`);
+  for (const { id, reduce } of job.metrics) {
+    const few = reduce?.k === undefined ? 0 : itemsBelow(reduce.k, samples);
+    if (few > 0) warn(`${id}: ${count(few, "item")} with fewer than ${reduce?.k} repetitions left out`);
+  }
   const unscored = samples.filter((s) => s.failed && Object.keys(s.scores).length === 0).length;
   const scored = samples.some((s) => Object.keys(s.scores).length > 0);
   if (unscored > 0 && scored) {
@@ -51,6 +55,15 @@ export function fewItemsWarning(inputs: readonly CellInput[]): string[] {
   const items = least === most ? count(least, "item") : `${least} to ${most} items`;
   const where = few.length === inputs.length ? "" : ` in ${few.length} of ${count(inputs.length, "job")}`;
   return [`only ${items}${where}; the intervals are wide`];
+}
+
+/** Items that ran, but less often than so many times. */
+function itemsBelow(k: number, samples: CellInput["samples"]): number {
+  const runs = new Map<number, number>();
+  for (const { item, status } of samples) {
+    if (status !== "cancelled") runs.set(item, (runs.get(item) ?? 0) + 1);
+  }
+  return [...runs.values()].filter((n) => n < k).length;
 }
 
 function cachedShare(samples: CellInput["samples"]): number {

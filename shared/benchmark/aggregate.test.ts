@@ -137,9 +137,38 @@ describe("n/a is never 0", () => {
     expect(reason(cell, "exact_match")).toBe("the prompt does not produce answer");
     expect(reason(cell, "bbox_iou")).toBe("the prompt does not produce bbox");
     expect(reason(cell, "cost")).toBe("the model has no price");
-    expect(reason(cell, "map_50")).toMatch(/needs boxes with scores/);
+    expect(reason(cell, "map_50")).toBe("the prompt does not produce boxes or bbox");
     expect(reason(cell, "color_accuracy")).toBe("the prompt does not produce colors");
     expect(reason(cell, "odd")).toBe("there is no metric odd");
+  });
+  test("map_50 needs a score with the box, and takes P(smoke) for one", () => {
+    const bbox = [0.5, 0.5, 0.2, 0.2];
+    const items: Item[] = [
+      { id: "a", media: [], truth: { has_smoke: true, bbox } },
+      { id: "b", media: [], truth: { has_smoke: false } },
+    ];
+    const of = (...answers: object[]) => {
+      const given = answers.map((answer) => ({ output: JSON.stringify(answer) }));
+      return metric(oneCell({ metrics: ["map_50"] }, items, given), "map_50");
+    };
+    expect(of({ bbox }, { bbox }).reason).toBe("the prompt does not produce boxes or score or p_smoke");
+    expect(of({ boxes: [{ bbox }] }, { boxes: [] }).reason).toBe("the boxes of the answers have no scores");
+    // The wrong box leads: one of one found at a precision of a half; behind, it takes nothing away.
+    expect(of({ bbox, p_smoke: 0.6 }, { bbox, p_smoke: 0.9 }).value).toBe(0.5);
+    expect(of({ bbox, p_smoke: 0.9 }, { bbox, p_smoke: 0.6 }).value).toBe(1);
+    // Found twice: the second is wrong. A box that nobody has is never found.
+    expect(
+      of(
+        {
+          boxes: [
+            { bbox, score: 1 },
+            { bbox, score: 0.9 },
+          ],
+        },
+        { boxes: [] },
+      ).value,
+    ).toBe(1);
+    expect(of({ boxes: [] }, { boxes: [{ bbox, score: 0.1 }] }).value).toBe(0);
   });
   test("a prompt that says what it produces is judged even if no answer came", () => {
     const job = {
@@ -396,6 +425,17 @@ describe("comparisons", () => {
     expect(overall[1]?.pHolm).toBeCloseTo(3 * (2 / 2 ** 30), 15);
     expect(overall[2]).toMatchObject({ a: "m1", b: "m2", aOnly: 29, bOnly: 0, verdict: "a" });
     expect(overall[2]?.pHolm).toBeCloseTo(2 * (2 / 2 ** 29), 15);
+  });
+  test("a difference has an interval over the pairs; where all agree, of what n items can show", () => {
+    const { lo = 0, hi = 0, method } = overall[1]?.interval ?? {};
+    expect([lo < 0.5, hi > 0.5, lo > 0.3, hi < 0.7, method]).toEqual([T, T, T, T, "cluster-bootstrap"]);
+    const same = ladder([(i) => i < 50, (i) => i < 50]);
+    const [equal] = summarize(same.plan, same.records).comparisons;
+    // Wilson's upper bound for none of 60: z² ÷ (60 + z²).
+    const bound = 3.8414588 / 63.8414588;
+    expect(equal?.interval).toEqual({
+      ...{ lo: expect.closeTo(-bound, 8), hi: expect.closeTo(bound, 8), method: "wilson" },
+    });
   });
   test("ranks are 1 + the number significantly better", () => {
     expect(summary.cells.map((cell) => cell.ranks)).toEqual([

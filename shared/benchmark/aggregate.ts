@@ -11,13 +11,18 @@ import { type CellInput, summarizeCell } from "./aggregate-cell.js";
 import { compareModels } from "./aggregate-comparisons.js";
 import { cellWarnings, fewItemsWarning } from "./aggregate-warnings.js";
 import { count } from "./count.js";
+import { legacySummary } from "./legacy.js";
+import { loadWarnings, withLoad } from "./load/load-cells.js";
+import { loadRequest } from "./load/load-request.js";
+import { windowOf } from "./load/load-spec.js";
+import { saturations } from "./load/saturation.js";
 import { groupBy } from "./metrics/group-by.js";
 import { compareWithinGroups } from "./metrics/readings.js";
 import { type Sample, sampleOf } from "./metrics/sample.js";
 import type { JobSpec, Plan } from "./plan.js";
 import type { ResultRecord } from "./record.js";
 import { percentile } from "./statistics/percentiles.js";
-import type { Cell, NodeShare, Summary } from "./summary.js";
+import type { Cell, Legacy, NodeShare, Summary } from "./summary.js";
 
 /** What a summary says beside the numbers. */
 export interface SummaryMeta {
@@ -43,14 +48,14 @@ export interface Aggregate {
 /** Sums up the records of `campaigns` (those of a retry and of what it retries have the same samples). */
 export function createAggregate(plan: Plan, campaigns: readonly string[] = [plan.campaign]): Aggregate {
   const known = new Set(campaigns);
-  const jobs = new Map(plan.jobs.map((job) => [job.id, collectJob(job)]));
+  const jobs = new Map(plan.jobs.map((job) => [job.id, collectJob(job, plan.compat)]));
   const strangers = new Set<string>();
   // Intervals of a large campaign take a while; what has not changed is not computed again.
   let computed: Computed | undefined;
   return {
     add(record) {
       const job = known.has(record.campaign) ? jobs.get(record.job) : undefined;
-      if (job === undefined || record.ordinal >= job.job.samples) strangers.add(record.record_id);
+      if (job === undefined || sampleIn(job.job, record) >= job.job.samples) strangers.add(record.record_id);
       else if (job.add(record)) computed = undefined;
     },
     summary(meta) {
@@ -74,26 +79,46 @@ export function createAggregate(plan: Plan, campaigns: readonly string[] = [plan
           ...(unknown > 0 ? [`${count(unknown, "record")} of no sample of the plan`] : []),
         ],
         nodes: computed.nodes,
+        legacy: computed.legacy,
+        saturations: saturations(computed.cells),
       };
     },
   };
 }
 
-type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes">;
+type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes" | "legacy">;
+
+/** The sample of the job that a record is of. */
+const sampleIn = ({ load }: JobSpec, { ordinal }: ResultRecord): number =>
+  load ? windowOf(ordinal) : ordinal;
 
 function compute(inputs: readonly CellInput[]): Computed {
-  const { comparisons, ranks, notComparable } = compareModels(inputs);
+  const scored = inputs.filter(({ job }) => job.load === undefined);
+  const { comparisons, ranks, notComparable } = compareModels(scored);
   const warnings: string[] = [];
   const cells = inputs.map((input): Cell => {
-    const cell = summarizeCell(input);
-    warnings.push(...cellWarnings(input, cell));
+    const cell = withLoad(summarizeCell(input), input);
+    warnings.push(...(input.job.load ? loadWarnings(input, cell) : cellWarnings(input, cell)));
     return { ...cell, ranks: ranks.get(cell.job) ?? [] };
   });
-  warnings.push(...fewItemsWarning(inputs));
+  warnings.push(...fewItemsWarning(scored));
   for (const [where, n] of notComparable) {
     warnings.push(`${where}: ${n} pairs have different truths, not compared`);
   }
-  return { cells, comparisons, warnings, nodes: nodeShares(inputs.flatMap((input) => input.samples)) };
+  const samples = inputs.flatMap((input) => input.samples);
+  const legacy = legacyOf(
+    scored,
+    scored.flatMap((input) => input.samples),
+  );
+  return { cells, comparisons, warnings, nodes: nodeShares(samples), legacy };
+}
+
+/** Cancelled samples were never run, as far as the original could have known. */
+function legacyOf(inputs: readonly CellInput[], samples: readonly Sample[]): Legacy | undefined {
+  const kept = samples.filter((sample) => sample.status !== "cancelled").map((sample) => sample.legacy);
+  const asked = new Set(inputs.flatMap(({ job }) => job.metrics.map((spec) => spec.id)));
+  const known = kept.filter((sample) => sample !== undefined);
+  return known.length === 0 ? undefined : legacySummary(known, [...asked]);
 }
 
 interface JobCollector {
@@ -103,14 +128,15 @@ interface JobCollector {
   input(): CellInput;
 }
 
-function collectJob(job: JobSpec): JobCollector {
+function collectJob(job: JobSpec, compat: Plan["compat"]): JobCollector {
   const samples = new Map<string, Sample>();
   return {
     job,
     add(record) {
       const known = samples.get(record.record_id);
       if (known !== undefined && !isEarlier(record.attempt, known.attempt)) return false;
-      samples.set(record.record_id, sampleOf(record, job.dataset.items));
+      const sample = sampleOf(record, job, compat);
+      samples.set(record.record_id, job.load ? { ...sample, request: loadRequest(record) } : sample);
       return true;
     },
     input() {

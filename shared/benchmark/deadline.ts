@@ -13,10 +13,14 @@ const LONGEST_ATTEMPT_MS = 7 * 24 * 3_600_000;
 
 /** Time for an attempt on so many samples of a job, its warm-up included, whole ms, at most a week. */
 export function attemptDeadlineMs(
-  { generation, warmup }: Pick<JobSpec, "generation" | "warmup">,
+  { generation, warmup, load }: Pick<JobSpec, "generation" | "warmup" | "load">,
   samples: number,
 ): number {
   const { timeoutS, maxRetries, requestDelayS = 0 } = generation;
+  if (load) {
+    const windowMs = load.durationMs + load.drainMs + warmup * timeoutS * 1000;
+    return Math.min(LONGEST_ATTEMPT_MS, Math.round(samples * windowMs + LOAD_ALLOWANCE_MS));
+  }
   const sampleMs = (maxRetries + 1) * (timeoutS + requestDelayS) * 1000 + maxRetries * LONGEST_PAUSE_MS;
   return Math.min(LONGEST_ATTEMPT_MS, Math.round((warmup + samples) * sampleMs + LOAD_ALLOWANCE_MS));
 }

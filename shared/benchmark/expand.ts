@@ -3,9 +3,10 @@
  * without a manifest (absent, or without items) makes no job; the findings say so.
  */
 import { canonicalJson, type Sha256 } from "./json.js";
-import type { AnswerSpec, DatasetRef, JobSpec, ModelSpec, Plan, PromptSpec } from "./plan.js";
+import { cellTest } from "./matrix.js";
+import type { AnswerSpec, DatasetRef, JobSpec, ModelSpec, Plan, PromptSpec, ScenarioSpec } from "./plan.js";
 import { promptHash } from "./prompts/prompt-hash.js";
-import type { Suite } from "./suite/suite-types.js";
+import type { Suite, SuiteLoad } from "./suite/suite-types.js";
 
 export interface ExpandInput {
   campaign: string;
@@ -16,44 +17,92 @@ export interface ExpandInput {
   models: ModelSpec[];
   /** By dataset id; those missing here are left out. */
   datasets: ReadonlyMap<string, DatasetRef>;
+  /** The items that the suite's scenarios are about, by dataset id. */
+  scenarios?: ReadonlyMap<string, ScenarioSpec[]>;
   sha256: Sha256;
 }
 
 /** The plan; equal inputs give equal plans, byte for byte in canonical JSON. */
 export function expandPlan(input: ExpandInput): Plan {
   const { suite } = input;
-  const jobs: JobSpec[] = [];
-  for (const prompt of input.prompts) {
-    for (const model of input.models) {
-      for (const spec of suite.datasets) {
-        const dataset = input.datasets.get(spec.id);
-        if (!dataset || dataset.items === 0) continue;
-        jobs.push({
-          id: `j${String(jobs.length).padStart(4, "0")}`,
-          prompt: withAnswer(prompt, spec.answer, input.sha256),
-          model,
-          dataset,
-          generation: suite.generation,
-          engineOptions: suite.engineOptions,
-          metrics: suite.metrics,
-          test: suite.test,
-          repetitions: suite.run.repetitions,
-          samples: dataset.items * suite.run.repetitions,
-          shardSize: suite.run.shardSize,
-          warmup: suite.run.warmup,
-          maxAttempts: suite.run.maxAttempts,
-          ...(suite.placement.mixed ? { mixedClasses: true as const } : {}),
-        });
-      }
-    }
-  }
+  const cells = cellsOf(input);
+  const { mode } = suite.run;
+  // What measures answers comes first: nothing else runs beside a load.
+  const quality = mode === "load" ? [] : cells.map((cell) => qualityJob(suite, cell));
+  const { load } = suite;
+  const loads = load
+    ? cells.flatMap((cell) => load.values.map((value) => loadJob(suite, load, value, cell)))
+    : [];
   return {
     v: 1,
     campaign: input.campaign,
     name: suite.name,
     description: suite.description,
     suiteSha256: input.suiteSha256,
-    jobs,
+    jobs: [...quality, ...loads].map((job, i) => ({ id: `j${String(i).padStart(4, "0")}`, ...job })),
+    ...(suite.compat === undefined ? {} : { compat: suite.compat }),
+  };
+}
+
+type Cell = Pick<JobSpec, "prompt" | "model" | "dataset" | "generation" | "engineOptions" | "scenarios">;
+
+function cellsOf(input: ExpandInput): Cell[] {
+  const { suite } = input;
+  const isRun = cellTest(suite);
+  const configs = new Map(suite.models.map((model) => [model.id, model.config]));
+  return input.prompts.flatMap((prompt) =>
+    input.models.flatMap((model) =>
+      suite.datasets.flatMap((spec): Cell[] => {
+        const dataset = input.datasets.get(spec.id);
+        if (!dataset || dataset.items === 0) return [];
+        if (!isRun({ prompt: prompt.id, model: model.id, dataset: spec.id })) return [];
+        const config = configs.get(model.id);
+        const scenarios = input.scenarios?.get(spec.id) ?? [];
+        return [
+          {
+            ...{ prompt: withAnswer(prompt, spec.answer, input.sha256), model, dataset },
+            generation: { ...suite.generation, ...config?.generation },
+            engineOptions: { ...suite.engineOptions, ...config?.engineOptions },
+            ...(scenarios.length > 0 ? { scenarios } : {}),
+          },
+        ];
+      }),
+    ),
+  );
+}
+
+function qualityJob(suite: Suite, cell: Cell): Omit<JobSpec, "id"> {
+  return {
+    ...cell,
+    metrics: suite.metrics,
+    test: suite.test,
+    repetitions: suite.run.repetitions,
+    samples: cell.dataset.items * suite.run.repetitions,
+    shardSize: suite.run.shardSize,
+    warmup: suite.run.warmup ?? 0,
+    maxAttempts: suite.run.maxAttempts,
+    ...(suite.placement.mixed ? { mixedClasses: true as const } : {}),
+  };
+}
+
+/** One level: its windows are its samples, and one shard, so that they run one after the other. */
+function loadJob(
+  suite: Suite,
+  { values: _, warmup, ...load }: SuiteLoad,
+  value: number,
+  { scenarios: _none, ...cell }: Cell,
+): Omit<JobSpec, "id"> {
+  const { maxConcurrentRequests: _most, requestDelayS: _delay, ...generation } = cell.generation;
+  const { repetitions } = suite.run;
+  return {
+    ...qualityJob(suite, cell),
+    // What failed is counted, not asked again: its time would be another request's.
+    generation: { ...generation, maxRetries: 0 },
+    metrics: [],
+    samples: repetitions,
+    shardSize: repetitions,
+    warmup,
+    load: { ...load, value },
   };
 }
 

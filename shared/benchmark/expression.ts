@@ -24,7 +24,7 @@ export const MAX_EXPRESSION_DEPTH = 32;
 
 /** `at` is the 0-based character where the text stopped making sense. */
 export type CompiledExpression =
-  | { ok: true; run(vars: Vars): Json }
+  | { ok: true; run(vars: Vars): Json; tree: Node }
   | { ok: false; message: string; at: number };
 
 /** Compiles once, runs often. */
@@ -35,7 +35,7 @@ export function compileExpression(text: string): CompiledExpression {
   }
   try {
     const tree = new Parser(tokenize(text)).parse();
-    return { ok: true, run: (vars) => evaluate(tree, vars) };
+    return { ok: true, run: (vars) => evaluate(tree, vars), tree };
   } catch (error) {
     if (error instanceof ExpressionError) return { ok: false, message: error.message, at: error.at };
     throw error;

@@ -22,8 +22,17 @@ export interface Item {
   level?: string;
   /** Items that show the same thing at several resolutions share a group (image id without a trailing `_<digits>`). */
   group?: string;
+  /** Worked examples that stand before the question. */
+  shots?: Shot[];
   /** Statistical unit; items of one cluster are not independent. Default: the item itself. */
   cluster?: string;
+}
+
+/** An example: what a template sees of it, and the answer as it is shown. */
+export interface Shot {
+  input?: string;
+  vars?: { [name: string]: Json };
+  answer: string;
 }
 
 /** A picture of an item, by hash; or why it is not there (its sample becomes `engine_error: media_missing`). */

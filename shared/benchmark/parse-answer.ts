@@ -9,6 +9,7 @@
 import { RE2JS } from "re2js";
 import { toNumber } from "./expression-values.js";
 import type { Json } from "./json.js";
+import { readChoice } from "./parse-choice.js";
 import { readWhole } from "./parse-json.js";
 import type { AnswerSpec } from "./plan.js";
 
@@ -35,10 +36,8 @@ export function readAnswer(
   switch (spec.type) {
     case "text":
       return { ok: true, value: text };
-    case "choice": {
-      const value = choice(text);
-      return value === "" ? { ok: false, reason: "no choice in the answer" } : { ok: true, value };
-    }
+    case "choice":
+      return readChoice(text, spec.choices);
     case "number": {
       const value = lastNumber(text);
       return value === undefined ? { ok: false, reason: "no number in the answer" } : { ok: true, value };
@@ -69,13 +68,6 @@ const STEPS: { readonly [step in AnswerSpec["normalize"][number]]: (text: string
 function lastNumber(text: string): number | undefined {
   const all = text.match(/-?(?:\d[\d,]*(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?/g);
   return toNumber(all?.at(-1)?.replaceAll(",", "")) ?? undefined;
-}
-
-/** `(B)`, `B.` and `B) because …` are b; otherwise the text without marks around it, lower-cased. */
-function choice(text: string): string {
-  const bare = text.replace(/^[^\p{L}\p{N}]+/u, "").replace(/[^\p{L}\p{N}]+$/u, "");
-  const letter = /^([A-Za-z0-9])[).:,]/.exec(bare)?.[1];
-  return (letter ?? bare).toLowerCase();
 }
 
 const MAX_CACHED_PATTERNS = 256;

@@ -3,6 +3,7 @@
  * manifests, both by hash. It is written once, as one content-addressed artifact, before the campaign's gates open.
  */
 import type { Json } from "./json.js";
+import type { LoadSpec } from "./load/load-spec.js";
 
 /** The engines of this version. */
 export const ENGINE_KINDS = [
@@ -25,6 +26,8 @@ export interface Plan {
   /** SHA-256 of the suite text as submitted, hex. */
   suiteSha256: string;
   jobs: JobSpec[];
+  /** The summary has the original's numbers beside the right ones; see legacy.ts. */
+  compat?: "sai-legacy";
 }
 
 /** One cell of the matrix: model × prompt × dataset × generation settings. */
@@ -40,7 +43,10 @@ export interface JobSpec {
   metrics: MetricSpec[];
   test: TestConfig;
   repetitions: number;
-  /** items × repetitions; sample ordinal o is item o % items in repetition floor(o / items). */
+  /**
+   * items × repetitions; sample ordinal o is item o % items in repetition floor(o / items). Of a load: its windows, whose
+   * requests are records of their own (load/load-spec.ts).
+   */
   samples: number;
   /** Samples in one shard; the last one may be shorter. */
   shardSize: number;
@@ -50,8 +56,20 @@ export interface JobSpec {
   maxAttempts: number;
   /** It may run on devices of several classes although its times are compared. */
   mixedClasses?: true;
+  /** Parts of the dataset with expectations of their own. */
+  scenarios?: ScenarioSpec[];
+  /** It is put under load, instead of being scored. */
+  load?: LoadSpec;
   /** When only some samples are run, again: `samples` counts these, and shards are ranges of positions among them. */
   retry?: RetrySpec;
+}
+
+export interface ScenarioSpec {
+  name: string;
+  /** Ranges [from, to) of item indexes, ascending. */
+  items: [from: number, to: number][];
+  /** With the targets it expects. */
+  metrics: MetricSpec[];
 }
 
 /** Samples that a retry runs again. */
@@ -123,6 +141,8 @@ export interface AnswerSpec {
   /** Applied after extraction. */
   normalize: ("trim" | "lower" | "collapse_spaces" | "strip_punctuation" | "strip_commas")[];
   type: "text" | "number" | "choice" | "json";
+  /** What a choice may be, such as A, B, C, D. */
+  choices?: string[];
 }
 
 export interface ModelSpec {
@@ -176,7 +196,32 @@ export interface TestConfig {
 }
 
 export interface MetricSpec {
+  /** What tables call it: exact_match, exact_match.pass@5, or a name of the suite's own. Each once in a suite. */
   id: string;
   /** Such as ">= 0.80". */
   target?: string;
+  /** How the repetitions of an item become one; absent: their mean. */
+  reduce?: Reduction;
+  /** A metric of the suite's own. */
+  custom?: CustomMetric;
+}
+
+export interface Reduction {
+  /** The metric that is read. */
+  of: string;
+  by: "pass" | "majority";
+  /** Of pass@k. */
+  k?: number;
+}
+
+/** See custom-metric.ts. */
+export interface CustomMetric {
+  expression: string;
+  /** Which items it applies to; absent: those with all that the expression reads of truth, target and item. */
+  when?: string;
+  /** What a sample without a value counts. */
+  wrong: number;
+  higherIsBetter: boolean;
+  /** Written behind values; ratio is shown as percent. */
+  unit?: string;
 }

@@ -9,6 +9,7 @@ test("a model is known by its name, its versions and its alias, and no other", (
   expect(listPrice("openai", "gpt-4o-mini")).toEqual({ price, source: `table ${PRICES_DATE}` });
   expect(listPrice("openai", "gpt-4o-mini-2024-07-18")?.price).toEqual(price);
   expect(listPrice("anthropic", "claude-haiku-4-5-20251001")?.price.in_1m).toBe(1);
+  expect(listPrice("openai", "gpt-4o-2024-05-13")?.price.out_1m).toBe(15); // dearer than those after it
   expect(listPrice("anthropic", "claude-sonnet-4-0")?.price.in_1m).toBe(3);
   expect(listPrice("anthropic", "claude-3-5-haiku-latest")?.price.in_1m).toBe(0.8);
   for (const name of ["gpt-4o-audio-preview", "gpt-4o-mini-2024", "GPT-4o", "constructor", "", "gpt-4"]) {

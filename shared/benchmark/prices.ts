@@ -47,6 +47,7 @@ const TABLE: { readonly [provider in PricedProvider]: { readonly [model: string]
     "gpt-4.1-mini": [0.4, 0.1, 1.6],
     "gpt-4.1-nano": [0.1, 0.025, 0.4],
     "gpt-4o": [2.5, 1.25, 10],
+    "gpt-4o-2024-05-13": [5, 5, 15],
     "gpt-4o-mini": [0.15, 0.075, 0.6],
     "o4-mini": [1.1, 0.275, 4.4],
     "o3-mini": [1.1, 0.55, 4.4],

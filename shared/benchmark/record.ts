@@ -4,6 +4,7 @@
  */
 import type { Json } from "./json.js";
 import type { EngineKind, GenerationSettings } from "./plan.js";
+import type { Detection } from "./scoring/detections.js";
 
 export const STATUSES = [
   "ok",
@@ -70,6 +71,8 @@ export interface ResultRecord {
   target_sha: string;
   /** Per-sample values that the aggregates are made of; see `score.ts`. */
   scores: { [name: string]: number };
+  /** Boxes matched with true ones, per label; where map_50 is asked for and the item has truth about boxes. */
+  detections?: Detection[];
   cost_usd?: number;
   /** Whose prices `cost_usd` is by: `suite`, or `table` with its date. */
   price_source?: string;
@@ -84,8 +87,25 @@ export interface ResultRecord {
     /** Their output tokens, where the engine told them. */
     tokens_out?: number;
   };
+  /** Of loads: what a window was, on the first record of it. Times of a window's records are ns from its beginning. */
+  load_window?: LoadWindow;
   /** Such as truncated, prefix_cache, simulated. */
   flags: string[];
+}
+
+/** One window of one load generator. */
+export interface LoadWindow {
+  /** When it began, wall clock, RFC 3339; for people. */
+  began_at: string;
+  /** In which requests were scheduled, ms: as planned, or less where the most requests were reached before its end. */
+  ms: number;
+  /** From its end until the last request had ended, or the drain was over, ms. */
+  drained_ms: number;
+  requests: number;
+  /** Most that were on their way at once. */
+  peak_inflight: number;
+  /** How late the generator's own event loop was, 99th percentile, ms. */
+  loop_lag_p99_ms: number;
 }
 
 /** integrated: estimated from readings of the power; counter: the difference of the GPU's own counter. */
@@ -107,6 +127,7 @@ export interface GpuWindow {
   idle_w?: number;
   /** shared: others had parts of them; few_readings: too short, or the readings had gaps; no_power: not told. */
   no_energy?: "shared" | "few_readings" | "no_power";
+  /** `peak`: the sum of each GPU's own, which need not be of one moment. */
   power_w?: { mean: number; peak: number };
   /** While they worked. */
   sm_mhz?: { median: number; min: number };
@@ -129,7 +150,7 @@ export type Finish = "stop" | "length" | "filter" | "tool" | "error";
 export type ParseMode = "direct" | "fenced" | "extracted";
 
 export interface SampleTimes {
-  /** When the slot was free (closed loop). */
+  /** When the slot was free (closed loop), or the request was due (open loop). */
   scheduled: number;
   /** Just before the request's bytes were handed to the socket (last try). */
   sent: number;

@@ -16,6 +16,7 @@ const settings = { iouThreshold: 0.5, confidenceThreshold: 0.5, includeRawRespon
 const job = (more: Partial<PromptSpec> = {}, confidenceThreshold = 0.5) => ({
   prompt: prompt(more),
   test: { ...settings, confidenceThreshold },
+  metrics: [{ id: "accuracy" }],
 });
 const item = (truth?: Json, target?: string): Item => ({
   id: "i",

@@ -6,12 +6,14 @@
  * 2. A score is absent only where the item has no truth for it, never because the answer is bad.
  * 3. Whether the prompt asks for the field at all is the aggregate's question (n/a), not the sample's.
  */
+import { compileMetric, customScore } from "./custom-metric.js";
 import type { Item } from "./item.js";
 import type { Json } from "./json.js";
 import { parseOutput } from "./parse.js";
 import type { Fields } from "./parse-fields.js";
 import type { JobSpec } from "./plan.js";
 import type { ParseMode } from "./record.js";
+import { type Detection, detections } from "./scoring/detections.js";
 import type { Scores } from "./scoring/scores.js";
 import { smokeScores } from "./scoring/smoke.js";
 import { targetScores } from "./scoring/target.js";
@@ -23,39 +25,47 @@ export interface SampleScore {
   parsed?: Json;
   parseMode?: ParseMode;
   scores: Scores;
+  detections?: Detection[];
   error?: { class: string; message: string };
 }
 
 /** Scores of one output, or of its absence. Never throws. */
 export function scoreSample(job: ScoredJob, item: Item, output: string | undefined): SampleScore {
-  if (output === undefined) return { status: "unscored", scores: allScores(job, item, undefined, undefined) };
+  if (output === undefined) return { status: "unscored", ...judged(job, item, undefined, undefined) };
   const parsed = parseOutput(job.prompt, output);
   if (!parsed.ok) {
     return {
       status: "parse_error",
-      scores: allScores(job, item, undefined, output),
+      ...judged(job, item, undefined, output),
       error: { class: "parse_error", message: parsed.reason },
     };
   }
   const { fields, mode } = parsed;
-  return { status: "ok", parsed: fields, parseMode: mode, scores: allScores(job, item, fields, output) };
+  return { status: "ok", parsed: fields, parseMode: mode, ...judged(job, item, fields, output) };
 }
 
 /** The part of a job that scoring looks at. */
-export type ScoredJob = Pick<JobSpec, "prompt" | "test">;
+export type ScoredJob = Pick<JobSpec, "prompt" | "test" | "metrics">;
 
-function allScores(
+function judged(
   job: ScoredJob,
   item: Item,
   answer: Fields | undefined,
   output: string | undefined,
-): Scores {
+): Pick<SampleScore, "scores" | "detections"> {
   const truth = isFields(item.truth) ? item.truth : {};
-  return {
+  const scores: Scores = {
     ...smokeScores(truth, answer, job.test),
     ...visionScores(truth, answer),
     ...(item.target === undefined ? {} : targetScores(job.prompt, item.target, answer, output)),
   };
+  for (const { id, custom } of job.metrics) {
+    const own = custom && compileMetric(custom).score(item, answer, output, scores);
+    if (own !== undefined) scores[customScore(id)] = own;
+  }
+  const wanted = job.metrics.some(({ id }) => id === "map_50");
+  const found = wanted ? detections(truth, answer) : undefined;
+  return { scores, ...(found === undefined ? {} : { detections: found }) };
 }
 
 function isFields(value: Json | undefined): value is Fields {

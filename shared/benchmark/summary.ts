@@ -17,6 +17,25 @@ export interface Summary {
   comparisons: Comparison[];
   warnings: string[];
   nodes: NodeShare[];
+  /** Only with `compat: sai-legacy`. */
+  legacy?: Legacy | undefined;
+  saturations: Saturation[];
+}
+
+export interface Legacy {
+  warning: string;
+  tests: number;
+  successful: number;
+  meanLatencyMs: number;
+  metrics: LegacyMetric[];
+}
+export interface LegacyMetric {
+  id: string;
+  /** Absent means n/a, and `reason` says why. */
+  value?: number | undefined;
+  std?: number | undefined;
+  n: number;
+  reason: string;
 }
 
 export interface Cell {
@@ -40,6 +59,30 @@ export interface Cell {
   flags: { [flag: string]: number };
   gpu: GpuUse | undefined;
   loadMs: Distribution | undefined;
+  load: LoadResult | undefined;
+}
+
+export interface LoadResult {
+  kind: string;
+  value: number;
+  windows: number;
+  windowS: number;
+  requests: number;
+  answered: number;
+  failed: number;
+  unfinished: number;
+  offeredPerS?: number | undefined;
+  requestsPerS?: number | undefined;
+  tokensPerS?: number | undefined;
+  lagMs: Distribution | undefined;
+  responseMs: Distribution | undefined;
+  goodputPerS?: number | undefined;
+  goodputShare?: number | undefined;
+  goodputReason: string;
+  keepsUp?: boolean | undefined;
+  peakInflight: number;
+  loopLagMs: number;
+  flags: string[];
 }
 
 export interface GpuUse {
@@ -151,9 +194,19 @@ export interface Comparison {
   pHolm: number;
   method: string;
   verdict: string;
+  interval?: Interval | undefined;
 }
 export interface NodeShare {
   node: string;
   samples: number;
   e2eP50Ms: number;
+}
+export interface Saturation {
+  model: string;
+  prompt: string;
+  dataset: string;
+  kind: string;
+  value?: number | undefined;
+  requestsPerS?: number | undefined;
+  text: string;
 }

@@ -8,7 +8,7 @@
  * fails and names a field that could be meant.
  */
 import { Liquid, type Template } from "liquidjs";
-import type { Item } from "./item.js";
+import type { Item, Shot } from "./item.js";
 import type { Json } from "./json.js";
 import type { PromptSpec } from "./plan.js";
 
@@ -48,10 +48,19 @@ export function renderMessages(
   item: Item,
 ): RenderedMessages {
   const scope = templateScope(item);
-  const user = String(liquid.renderSync(compile(prompt.template), scope, LIMITS));
+  const question = String(liquid.renderSync(compile(prompt.template), scope, LIMITS));
+  const user = [...(item.shots ?? []).map((shot) => example(prompt.template, shot)), question].join("\n\n");
   if (prompt.system === undefined) return { user };
   return { system: String(liquid.renderSync(compile(prompt.system), scope, LIMITS)), user };
 }
+
+/** A template by itself, for one item. Throws as above. */
+export const renderTemplate = (template: string, item: Item): string =>
+  String(liquid.renderSync(compile(template), templateScope(item), LIMITS));
+
+/** The question of an example and its answer below. */
+const example = (template: string, { answer, ...shown }: Shot): string =>
+  `${renderTemplate(template, { id: "", media: [], ...shown })}\n${answer}`;
 
 /** What is wrong with a template's syntax; undefined if nothing is. */
 export function templateProblem(template: string): string | undefined {

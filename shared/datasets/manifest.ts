@@ -2,7 +2,7 @@
  * Item manifests: JSON lines of `Item`, canonical, so that equal datasets have equal hashes. A manifest may come from
  * anybody, so reading one checks every field.
  */
-import type { Item, Media } from "../benchmark/item.js";
+import type { Item, Media, Shot } from "../benchmark/item.js";
 import { canonicalJson, type Json } from "../benchmark/json.js";
 import { SaiError } from "../runtime/errors.js";
 import { forbiddenKey, jsonProblem, MAX_DEPTH } from "./json-text.js";
@@ -71,9 +71,26 @@ function itemOf(value: Json): Item | string {
     if (typeof text !== "string") return `\`${field}\` is not a text`;
     item[field] = text;
   }
+  if (value["shots"] !== undefined) {
+    const shots = shotsOf(value["shots"]);
+    if (!shots) return "`shots` is not a list of examples with answers";
+    item.shots = shots;
+  }
   if (vars) item.vars = vars;
   if (truth !== undefined) item.truth = truth;
   return item;
+}
+
+function shotsOf(value: Json): Shot[] | undefined {
+  if (!Array.isArray(value)) return undefined;
+  const shots = value.map((entry): Shot | undefined => {
+    if (!isObject(entry)) return undefined;
+    const { input, vars, answer } = entry;
+    if (typeof answer !== "string" || (input !== undefined && typeof input !== "string")) return undefined;
+    if (vars !== undefined && !isObject(vars)) return undefined;
+    return { ...(input !== undefined && { input }), ...(vars && { vars }), answer };
+  });
+  return shots.every((shot) => shot !== undefined) ? shots : undefined;
 }
 
 function mediaOf(value: Json): Media | undefined {

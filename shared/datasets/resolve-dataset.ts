@@ -12,8 +12,10 @@ import { dirname } from "node:path";
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
 import type { Item } from "../benchmark/item.js";
 import type { Sha256 } from "../benchmark/json.js";
+import { fillInput, syntheticRows } from "../benchmark/load/synthetic.js";
 import type { DatasetSpec } from "../benchmark/suite/suite-types.js";
 import { errorText } from "../runtime/errors.js";
+import { rowChooser } from "./choose-rows.js";
 import { detectType } from "./detect-type.js";
 import { escapeHint, type FilePlace, locate, type Near, outsideHint } from "./locate.js";
 import { evenlySpaced, sampleOf } from "./pick.js";
@@ -30,6 +32,8 @@ export interface ResolveOptions {
   /** At most this many pictures an item, evenly spaced. */
   maxImages?: number;
   lineOf?: LineOf;
+  /** Read for something else: what is wrong with single items is told by the other reading. */
+  quiet?: boolean;
 }
 
 export interface ResolvedDataset {
@@ -37,6 +41,8 @@ export interface ResolvedDataset {
   /** Pictures by SHA-256 (hex) and the file each was read from. */
   media: Map<string, string>;
   findings: Finding[];
+  /** Ids of the spec that no row has. */
+  missingIds?: string[];
   /** Why there is nothing to run. */
   absent?: string;
 }
@@ -50,7 +56,10 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
 
   const toItem = rowReader(spec, findings);
   const pictures = createPictureReader(options, spec.field, source.near, media, findings);
-  const chosen = spec.sample ? sampleOf(source.rows, spec.sample.n, spec.sample.seed) : source.rows;
+  const chooser = rowChooser(spec, false, findings);
+  const meant = source.rows.filter(chooser.means);
+  chooser.close();
+  const chosen = spec.sample ? sampleOf(meant, spec.sample.n, spec.sample.seed) : meant;
   const items: Item[] = [];
   const ids = new Map<string, string>();
   for (const row of chosen) {
@@ -69,16 +78,19 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
     const names =
       options.maxImages === undefined ? read.images : evenlySpaced(read.images, options.maxImages);
     for (const name of names) read.item.media.push(await pictures.read(name, read.item.id));
+    if (read.item.media.length === 0) fillInput(read.item, row.ordinal);
     pictures.checkLabel(read.item, read.labelled);
     checkTruth(read.item, spec, findings);
     items.push(read.item);
   }
   pictures.close();
-  if (items.length > 0) return { items, media, findings: findings.all };
+  const missingIds = chooser.missing();
+  const found = { items, media, ...(missingIds.length > 0 && { missingIds }) };
+  if (items.length > 0) return { ...found, findings: findings.all };
   const absent = `${spec.id} has no items`;
   if (!findings.all.some((finding) => finding.severity === "error"))
     findings.warning(spec.field, `${absent}: not run`);
-  return { items, media, findings: findings.all, absent };
+  return { ...found, findings: findings.all, absent };
 }
 
 const notRun = ({ id }: DatasetSpec): string => `: dataset ${id} is not run`;
@@ -114,9 +126,10 @@ async function readSource(
   options: ResolveOptions,
   findings: FindingList,
 ): Promise<Source | undefined> {
-  if (spec.items) {
+  const made = spec.items ?? (spec.synthetic && syntheticRows(spec.synthetic));
+  if (made) {
     return {
-      rows: spec.items.map((value, index) => ({
+      rows: made.map((value, index) => ({
         value,
         ordinal: index,
         place: `items[${index}]`,
@@ -146,7 +159,7 @@ async function readSource(
     return undefined;
   }
   const type = spec.type ?? (await detectType(located.path));
-  if (type === undefined || type === "inline") {
+  if (type === undefined || type === "inline" || type === "synthetic") {
     findings.error(
       spec.field,
       `${path} is no kind of dataset that is known`,

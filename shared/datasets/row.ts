@@ -55,7 +55,7 @@ export function rowReader(spec: DatasetSpec, findings: FindingList): (row: Row) 
     };
     const { value } = row;
     if (!isObject(value)) return problem("not an object");
-    const id = label(value["id"]) ?? label(value["image_id"]) ?? String(row.ordinal);
+    const id = rowId(row);
     if (id.length > 256) return problem("the item id is longer than 256 characters");
     const images = imagesOf(value);
     if (typeof images === "string") return problem(images);
@@ -84,6 +84,12 @@ export function rowReader(spec: DatasetSpec, findings: FindingList): (row: Row) 
     const idIsImage = label(value["id"]) === undefined && label(value["image_id"]) !== undefined;
     return { item, images, idIsImage, ...(labelled !== undefined && { labelled }) };
   };
+}
+
+/** The id of a row's item: its own, its picture's, or its place. */
+export function rowId({ value, ordinal }: Row): string {
+  const own = isObject(value) ? (label(value["id"]) ?? label(value["image_id"])) : undefined;
+  return own ?? String(ordinal);
 }
 
 /** The value at a path such as `answer` or `meta.answers[0]`; a column of exactly that name goes first. */

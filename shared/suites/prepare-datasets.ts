@@ -6,12 +6,14 @@
  */
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
 import type { Item } from "../benchmark/item.js";
+import { scenariosOf } from "../benchmark/scenarios.js";
 import type { DatasetSpec, Suite } from "../benchmark/suite/suite-types.js";
 import { type FilePlace, locate } from "../datasets/locate.js";
 import { manifestBytes } from "../datasets/manifest.js";
 import { limitPictures } from "../datasets/pick.js";
 import { resolveDataset } from "../datasets/resolve-dataset.js";
 import { sha256 } from "../runtime/hash.js";
+import { fewShots } from "./few-shot.js";
 import type { PreparedDataset, PrepareInput } from "./prepare-types.js";
 
 /** One entry per dataset of the suite, in its order. It is an error if no dataset has items. */
@@ -27,12 +29,53 @@ export async function prepareDatasets(
     datasets.push(one.dataset);
     findings.push(...one.findings);
   }
+  findings.push(...missingItems(suite, datasets, lineOf));
+  findings.push(...addScenarios(suite, datasets, lineOf));
   if (datasets.every((dataset) => dataset.items.length === 0)) {
     const list = new FindingList(lineOf);
     list.error("datasets", `no dataset of the suite has items: ${reasons(datasets)}`, hintFor(input.files));
     findings.push(...list.all);
   }
   return { datasets, findings };
+}
+
+/** An item that is asked for must be in one of the datasets it is asked of; in the others it may be absent. */
+function missingItems(suite: Suite, datasets: readonly PreparedDataset[], lineOf: LineOf): Finding[] {
+  const findings = new FindingList(lineOf);
+  const asked = suite.datasets.filter(({ ids }) => ids !== undefined);
+  const told = new Set<string>();
+  for (const spec of asked) {
+    const nowhere = (id: string): boolean =>
+      asked
+        .filter(({ ids }) => ids?.includes(id))
+        .every((other) => datasets.find((d) => d.id === other.id)?.missingIds?.includes(id));
+    const missing = (datasets.find((d) => d.id === spec.id)?.missingIds ?? []).filter(
+      (id) => !told.has(id) && nowhere(id),
+    );
+    for (const id of missing) told.add(id);
+    if (missing.length > 0)
+      findings.error(
+        `${spec.field}.ids`,
+        `the dataset ${spec.id} has no item ${missing.slice(0, 10).join(", ")}`,
+        "ids are those in records and messages",
+      );
+  }
+  return findings.all;
+}
+
+/** Which items the scenarios are about; a warning for each that is about none. */
+function addScenarios(suite: Suite, datasets: readonly PreparedDataset[], lineOf: LineOf): Finding[] {
+  const findings = new FindingList(lineOf);
+  if (suite.scenarios === undefined) return [];
+  for (const dataset of datasets) dataset.scenarios = scenariosOf(suite.scenarios, dataset.id, dataset.items);
+  if (datasets.every(({ items }) => items.length === 0)) return [];
+  for (const { field, name, expected } of suite.scenarios) {
+    if (expected.length === 0 || datasets.some((d) => d.scenarios?.some((found) => found.name === name)))
+      continue;
+    const hint = "filter_conditions name columns of the items, or keys of their truth";
+    findings.warning(field, `no item is of the scenario ${JSON.stringify(name)}: not checked`, hint);
+  }
+  return findings.all;
 }
 
 /** Most datasets whose reasons are told. */
@@ -71,15 +114,23 @@ async function prepareOne(
     findings.warning(spec.field, `${absent}: dataset ${spec.id} is not run`);
     return { dataset: datasetOf(spec, [], new Map(), absent), findings: findings.all };
   }
-  const resolved = await resolveDataset(spec, {
+  const options = {
     sha256,
     lineOf,
     ...(input.files && { files: input.files }),
     ...(maxImages !== undefined && { maxImages }),
-  });
+  };
+  const resolved = await resolveDataset(spec, options);
+  const { fewshot } = suite;
+  const shots =
+    fewshot && resolved.items.length > 0 ? await fewShots(fewshot, spec, options, lineOf) : undefined;
+  const items = shots?.add ? resolved.items.map(shots.add) : resolved.items;
   return {
-    dataset: datasetOf(spec, resolved.items, resolved.media, resolved.absent),
-    findings: resolved.findings,
+    dataset: {
+      ...datasetOf(spec, items, resolved.media, resolved.absent),
+      ...(resolved.missingIds && { missingIds: resolved.missingIds }),
+    },
+    findings: [...resolved.findings, ...(shots?.findings ?? [])],
   };
 }
 

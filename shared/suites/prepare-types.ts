@@ -2,7 +2,7 @@
 import type { Finding } from "../benchmark/finding.js";
 import type { Item } from "../benchmark/item.js";
 import type { AvailableModels } from "../benchmark/models.js";
-import type { ModelSpec, PromptSpec } from "../benchmark/plan.js";
+import type { ModelSpec, PromptSpec, ScenarioSpec } from "../benchmark/plan.js";
 import type { Suite } from "../benchmark/suite/suite-types.js";
 import type { FilePlace } from "../datasets/locate.js";
 
@@ -58,6 +58,10 @@ export interface PreparedDataset {
   sha256: string;
   /** Pictures by SHA-256 (hex) and where they lie here; empty for datasets resolved elsewhere. */
   media: Map<string, string>;
+  /** The scenarios of the suite that are about some of its items. */
+  scenarios?: ScenarioSpec[];
+  /** Ids that the suite asks for and it does not have. */
+  missingIds?: string[];
   /** Why it will not run. */
   absent?: string;
 }

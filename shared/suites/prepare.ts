@@ -13,6 +13,7 @@ import type { DatasetRef, Plan } from "../benchmark/plan.js";
 import { resolvePrompts } from "../benchmark/prompts/resolve-prompts.js";
 import { readSuite } from "../benchmark/suite.js";
 import { sha256 } from "../runtime/hash.js";
+import { checkLoad } from "./check-load.js";
 import { crossCheck } from "./cross-check.js";
 import { loadSuite } from "./load.js";
 import { matrixSize } from "./matrix-size.js";
@@ -36,7 +37,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
   const prompts = resolvePrompts(suite, files.texts, sha256, lineOf);
   const models = resolveModels(suite, input.modelMap, input.available, lineOf);
   const datasets = await prepareDatasets(suite, input, lineOf);
-  const size = matrixSize(suite, prompts.prompts.length, models.models.length, datasets.datasets, lineOf);
+  const size = matrixSize(suite, prompts.prompts, models.models, datasets.datasets, lineOf);
   const findings = onceEach([
     ...suiteFindings,
     ...size.findings,
@@ -44,6 +45,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
     ...prompts.findings,
     ...models.findings,
     ...datasets.findings,
+    ...checkLoad(suite, models.models, datasets.datasets, lineOf),
     ...(await crossCheck(suite, prompts.prompts, models.models, datasets.datasets, lineOf)),
   ]);
   const parts = {
@@ -89,7 +91,8 @@ function makePlan(parts: Parts, campaign: string): Plan {
       { id, manifestSha256, items: items.length },
     ]),
   );
-  return expandPlan({ ...parts, campaign, datasets, sha256 });
+  const scenarios = new Map(parts.datasets.map(({ id, scenarios: own = [] }) => [id, own]));
+  return expandPlan({ ...parts, campaign, datasets, scenarios, sha256 });
 }
 
 const nothing = (suiteSha256: string, findings: Finding[]): Prepared => ({

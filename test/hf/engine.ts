@@ -10,7 +10,10 @@ import {
   NO_GPU,
   type PreparedModel,
 } from "../../agent/engines/engine.js";
-import { createHuggingfaceEngine } from "../../agent/engines/huggingface/huggingface.js";
+import {
+  createHuggingfaceEngine,
+  type HuggingfaceConfig,
+} from "../../agent/engines/huggingface/huggingface.js";
 import { Processes, type RunningProgram } from "../../agent/processes/processes.js";
 import type { GenerationSettings } from "../../shared/benchmark/plan.js";
 import { systemClock } from "../../shared/runtime/clock.js";
@@ -34,10 +37,13 @@ export interface RealEngine {
 }
 
 /** With `mostVirtualBytes` its workers' address space ends there. */
-export async function realEngine(more: { mostVirtualBytes?: number } = {}): Promise<RealEngine> {
+export async function realEngine(
+  more: { mostVirtualBytes?: number; env?: NodeJS.ProcessEnv; config?: Partial<HuggingfaceConfig> } = {},
+): Promise<RealEngine> {
+  const env = { ...process.env, ...more.env };
   const dir = mkdtempSync(join(tmpdir(), "sai-hf-"));
   const log = silentLogger();
-  const parts = { disk: nodeDisk, dir: join(dir, "programs"), env: process.env, clock: systemClock, log };
+  const parts = { disk: nodeDisk, dir: join(dir, "programs"), env, clock: systemClock, log };
   const processes = await Processes.open(parts);
   const started: RunningProgram[] = [];
   const start: Processes["start"] = async (program) => {
@@ -55,8 +61,8 @@ export async function realEngine(more: { mostVirtualBytes?: number } = {}): Prom
   const engine = createHuggingfaceEngine(
     {
       ...{ python, device: "auto", torchDtype: "auto", cacheDir: join(dir, "cache"), maxMemoryPerGpu: 0.9 },
-      ...{ token: undefined, allowDownload: false, allowRemoteCode: false, loadTimeoutMs: 240_000 },
-      env: process.env,
+      ...{ token: undefined, allowDownload: false, allowRemoteCode: false, allowPickle: false },
+      ...{ loadTimeoutMs: 240_000, env, ...more.config },
     },
     { clock: systemClock, processes: { start } },
   );

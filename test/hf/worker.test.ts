@@ -1,5 +1,5 @@
 /** The real worker on the real transformers, on the CPU, with models from local files. RANDOM WEIGHTS but for SmolLM2. */
-import { cpSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, beforeAll, describe, expect, inject, test } from "vitest";
 import type { PreparedModel } from "../../agent/engines/engine.js";
@@ -264,6 +264,95 @@ test("a template that knows no system message gets it in the user's, and says so
   expect([told?.flags, told?.text]).toEqual([["system_in_user"], joined?.text]);
   expect(joined?.flags).toEqual([]);
   await prepared.unload();
+});
+
+test.each([
+  [
+    "drops a system message",
+    "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}<|end|><|assistant|>{% endif %}{% endfor %}",
+  ],
+  [
+    "refuses one in words of its own",
+    "{% if messages[0]['role'] != 'user' %}{{ raise_exception('Conversation roles must alternate') }}{% endif %}<|user|>{{ messages[0]['content'] }}",
+  ],
+])("a template that %s does not lose it", async (_, template) => {
+  const folder = join(mkdtempSync(join(real.cacheDir, "template-")), "model");
+  cpSync(join(models, "random-text"), folder, { recursive: true });
+  writeFileSync(join(folder, "chat_template.jinja"), template);
+  const prepared = await real.load(folder);
+  const ask = async (more: Parameters<typeof requestOf>[0]) =>
+    (await eventsOf(prepared, requestOf({ generation: generation({}), ...more }))).at(-1);
+  const told = await ask({ system: "Be kind.", user: "Hello" });
+  const joined = await ask({ user: "Be kind.\n\nHello" });
+  expect(told).toMatchObject({ flags: ["system_in_user"] });
+  expect(joined).toMatchObject({ text: told?.kind === "done" ? told.text : "", flags: [] });
+  await prepared.unload();
+});
+
+test("a template that lies with the tokenizer is a vision-language model's, too", async () => {
+  const folder = join(real.cacheDir, "template-with-tokenizer");
+  cpSync(join(models, "random-vision"), folder, { recursive: true });
+  const [template, config] = [join(folder, "chat_template.jinja"), join(folder, "tokenizer_config.json")];
+  const chat_template = readFileSync(template, "utf8");
+  writeFileSync(config, JSON.stringify({ ...JSON.parse(readFileSync(config, "utf8")), chat_template }));
+  rmSync(template);
+  const prepared = await real.load(folder);
+  expect(argOf(prepared, "chat_template")).toBeUndefined();
+  expect((await answerOf(prepared, "Hello")).text).not.toBe("");
+  await prepared.unload();
+});
+
+test("an empty prompt without a template is named", async () => {
+  const folder = join(real.cacheDir, "no-template");
+  cpSync(join(models, "random-text"), folder, { recursive: true });
+  rmSync(join(folder, "chat_template.jinja"));
+  const prepared = await real.load(folder);
+  expect(prepared.identity.args).toContain("chat_template=none");
+  expect((await engineErrorOf(answerOf(prepared, ""))).class).toBe("empty_prompt");
+  expect((await answerOf(prepared, "Hello")).text).not.toBe("");
+  await prepared.unload();
+});
+
+describe("pickled weights", () => {
+  let folder: string;
+  beforeAll(async () => {
+    folder = join(real.cacheDir, "pickled");
+    cpSync(join(models, "random-text"), folder, { recursive: true });
+    const convert =
+      "import sys, os, torch, safetensors.torch as s; f = sys.argv[1] + '/model.safetensors'; torch.save(s.load_file(f), sys.argv[1] + '/pytorch_model.bin'); os.remove(f)";
+    await output(inject("python"), ["-I", "-c", convert, folder]);
+  });
+
+  test("are refused", async () => {
+    const error = await engineErrorOf(real.load(folder));
+    expect([error.kind, error.class]).toEqual(["engine", "pickled_weights"]);
+    expect(error.message).toContain("engines.huggingface.allow_pickle");
+  });
+
+  test("are loaded where the operator allows it", async () => {
+    const trusting = await realEngine({ config: { allowPickle: true } });
+    try {
+      const prepared = await trusting.load(folder);
+      const safe = await real.load(join(models, "random-text"));
+      expect((await answerOf(prepared, "Hello")).text).toBe((await answerOf(safe, "Hello")).text);
+      await safe.unload();
+    } finally {
+      await trusting.close();
+    }
+  });
+});
+
+test("code of a model's own is refused in words that name both who must allow it", async () => {
+  const folder = join(real.cacheDir, "own-code");
+  cpSync(join(models, "random-text"), folder, { recursive: true });
+  const own = {
+    model_type: "own",
+    auto_map: { AutoConfig: "own.Config", AutoModelForCausalLM: "own.Model" },
+  };
+  writeFileSync(join(folder, "config.json"), JSON.stringify(own));
+  const error = await engineErrorOf(real.load(folder));
+  expect(error.class).toBe("remote_code_refused");
+  expect(error.message).toContain("engines.huggingface.allow_remote_code");
 });
 
 test("what is not there is missing by name, and the hub is not asked", async () => {

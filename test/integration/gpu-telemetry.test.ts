@@ -2,10 +2,12 @@
  * What is measured beside samples on GPUs, from nvidia-smi to the record and everything that is made of it. The GPUs are a
  * stand-in's, and what runs on them is the simulated engine.
  */
+import { readdirSync } from "node:fs";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import type { Json } from "../../shared/benchmark/json.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { systemClock } from "../../shared/runtime/clock.js";
+import { readProc } from "../../shared/runtime/proc.js";
 import { cliOf } from "../support/cli.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
 import type { StandInGpu } from "../support/stand-in-gpus/machine.js";
@@ -44,6 +46,12 @@ afterAll(async () => {
   await fleet?.stop();
   await standIn?.remove();
 });
+
+/** Every process that was started as this nvidia-smi. */
+const started = (): string[] =>
+  readdirSync("/proc").filter(
+    (pid) => /^\d+$/.test(pid) && readProc(`/proc/${pid}/cmdline`).split("\0").includes(standIn.path),
+  );
 
 /** A campaign of one attempt with four samples of 400 ms; `during` runs once it does. */
 let runs = 0;
@@ -131,5 +139,6 @@ test("on the CPU nothing of it is there", async () => {
 
 test("an agent that stops leaves no program that prints", async () => {
   await fleet.stopAgent("n1");
+  await until("none is left", () => started().length === 0);
   expect(fleet.logs.filter(({ msg }) => /left behind/.test(msg))).toEqual([]);
 });

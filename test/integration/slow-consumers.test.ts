@@ -1,8 +1,12 @@
 /** People's streams whose consumers stop reading: they are cut off, lose nothing but themselves, and slow nobody. */
+
+import { readdir } from "node:fs/promises";
+import { join } from "node:path";
 import { type ClientReadableStream, status } from "@grpc/grpc-js";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CampaignState, WatchCampaignRequest } from "../../shared/gen/sai/v1/campaign.js";
 import { StreamEventsRequest } from "../../shared/gen/sai/v1/event.js";
+import { sha256 } from "../../shared/runtime/hash.js";
 import { connectApi } from "../support/api.js";
 import { startFleet, type TestFleet } from "../support/fleet.js";
 import { suiteOf } from "../support/suites.js";
@@ -85,3 +89,19 @@ test("watchers that stop reading are cut off at the deadline; others, agents and
   await until("the metrics count them", counted);
   for (const api of apis) api.close();
 }, 120_000);
+
+test("an uploader that falls silent is cut off, and leaves nothing", async () => {
+  const bytes = Buffer.from("half of it");
+  const stored = new Promise<number>((resolve) => {
+    const stream = fleet.api.artifacts.upload((error) => resolve(error?.code ?? status.OK));
+    stream.on("error", () => {});
+    stream.write({ part: { $case: "head", value: { sha256: sha256(bytes), sizeBytes: 100 } } });
+    stream.write({ part: { $case: "chunk", value: bytes } });
+  });
+  expect(await stored).toBe(status.DEADLINE_EXCEEDED);
+  const leftovers = async () =>
+    (await readdir(join(fleet.folder, "artifacts"), { recursive: true })).filter((name) =>
+      name.includes(".tmp-"),
+    );
+  await until("nothing is left", async () => (await leftovers()).length === 0);
+});

@@ -1,4 +1,5 @@
 /** Gets the outside programs the service tests use, once, and hands their paths to the tests; fails if it cannot. */
+import { existsSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import type { TestProject } from "vitest/node";
@@ -12,6 +13,8 @@ declare module "vitest" {
     /** Debian's, the oldest that must do, and a current one. */
     etcds: { old: string; current: string };
     etcdutl: string;
+    /** The folder with Debian's postgres and initdb. */
+    postgres: string;
     /** The Versity gateway. */
     s3: string;
   }
@@ -19,6 +22,7 @@ declare module "vitest" {
 
 export default async function setup(project: TestProject): Promise<void> {
   await debianProgram({ program: "/usr/bin/openssl", package: "openssl" }, console.error);
+  project.provide("postgres", await postgresFolder());
   project.provide("etcds", {
     old: await debianProgram({ program: "/usr/bin/etcd", package: "etcd-server" }, console.error),
     current: await etcdProgram(console.error),
@@ -35,4 +39,21 @@ export default async function setup(project: TestProject): Promise<void> {
     ),
   );
   project.provide("buf", join(fileURLToPath(new URL("../..", import.meta.url)), "node_modules/.bin/buf"));
+}
+
+/** Debian has each major version in a folder of its own; any from 14 on will do. */
+async function postgresFolder(): Promise<string> {
+  const root = "/usr/lib/postgresql";
+  const newest = () =>
+    existsSync(root)
+      ? readdirSync(root)
+          .filter((version) => Number(version) >= 14)
+          .sort((a, b) => Number(b) - Number(a))[0]
+      : undefined;
+  if (newest() === undefined)
+    await debianProgram({ program: "/usr/bin/pg_ctlcluster", package: "postgresql" }, console.error);
+  const version = newest();
+  if (version === undefined)
+    throw new Error(`Debian's postgresql was installed, but ${root} has no version from 14 on`);
+  return join(root, version, "bin");
 }

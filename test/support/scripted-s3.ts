@@ -83,6 +83,14 @@ function answer(
   const xml = (text: string) => void response.writeHead(200).end(`<?xml version="1.0"?>${text}`);
   const id = query.get("uploadId") ?? "";
   const isNew = () => !onlyNew || !s3.objects.has(key) || !refuse(response, 412, "PreconditionFailed");
+  if (method === "GET" && query.has("uploads")) {
+    const begun = [...s3.uploads].filter(([, upload]) => upload.key.startsWith(query.get("prefix") ?? ""));
+    const lines = begun.map(
+      ([made, upload]) =>
+        `<Upload><Key>${upload.key}</Key><UploadId>${made}</UploadId><Initiated>2020-01-01T00:00:00Z</Initiated></Upload>`,
+    );
+    return xml(`<ListMultipartUploadsResult>${lines.join("")}</ListMultipartUploadsResult>`);
+  }
   if (method === "POST" && query.has("uploads")) {
     const made = `upload-${s3.requests.length}`;
     s3.uploads.set(made, { key, parts: new Map() });
@@ -93,8 +101,10 @@ function answer(
     return void response.writeHead(200, { etag: `"${query.get("partNumber")}"` }).end();
   }
   if (method === "POST" && id) {
+    const upload = s3.uploads.get(id);
+    if (upload === undefined) return void refuse(response, 404, "NoSuchUpload");
     if (!isNew()) return;
-    const parts = [...(s3.uploads.get(id)?.parts ?? [])].sort(([a], [b]) => a - b);
+    const parts = [...upload.parts].sort(([a], [b]) => a - b);
     s3.objects.set(key, Buffer.concat(parts.map(([, bytes]) => bytes)));
     s3.uploads.delete(id);
     return xml("<CompleteMultipartUploadResult/>");

@@ -45,6 +45,7 @@ const seen = z.object({
 const LOOK_LIMITS = { deadlineMs: 2_500, killMs: 200, mostBytes: 256 * 1024 };
 /** A gigabyte a minute is slow, and there are eight. */
 const INSTALL_LIMITS = { deadlineMs: 3 * 3_600_000, killMs: 5_000, mostBytes: 64 * 1024 * 1024 };
+const VENV_STEP = "making a virtual environment";
 const OLDEST = [3, 11] as const;
 export const INSTALL_HINT =
   "`sai engine install huggingface` makes a Python environment for it; engines.huggingface.python names one of your own";
@@ -89,8 +90,7 @@ async function lookAt(python: string, clock: Clock, env: NodeJS.ProcessEnv, sign
   const read = readSeen(text);
   if (read === undefined) return no(`${python} is no Python that can be used; ${INSTALL_HINT}`);
   const { python: version, packages, paths } = read;
-  const [major = 0, minor = 0] = version.split(".").map(Number);
-  if (major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]))
+  if (isTooOld(version))
     return no(`${python} is Python ${version}, and ${OLDEST.join(".")} or newer is needed`);
   const missing = Object.keys(packages).filter((name) => packages[name] === null);
   if (missing.length > 0)
@@ -99,6 +99,11 @@ async function lookAt(python: string, clock: Clock, env: NodeJS.ProcessEnv, sign
     version: `${packages["transformers"]}, torch ${packages["torch"]}, Python ${version}`,
   };
   return { looked, paths: [python, ...paths] };
+}
+
+function isTooOld(version: string): boolean {
+  const [major = 0, minor = 0] = version.split(".").map(Number);
+  return major < OLDEST[0] || (major === OLDEST[0] && minor < OLDEST[1]);
 }
 
 function readSeen(text: string): z.output<typeof seen> | undefined {
@@ -153,8 +158,9 @@ export async function installEnvironment(
 ): Promise<boolean> {
   const folder = dirname(dirname(python));
   const lock = sha256(await readFile(LOCK, "utf8"));
-  if (await isFinished(folder, lock)) return false;
+  if (await isFinished(folder, python, lock)) return false;
   await refuseForeign(folder);
+  await refuseUnfit(basePython, clock, { ...LOOK_LIMITS, deadlineMs: 20_000, env, signal });
   await rm(folder, { recursive: true, force: true });
   await mkdir(folder, { recursive: true });
   await writeFile(join(folder, STAMP), "not finished\n");
@@ -162,7 +168,7 @@ export async function installEnvironment(
     say(what);
     return done(what, path, args, clock, { ...INSTALL_LIMITS, env, signal });
   };
-  await step(`making a virtual environment in ${folder}`, basePython, ["-m", "venv", folder]);
+  await step(`${VENV_STEP} in ${folder}`, basePython, ["-m", "venv", folder]);
   const pip = ["-I", "-m", "pip", "install", "--no-input", "--disable-pip-version-check", "--require-hashes"];
   await step(
     "installing torch and transformers (about 3 GB to load, 8 GB on the disk; takes minutes)",
@@ -173,15 +179,30 @@ export async function installEnvironment(
   return true;
 }
 
-const isFinished = async (folder: string, lock: string): Promise<boolean> =>
-  (await readFile(join(folder, STAMP), "utf8").catch(() => "")).trim() === lock;
+/** The interpreter is a link to one of the system's, which may have gone. */
+const isFinished = async (folder: string, python: string, lock: string): Promise<boolean> =>
+  (await has(python)) && (await readFile(join(folder, STAMP), "utf8").catch(() => "")).trim() === lock;
+
+const has = (path: string): Promise<boolean> =>
+  stat(path).then(
+    () => true,
+    () => false,
+  );
+
+/** pip would fail on the locked versions, in words of its own. */
+async function refuseUnfit(basePython: string, clock: Clock, limits: Limits): Promise<void> {
+  const hint = `Python ${OLDEST.join(".")} or newer is needed; --python names one`;
+  const refused = (why: string) => new SaiError("failed_precondition", `${basePython} ${why}`, { hint });
+  const outcome = await runCommand(basePython, ["-I", "-c", LOOK], clock, limits);
+  limits.signal?.throwIfAborted();
+  const isOne = outcome.kind === "ended" && outcome.ended.code === 0;
+  if (!isOne) throw refused(whyNot(outcome));
+  const version = readSeen(outcome.ended.stdout)?.python;
+  if (version === undefined) throw refused("is no Python that can be used");
+  if (isTooOld(version)) throw refused(`is Python ${version}`);
+}
 
 async function refuseForeign(folder: string): Promise<void> {
-  const has = (path: string) =>
-    stat(path).then(
-      () => true,
-      () => false,
-    );
   if (!(await has(folder)) || (await has(join(folder, STAMP)))) return;
   throw new SaiError("failed_precondition", `${folder} is there, and was not made by this command`, {
     hint: `install ${LOCK} there, or name another place in engines.huggingface.python`,
@@ -198,10 +219,11 @@ async function done(
   const outcome = await runCommand(path, args, clock, limits);
   limits.signal?.throwIfAborted();
   if (outcome.kind === "ended" && outcome.ended.code === 0) return;
-  const said = outcome.kind === "ended" ? `\n${outcome.ended.stderr.trim().slice(-2_000)}` : "";
-  const hint =
-    outcome.kind === "not_started"
-      ? `Python ${OLDEST.join(".")} or newer is needed; --python names one`
-      : "it needs the Python Package Index (or pip's configuration for a mirror) and 8 GB of disk";
+  // venv complains on its standard output where Debian has left out a part of Python.
+  const words = outcome.kind === "ended" ? outcome.ended.stderr.trim() || outcome.ended.stdout.trim() : "";
+  const said = words === "" ? "" : `\n${words.slice(-2_000)}`;
+  const hint = what.startsWith(VENV_STEP)
+    ? "it needs Python's modules venv and ensurepip (on Debian and Ubuntu `apt install python3-venv`), and a folder to write to"
+    : "it needs the Python Package Index (or pip's configuration for a mirror) and 8 GB of disk";
   throw new SaiError("failed_precondition", `${what} failed: ${path} ${whyNot(outcome)}${said}`, { hint });
 }

@@ -38,7 +38,8 @@ afterEach(async () => {
 function engineOf(more: Partial<HuggingfaceConfig> = {}): Engine {
   const config: HuggingfaceConfig = {
     ...{ python: STAND_IN, device: "auto", torchDtype: "auto", cacheDir: undefined, maxMemoryPerGpu: 0.9 },
-    ...{ token: "hf_secret", allowDownload: false, allowRemoteCode: false, loadTimeoutMs: 20_000 },
+    ...{ token: "hf_secret", allowDownload: false, allowRemoteCode: false, allowPickle: false },
+    loadTimeoutMs: 20_000,
     ...{ env: process.env, ...more },
   };
   const start: Processes["start"] = async (program) => {
@@ -193,6 +194,20 @@ describe("a worker", () => {
     const given = { load_in_4bit: true, cache_dir: "/x", torch_dtype: "auto", device: "cpu" };
     expect(prepared.notApplied(generation, given)).toEqual(["cache_dir", "load_in_4bit", "top_k"]);
     expect(prepared.notApplied({ ...generation, temperature: 1 }, {})).toEqual([]);
+  });
+
+  test("a map over devices is applied only where there are several", async () => {
+    const options = { device_map: "sequential" };
+    const [one, two] = [{ gpus: ["GPU-a"] }, { gpus: ["GPU-a", "GPU-b"] }];
+    const generation = { timeoutS: 1, maxRetries: 0, retryDelayS: 0 };
+    const ignored = async (place: typeof one) =>
+      (await load(engineOf(), "m", options, place)).notApplied(generation, options);
+    expect([await ignored(one), await ignored(two)]).toEqual([["device_map"], []]);
+  });
+
+  test("that runs code of the model's own says so in every record", async () => {
+    const prepared = await load(engineOf({ allowRemoteCode: true }), "m", { trust_remote_code: true });
+    expect(prepared.identity.args).toContain("trust_remote_code");
   });
 });
 

@@ -80,7 +80,7 @@ export function createHuggingfaceEngine(config: HuggingfaceConfig, parts: Parts)
       const { worker, loaded, loadNs } = await unlessAborted(entry.started, signal);
       if (loaded.stamp !== undefined)
         digests.set(model.model, { stamp: loaded.stamp, digest: loaded.digest });
-      return prepared(worker, loaded, isNew ? loadNs : 0, model, place, leave);
+      return prepared(worker, loaded, isNew ? loadNs : 0, { model, options, place }, leave);
     } catch (error) {
       await leave();
       throw error;
@@ -139,8 +139,7 @@ function prepared(
   worker: Worker,
   loaded: Loaded,
   loadNs: number,
-  model: ModelSpec,
-  place: EnginePlace,
+  { model, options, place }: { model: ModelSpec; options: EngineOptions; place: EnginePlace },
   unload: () => Promise<void>,
 ): PreparedModel {
   const { versions } = loaded;
@@ -148,13 +147,14 @@ function prepared(
     identity: {
       version: `${versions.transformers} torch ${versions.torch}`,
       digest: loaded.digest,
-      args: argsOf(loaded, place),
+      args: argsOf(loaded, options, place),
     },
     loadNs,
     flags: loaded.pinned ? [] : ["revision_not_pinned"],
     notApplied(generation, given) {
       const samples = (generation.temperature ?? 0) > 0;
-      const applied = [...GENERATION, ...(samples ? SAMPLING : []), ...OPTIONS];
+      const options = OPTIONS.filter((option) => option !== "device_map" || place.gpus.length > 1);
+      const applied = [...GENERATION, ...(samples ? SAMPLING : []), ...options];
       return notApplied(generation, { ...given, ...model.options }, applied);
     },
     // Waiting for another attempt's answer counts to no latency and no timeout.
@@ -165,13 +165,14 @@ function prepared(
   };
 }
 
-const argsOf = (loaded: Loaded, place: EnginePlace): string[] => [
+const argsOf = (loaded: Loaded, options: EngineOptions, place: EnginePlace): string[] => [
   `dtype=${loaded.dtype}`,
   `devices=${place.gpus.length > 0 ? place.gpus.join("+") : loaded.devices.join("+")}`,
   `architecture=${loaded.architecture}`,
   ...(loaded.commit === null ? [] : [`commit=${loaded.commit}`]),
   ...(loaded.gguf === null ? [] : [`gguf_file=${loaded.gguf}`]),
   ...(loaded.chat_template ? [] : ["chat_template=none"]),
+  ...(options["trust_remote_code"] === true ? ["trust_remote_code"] : []),
   ...(place.gpus.length > 0 ? [] : [`threads=${loaded.threads}`]),
 ];
 

@@ -20,6 +20,7 @@ export interface LoadRequest {
   memory_bytes?: number;
   cache_dir?: string;
   allow_download: boolean;
+  allow_pickle: boolean;
   trust_remote_code: boolean;
   threads?: number;
   /** Of the same files as they were seen before. */

@@ -23,6 +23,8 @@ export interface WorkerConfig {
   token: string | undefined;
   allowDownload: boolean;
   allowRemoteCode: boolean;
+  /** Whether weights may come as pickle. */
+  allowPickle: boolean;
   loadTimeoutMs: number;
 }
 
@@ -62,7 +64,7 @@ export function workerPlan(
   const load: LoadRequest = {
     ...{ op: "load", model: model.model, dtype: text("torch_dtype") ?? config.torchDtype },
     ...{ gpus: place.gpus.length, memory_share: config.maxMemoryPerGpu },
-    ...{ allow_download: config.allowDownload, trust_remote_code: wanted },
+    ...{ allow_download: config.allowDownload, allow_pickle: config.allowPickle, trust_remote_code: wanted },
     ...(revision !== undefined && { revision }),
     ...(deviceMap !== undefined && { device_map: deviceMap }),
     ...(place.memoryBytes !== undefined && { memory_bytes: place.memoryBytes }),

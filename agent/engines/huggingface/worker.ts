@@ -61,7 +61,8 @@ export class Worker {
   private requests = 0;
   /** Why it cannot be asked any more. */
   private over: EngineError | undefined;
-  private readonly over$ = deferred<never>();
+  /** Told when it is over. Not a promise: racing one that stays open keeps something of every race. */
+  private readonly onOver = new Set<(error: EngineError) => void>();
   private isLoaded = false;
 
   private constructor(
@@ -69,7 +70,6 @@ export class Worker {
     private readonly running: RunningProgram,
     private readonly clock: Clock,
   ) {
-    this.over$.promise.catch(() => {});
     running.stdio.stdin?.on("error", () => {}); // its end tells why
     running.stdio.stdout?.on(
       "data",
@@ -135,6 +135,8 @@ export class Worker {
     const id = this.requests;
     const arrived: Arrived[] = [];
     let wake = () => {};
+    const onOver = () => wake();
+    this.onOver.add(onOver);
     const ended = deferred<void>();
     this.listener = (event) => {
       if (!("id" in event) || event.id !== id) return;
@@ -151,10 +153,11 @@ export class Worker {
       for (;;) {
         const event = arrived.shift();
         if (event === undefined) {
+          if (this.over) throw this.over;
           const more = new Promise<void>((resolve) => {
             wake = resolve;
           });
-          await unlessAborted(Promise.race([more, this.over$.promise]), signal);
+          await unlessAborted(more, signal);
           continue;
         }
         if (event.event === "error") {
@@ -166,6 +169,7 @@ export class Worker {
         if (finished) return;
       }
     } finally {
+      this.onOver.delete(onOver);
       if (finished || this.over) endTurn();
       else this.idle = this.letGo(id, ended.promise).then(endTurn);
     }
@@ -190,19 +194,23 @@ export class Worker {
           new EngineError(event.kind, event.class, `${this.name}: ${this.redacted(event.message)}`),
         );
     };
+    if (this.over) throw this.over;
+    this.onOver.add(answer.reject);
     this.send(this.plan.load);
-    return Promise.race([answer.promise, this.over$.promise]);
+    return answer.promise.finally(() => this.onOver.delete(answer.reject));
   }
 
   /** Resolves when the worker is free again, or gone (invariant 2). */
   private async letGo(id: number, ended: Promise<void>): Promise<void> {
     this.send({ op: "abort", id });
-    const late = deferred<"late">();
-    const cancel = this.clock.after(LET_GO_MS, () => late.resolve("late"));
-    const outcome = await Promise.race([ended, late.promise, this.over$.promise]).catch(
-      () => "over" as const,
-    );
+    const settled = deferred<"late" | "free">();
+    const free = () => settled.resolve("free");
+    const cancel = this.clock.after(LET_GO_MS, () => settled.resolve("late"));
+    void ended.then(free);
+    this.onOver.add(free);
+    const outcome = await settled.promise;
     cancel();
+    this.onOver.delete(free);
     if (outcome === "late")
       await this.kill(`it did not let go of an aborted answer within ${LET_GO_MS / 1000} s`);
   }
@@ -236,7 +244,7 @@ export class Worker {
   private fail(error: EngineError): void {
     if (this.over) return;
     this.over = error;
-    this.over$.reject(error);
+    for (const tell of [...this.onOver]) tell(error);
   }
 
   private get name(): string {

@@ -125,6 +125,16 @@ test("what has no usage counts in full, what was refused counts nothing", async 
   expect(classes).toEqual(["silent_end", "silent_end", "spend_limit", "spend_limit"]);
 });
 
+test("what was refused in mid-answer was made nonetheless, and counts in full", async () => {
+  engineWith({ ...spend(0.005), maxConcurrentRequests: 1 });
+  const message = "Rate limit reached";
+  server.setReplies([
+    { chunks: ["4", "."], fault: { kind: "error_in_stream", after: 1, message, type: "rate_limit_error" } },
+  ]);
+  const classes = (await run(4, { in_1m: 10, out_1m: 10 })).map((r) => r.error?.class);
+  expect(classes).toEqual(["rate_limited", "rate_limited", "spend_limit", "spend_limit"]);
+});
+
 test("a model without a price is not used where money is limited; another server is nobody's money", async () => {
   engineWith(spend(1));
   const error = await engineErrorOf(run(1));

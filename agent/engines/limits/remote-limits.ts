@@ -71,6 +71,15 @@ export class RemoteLimits {
     );
   }
 
+  /** What they mean for requests that another process sends, whose turns nobody counts. */
+  forLoad(where: string): { refused: string } | { most: number } {
+    const { maxConcurrentRequests = Number.POSITIVE_INFINITY, rateLimitPerMinute, spend } = this.config;
+    const key = spend?.key ?? (rateLimitPerMinute === undefined ? undefined : "rate_limit_per_minute");
+    if (key === undefined) return { most: maxConcurrentRequests };
+    const refused = `${where}: ${key} limits what is sent there, and a load would go past it; name the server by base_url, or lift the limit`;
+    return { refused };
+  }
+
   /** Waits for a turn. Throws EngineError when the money is spent, and the signal's reason. */
   async admit(
     model: string,
@@ -89,10 +98,10 @@ export class RemoteLimits {
       throw error;
     }
     return {
-      end: ({ done, failure, retryAfterMs, sent }) => {
+      end: ({ done, failure, retryAfterMs, sent, begun = false }) => {
         if (retryAfterMs !== undefined) this.turnstile.hold(model, Math.min(LONGEST_PAUSE_MS, retryAfterMs));
         leave();
-        const isFree = !sent || (failure !== undefined && NOT_BILLED.has(failure));
+        const isFree = !sent || (!begun && failure !== undefined && NOT_BILLED.has(failure));
         reserved?.settle(isFree ? 0 : ((done && costUsd(price, done.tokens)) ?? mostUsd ?? 0));
       },
     };
@@ -113,7 +122,7 @@ export function knownPrice(
   return listed ? { price: listed } : {};
 }
 
-/** Failures with a status or without a connection. */
+/** Failures with a status or without a connection; some may also come in mid-answer, when tokens were made. */
 const NOT_BILLED: ReadonlySet<string> = new Set([
   ...["rate_limited", "overloaded", "quota_exhausted", "unauthorized", "not_found", "bad_status"],
   "context_overflow",

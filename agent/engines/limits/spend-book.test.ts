@@ -103,6 +103,20 @@ test("a new day begins at 0, and a clock that goes back begins none", async () =
   expect((await engineErrorOf(book.reserve(0.1, never()))).class).toBe("spend_limit");
 });
 
+test("a disk that is full at the end keeps nobody from ending, and nothing that was spent is forgotten", async () => {
+  let isFull = false;
+  const disk: Disk = {
+    ...nodeDisk,
+    writeAtomic: (path, data) =>
+      isFull ? Promise.reject(new SaiError("resource_exhausted", "full")) : nodeDisk.writeAtomic(path, data),
+  };
+  const book = bookOf(1, disk);
+  (await book.reserve(1, never())).settle(0.9);
+  isFull = true;
+  await book.close();
+  expect((await engineErrorOf(bookOf(1).reserve(0.2, never()))).class).toBe("spend_limit");
+});
+
 test("what cannot be noted or read is not sent", async () => {
   const full = { ...nodeDisk, writeAtomic: () => Promise.reject(new SaiError("resource_exhausted", "full")) };
   const error = await engineErrorOf(bookOf(1, full).reserve(0.1, never()));

@@ -66,11 +66,11 @@ export class SpendBook {
     }
   }
 
-  /** Notes what was spent, no more. */
+  /** Notes what was spent, no more. A disk that is full keeps nobody from ending: the file says more than was spent. */
   async close(): Promise<void> {
     await this.inTurn(async () => {
       if (this.isOpen && this.notedUsd !== this.spentUsd + this.reservedUsd) await this.note(0);
-    });
+    }).catch(() => {});
   }
 
   private async tryToReserve(usd: number): Promise<boolean> {

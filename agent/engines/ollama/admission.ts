@@ -24,7 +24,7 @@ export class Admission {
   /** Throws EngineError `oom` `too_large`. */
   async check(model: string, told: ManagedOptions, place: EnginePlace, signal: AbortSignal): Promise<void> {
     const has = this.roomOf(place);
-    const needs = has === undefined ? undefined : await this.needOf(model, told, signal);
+    const needs = has === undefined ? undefined : await this.needOf(model, told, place, signal);
     if (has === undefined || needs === undefined || needs.bytes <= has) return;
     const what = `needs about ${gib(needs.bytes)} (${needs.parts}), and ${placeText(place)} ${gib(has)}`;
     const hint = "use a smaller model or context, fewer parallel requests, or a larger device";
@@ -32,8 +32,8 @@ export class Admission {
   }
 
   /** What the server says that it took, once all of it is in GPU memory. */
-  async took(digest: string, told: ManagedOptions, bytes: number): Promise<void> {
-    await this.gpus.peaks.note(keyOf(digest, told), bytes);
+  async took(digest: string, told: ManagedOptions, place: EnginePlace, bytes: number): Promise<void> {
+    await this.gpus.peaks.note(keyOf(digest, told, place), bytes);
   }
 
   private roomOf({ gpus, memoryBytes }: EnginePlace): number | undefined {
@@ -48,11 +48,12 @@ export class Admission {
   private async needOf(
     model: string,
     told: ManagedOptions,
+    place: EnginePlace,
     signal: AbortSignal,
   ): Promise<{ bytes: number; parts: string } | undefined> {
     try {
       const found = await installedModel(this.modelsDir, model);
-      const peak = await this.gpus.peaks.of(keyOf(found.digest, told));
+      const peak = await this.gpus.peaks.of(keyOf(found.digest, told, place));
       if (peak !== undefined) return { bytes: peak, parts: "as it took before" };
       const facts = this.facts.get(found.file) ?? (await readGguf(found.file, signal));
       this.facts.set(found.file, facts);
@@ -80,5 +81,10 @@ const placeText = ({ gpus, memoryBytes }: EnginePlace): string =>
       ? `the ${gpus.length} GPUs have`
       : "the GPU has";
 
-const keyOf = (digest: string, { contextTokens, parallel, kvCacheType = "f16" }: ManagedOptions): string =>
-  `ollama ${digest} ctx=${contextTokens} parallel=${parallel} kv=${kvCacheType}`;
+/** Everything that decides how much it takes: over several GPUs it has buffers on each. */
+const keyOf = (
+  digest: string,
+  { contextTokens, parallel, kvCacheType = "f16", flashAttention }: ManagedOptions,
+  { gpus }: EnginePlace,
+): string =>
+  `ollama ${digest} ctx=${contextTokens} parallel=${parallel} kv=${kvCacheType} flash=${flashAttention ?? "auto"} gpus=${gpus.length}`;

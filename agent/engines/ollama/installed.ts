@@ -36,6 +36,7 @@ export class Installed {
     });
     const onAbort = () => void program.stop(0);
     signal.addEventListener("abort", onAbort, { once: true });
+    if (signal.aborted) onAbort();
     const { how, said } = await program.ended;
     signal.removeEventListener("abort", onAbort);
     await program.stop(0);

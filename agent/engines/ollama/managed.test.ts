@@ -24,7 +24,7 @@ const GPU: EnginePlace = { gpus: ["GPU-11111111-2222-3333-4444-555555555555"] };
 /** Pauses are a tenth of what they are. */
 const clock = { ...systemClock, sleep: (ms: number, its?: AbortSignal) => systemClock.sleep(ms / 10, its) };
 
-const MODELS = ["tiny", "split", "cpuonly", "full", "vague", "slow", "silent", "error", "endless"];
+const MODELS = ["tiny", "split", "cpuonly", "unseen", "full", "vague", "slow", "silent", "error", "endless"];
 
 let dir: string;
 let models: string;
@@ -181,6 +181,7 @@ describe("a load that fails", () => {
       "40 of 100 bytes",
     ],
     ["all in main memory", "cpuonly:1b", { device: "gpu" }, GPU, "engine", "gpu_not_used", "without CUDA"],
+    ["nobody knows where", "unseen:1b", { device: "gpu" }, GPU, "engine", "not_loaded", "ollama ps"],
     ["no GPU leased", "tiny:1b", { device: "gpu" }, NO_GPU, "engine", "no_gpu", "no GPU was leased"],
     [
       "a wrong option",
@@ -349,11 +350,11 @@ describe("what cannot fit", () => {
   test("what it took before goes before what was computed", async () => {
     engine = engineWith({}, { "GPU-11111111-2222-3333-4444-555555555555": 8 * GiB });
     const digest = sha256(readFileSync(join(models, "manifests/registry.ollama.ai/library/tiny/1b")));
-    await peaks.note(`ollama ${digest} ctx=32768 parallel=1 kv=f16`, 5 * GiB);
+    await peaks.note(`ollama ${digest} ctx=32768 parallel=1 kv=f16 flash=auto gpus=1`, 5 * GiB);
     await (await gpu({ num_ctx: 32_768 })).unload();
     // What was loaded is noted: the stand-in says 100 bytes.
     await (await gpu({ num_ctx: 8_192 })).unload();
-    expect(await peaks.of(`ollama ${digest} ctx=8192 parallel=1 kv=f16`)).toBe(100);
+    expect(await peaks.of(`ollama ${digest} ctx=8192 parallel=1 kv=f16 flash=auto gpus=1`)).toBe(100);
   });
 
   test("nothing is said of a GPU or a model that is not known", async () => {

@@ -114,7 +114,7 @@ export class ManagedOllama {
     const server = await this.start(plan, place, signal);
     if (loaded === undefined) throw new EngineError("engine", "internal", `${plan.name}: was not tried out`);
     const { version, found, loadNs, contextTokens = told.contextTokens, gpuBytes } = loaded;
-    if (place.gpus.length > 0) await this.admission?.took(found.digest, told, gpuBytes);
+    if (place.gpus.length > 0) await this.admission?.took(found.digest, told, place, gpuBytes);
     const turns = new Turns(told.parallel);
     const runners = () => loaded?.runners ?? [];
     return {
@@ -213,7 +213,7 @@ export class ManagedOllama {
     const loadNs = clock.nowNs() - startNs;
     await server.oneToken(model, options, signal);
     const running = await server.running(model, signal);
-    if (place.gpus.length > 0) refuseOffload(server.where, running);
+    if (place.gpus.length > 0) refuseOffload(server.where, model, running);
     // Newer than the client's types.
     const { context_length: contextTokens } = (running ?? {}) as { context_length?: number };
     const gpuBytes = running?.size_vram ?? 0;
@@ -276,9 +276,13 @@ export class ManagedOllama {
 }
 
 /** Throws when a model is not where it should be (invariant 4). */
-function refuseOffload(where: string, loaded: ModelResponse | undefined): void {
+function refuseOffload(where: string, model: string, loaded: ModelResponse | undefined): void {
+  if (loaded === undefined) {
+    const message = `${where}: \`ollama ps\` does not show ${model} after its first token, so nobody knows where it is; see its log`;
+    throw new EngineError("engine", "not_loaded", message);
+  }
   const partial = partialOffload(loaded);
-  if (partial === undefined || loaded === undefined) return;
+  if (partial === undefined) return;
   if (loaded.size_vram === 0) {
     const hint = "its log says why it found none: a driver it does not know, or a build without CUDA";
     throw new EngineError(

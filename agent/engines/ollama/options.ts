@@ -69,6 +69,10 @@ export function serverEnvironment(
     OLLAMA_LLM_LIBRARY: undefined,
     OLLAMA_NEW_ENGINE: undefined,
     OLLAMA_DEBUG: undefined,
+    OLLAMA_MAX_QUEUE: undefined,
+    OLLAMA_MULTIUSER_CACHE: undefined,
+    // With it a model that does not fit is put into main memory, and nothing says so.
+    GGML_CUDA_ENABLE_UNIFIED_MEMORY: undefined,
   };
 }
 

@@ -10,11 +10,15 @@
 import { type ModelResponse, Ollama } from "ollama";
 import type { Agent } from "undici";
 import type { Clock } from "../../../shared/runtime/clock.js";
+import { asking } from "../asking.js";
 import { EngineError, type EngineEvent, type EngineOptions, type InferenceRequest } from "../engine.js";
 import { exchange } from "../exchange.js";
 import { asEngineError, type Call, type CallMarks, fetchFor } from "../http.js";
 import { serverError } from "../server-errors.js";
 import { chatRequest, doneOf, keepAlive, loadOptions, named } from "./requests.js";
+
+/** A server that does not answer must not hold up the agent's end, ms. */
+const UNLOAD_MS = 10_000;
 
 export interface ServerAccess {
   pool: Agent;
@@ -31,16 +35,16 @@ export class OllamaServer {
   ) {}
 
   async version(signal: AbortSignal): Promise<string> {
-    return (await this.ask(signal, (client) => client.version())).version;
+    return (await this.question(signal, (client) => client.version())).version;
   }
 
   async models(signal: AbortSignal): Promise<ModelResponse[]> {
-    return (await this.ask(signal, (client) => client.list())).models;
+    return (await this.question(signal, (client) => client.list())).models;
   }
 
   /** Undefined when it is not loaded. */
   async running(model: string, signal: AbortSignal): Promise<ModelResponse | undefined> {
-    return named((await this.ask(signal, (client) => client.ps())).models, model);
+    return named((await this.question(signal, (client) => client.ps())).models, model);
   }
 
   async load(model: string, options: EngineOptions, signal: AbortSignal): Promise<void> {
@@ -48,8 +52,9 @@ export class OllamaServer {
     await this.ask(signal, (client) => client.generate({ ...request, options: loadOptions(options) }));
   }
 
-  async unload(model: string, signal: AbortSignal): Promise<void> {
-    await this.ask(signal, (client) => client.generate({ model, prompt: "", stream: false, keep_alive: 0 }));
+  async unload(model: string): Promise<void> {
+    const request = { model, prompt: "", stream: false as const, keep_alive: 0 };
+    await this.question(new AbortController().signal, (client) => client.generate(request), UNLOAD_MS);
   }
 
   /** Makes one token. */
@@ -121,7 +126,17 @@ export class OllamaServer {
     }
   }
 
-  /** One request that is not streamed. */
+  /** One that is answered at once. */
+  private question<T>(
+    signal: AbortSignal,
+    request: (client: Ollama) => Promise<T>,
+    withinMs?: number,
+  ): Promise<T> {
+    const ask = (call: Call) => request(new Ollama({ host: this.url, fetch: fetchFor(call, { tail: "" }) }));
+    return asking(this.callOf("json", signal), ask, withinMs);
+  }
+
+  /** One request that is not streamed, and takes as long as it takes. */
   private async ask<T>(signal: AbortSignal, request: (client: Ollama) => Promise<T>): Promise<T> {
     const call = this.callOf("json", signal);
     try {

@@ -145,6 +145,37 @@ describe("preparing", () => {
     expect(server.requests.at(-1)?.body).toMatchObject({ model: "plain", keep_alive: 0 });
   });
 
+  test("a model that somebody else had loaded is left loaded", async () => {
+    const theirs = await startScriptedServer();
+    const load = { model: "scripted:1b", prompt: "", stream: false };
+    await fetch(`${theirs.url}/api/generate`, { method: "POST", body: JSON.stringify(load) });
+    const options = { base_url: theirs.url };
+    const users = [
+      await engine.prepare(modelSpec("ollama", "scripted:1b"), options, never(), NO_GPU),
+      await engine.prepare(modelSpec("ollama", "scripted:1b"), { ...options, num_ctx: 64 }, never(), NO_GPU),
+    ];
+    for (const user of users) await user.unload();
+    expect(theirs.requests.at(-1)?.body["keep_alive"]).not.toBe(0);
+    await theirs.close();
+  });
+
+  test("a server that is silent when it is to unload holds nobody up", async () => {
+    const silent = await startScriptedServer({ models: [{ name: "tiny:1b", loadMs: 500 }] });
+    const clock = {
+      ...systemClock,
+      after: (ms: number, run: () => void) => systemClock.after(ms / 100, run),
+    };
+    const impatient = createOllamaEngine(
+      { baseUrl: silent.url },
+      { clock, stallMs: 60_000, processes: NO_PROCESSES, log: NO_LOG },
+    );
+    const loaded = await impatient.prepare(modelSpec("ollama", "tiny:1b"), {}, never(), NO_GPU);
+    const error = await engineErrorOf(loaded.unload());
+    expect([error.class, error.message.includes("no answer within 10 s")]).toEqual(["no_answer", true]);
+    await impatient.close();
+    await silent.close();
+  });
+
   test("a missing model is an error that says how to get it", async () => {
     const error = await engineErrorOf(engine.prepare(modelSpec("ollama", "absent:7b"), {}, never(), NO_GPU));
     expect([error.kind, error.class]).toEqual(["engine", "model_missing"]);

@@ -17,8 +17,8 @@ export const SUPPORTED = [
 ];
 
 export class SharedOllama {
-  /** How many prepared models use each server's model; it is unloaded with the last one. */
-  private readonly users = new Map<string, number>();
+  /** Who uses each server's model here; with the last one it is unloaded, unless it had been loaded before the first. */
+  private readonly users = new Map<string, { count: number; wasLoaded: boolean }>();
 
   constructor(
     private readonly baseUrl: string,
@@ -50,7 +50,8 @@ export class SharedOllama {
     // All of it in main memory is a machine without a GPU; only a model in two places is slower than it looks.
     const split = partial !== undefined && loaded !== undefined && loaded.size_vram > 0;
     const user = `${url} ${name}`;
-    this.users.set(user, (this.users.get(user) ?? 0) + 1);
+    const { count, wasLoaded: before } = this.users.get(user) ?? { count: 0, wasLoaded };
+    this.users.set(user, { count: count + 1, wasLoaded: before });
     const args = ["num_gpu", "num_thread", "keep_alive"].flatMap((key) =>
       options[key] === undefined ? [] : [`${key}=${options[key]}`],
     );
@@ -65,9 +66,12 @@ export class SharedOllama {
       unload: async () => {
         if (unloaded) return;
         unloaded = true;
-        const left = (this.users.get(user) ?? 1) - 1;
-        this.users.set(user, left);
-        if (left === 0) await server.unload(name, new AbortController().signal);
+        const use = this.users.get(user);
+        if (use === undefined) return;
+        use.count -= 1;
+        if (use.count > 0) return;
+        this.users.delete(user);
+        if (!use.wasLoaded) await server.unload(name);
       },
     };
   }

@@ -1,6 +1,6 @@
 /** Supervision of vLLM and SGLang with a stand-in for both (test/support/stand-in-vllm): no model, no GPU, no real server. */
 import { existsSync, readFileSync } from "node:fs";
-import { mkdtemp, readdir, rm } from "node:fs/promises";
+import { mkdtemp, readdir, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -95,7 +95,10 @@ const tiny = (options = {}, more = {}) => ({ ...modelSpec("vllm", MODEL, options
 describe("a model", () => {
   test("is served on its GPUs, measured, and recorded as it was started", async () => {
     const engine = await engineWith({ loadMs: 300 });
-    expect(await engine.probe(never())).toEqual({ version: "0.24.1", models: [] });
+    // Who asks for a version may have to wait longer than a probe does.
+    let seenNow = await engine.probe(never());
+    while (seenNow.version === "") seenNow = await engine.probe(never());
+    expect(seenNow).toEqual({ version: "0.24.1", models: [] });
     const options = { num_ctx: 2048, torch_dtype: "bfloat16", device: "gpu", load_in_8bit: true };
     const prepared = await engine.prepare(
       tiny({ max_num_seqs: 16, max_images: 2 }, { revision: "main", quant: "awq" }),
@@ -253,6 +256,21 @@ describe("failures", () => {
     while (seen().length === 0) await systemClock.sleep(5);
     stop.abort(new Error("not any more"));
     await expect(loading).rejects.toThrow("not any more");
+  });
+
+  test("nor does one wait for a version that nobody wants to know any more", async () => {
+    const asked = join(dir, "asked");
+    const path = join(dir, "slow-vllm");
+    await writeFile(path, `#!/bin/sh\ntouch ${asked}\nexec sleep 60\n`, { mode: 0o755 });
+    const engine = await engineWith({}, { path });
+    const stop = new AbortController();
+    const loading = engine.prepare(tiny(), {}, stop.signal, ONE);
+    while (!existsSync(asked)) await systemClock.sleep(5);
+    stop.abort(new Error("not any more"));
+    await expect(loading).rejects.toThrow("not any more");
+    const other = engine.prepare(tiny(), {}, never(), ONE);
+    await engine.close();
+    await expect(other).rejects.toThrow("the agent stops");
   });
 
   test("a program that is not there, is none, or was not named", async () => {

@@ -27,9 +27,10 @@ import {
 } from "../engine.js";
 import { connectionPool } from "../http.js";
 import { notApplied } from "../not-applied.js";
-import { CHAT_SETTINGS, type ChatServer, chat, servedModels } from "../openai-chat.js";
+import { CHAT_SETTINGS, type ChatServer, chat, chatAddress, servedModels } from "../openai-chat.js";
 import type { ServerPlan } from "../server/server-life.js";
 import { SupervisedServer } from "../server/supervised-server.js";
+import { unlessAborted } from "../unless-aborted.js";
 import type { Flavour } from "./flavours.js";
 import { type ServedConfig, toldOptions } from "./options.js";
 import { VersionOf } from "./version.js";
@@ -89,7 +90,7 @@ export function createServedEngine(flavour: Flavour, config: ServedConfig, parts
     const told = toldOptions(kind, model, options, place, config);
     if (version === undefined || config.path === undefined)
       throw new EngineError("engine", "cannot_start", `engines.${kind}.path names no ${title}`);
-    const found = await version.ask();
+    const found = await unlessAborted(version.ask(), AbortSignal.any([signal, closing.signal]));
     const name = `${title} ${found} for ${model.model}`;
     const args = [...flavour.args(model, told), ...config.args];
     const { path, token } = config;
@@ -127,6 +128,12 @@ export function createServedEngine(flavour: Flavour, config: ServedConfig, parts
           (url, inner): AsyncIterable<EngineEvent> =>
             chat(at(url), model.model, request, inner, moreOf(request)),
         ),
+      load: {
+        use: (its, work) =>
+          server.useOnce(its, (url, inner) =>
+            work(chatAddress(at(url), model.model, { settings: moreOf, fixesLength: true }), inner),
+          ),
+      },
       unload: async () => {
         await server.stop();
         servers.delete(server);

@@ -95,6 +95,18 @@ export class SupervisedServer {
     }
   }
 
+  /** The same for what has one answer. */
+  async useOnce<T>(
+    signal: AbortSignal,
+    request: (url: string, signal: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const answers = this.use(signal, async function* (url, its) {
+      yield await request(url, its);
+    });
+    for await (const answer of answers) return answer;
+    throw new EngineError("engine", "silent_end", `${this.plan.name}: there was no answer`);
+  }
+
   /** SIGTERM, after `graceMs` SIGKILL. Resolves when nothing of it is left and its port is free, or the log says what is. */
   stop(graceMs?: number): Promise<void> {
     this.stopped ??= this.end(graceMs);

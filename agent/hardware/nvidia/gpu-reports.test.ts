@@ -13,11 +13,16 @@ afterEach(async () => {
   await standIn?.remove();
 });
 
-async function reporting(path?: string, lookMs = 20, changed = (_told: number) => {}) {
+async function reporting(
+  path?: string,
+  lookMs = 20,
+  changed = (_told: number) => {},
+  ours = (_pid: number) => false,
+) {
   standIn = await standInGpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
   reports = new GpuReports({
     ...{ path: path ?? standIn.path, expected: path === undefined, lookMs, sampleMs: 10 },
-    ...{ leasedSampleMs: 20, ours: () => false, held: () => [], watchLag: watchLoopLag },
+    ...{ leasedSampleMs: 20, ours, held: () => [], watchLag: watchLoopLag },
     ...{ env: process.env, clock: systemClock, log: silentLogger() },
   });
   await reports.begin();
@@ -133,6 +138,28 @@ test("while a GPU is leased samples come from a stream and its users from questi
   });
   await standIn.gpus([{ uuid: "GPU-a" }, { uuid: "GPU-b", powerW: 90 }]);
   await until("it is asked for again", () => reports.states()?.gpus[1]?.powerW === 90);
+  reports.close();
+  await ended;
+});
+
+test("a look that fails says nothing of who is there: ours that has ended since is no stranger", async () => {
+  let runs = true;
+  const { reports, ended, changes } = await reporting(
+    undefined,
+    LONG_MS,
+    () => {},
+    (pid) => pid === 4 && runs,
+  );
+  await standIn.gpus([{ uuid: "GPU-a", processes: [{ pid: 4, name: "ours", usedMib: 9 }] }]);
+  const lease = reports.telemetry.lease({ gpus: ["GPU-a"] });
+  expect(await reports.look()).toHaveLength(1);
+  await standIn.trouble({ code: 9, say: "couldn't communicate with the NVIDIA driver" });
+  await until("it fails", () => changes.includes("failed"));
+  runs = false;
+  const window = lease?.measure(false);
+  expect(await reports.look()).toBeUndefined();
+  expect(window?.end().flags).toEqual([]);
+  lease?.end();
   reports.close();
   await ended;
 });

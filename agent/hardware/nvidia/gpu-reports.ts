@@ -118,9 +118,10 @@ export class GpuReports {
       this.looking = undefined;
     });
     await this.looking;
-    this.telemetry.looked();
     const now = this.watch.now();
-    return now.fault || now.seenMs === undefined || now.seenMs < nowMs ? undefined : now.gpus;
+    if (now.fault || now.seenMs === undefined || now.seenMs < nowMs) return undefined;
+    this.telemetry.looked();
+    return now.gpus;
   }
 
   /** Begins the first look and waits for it as long as a start may (invariant 1). */

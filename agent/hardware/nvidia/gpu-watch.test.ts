@@ -84,6 +84,24 @@ test("a driver that knows other fields than before is asked for those", async ()
   expect(faults).toEqual([]);
 });
 
+test("samples come one by one: a GPU of which nothing comes any more is not told as it was", async () => {
+  standIn = await standInGpus([{ uuid: "GPU-a" }, { uuid: "GPU-b" }]);
+  let nowMs = 0;
+  const clock = { ...systemClock, nowMs: () => nowMs };
+  const smi = new NvidiaSmi(standIn.path, systemClock, process.env, limits);
+  const watch = new GpuWatch({ smi, clock, expected: true, onFault: () => {} });
+  await watch.look();
+  const [a] = await watch.sample();
+  if (a === undefined) throw new Error("no sample");
+  const told = () => watch.now().samples.map(({ uuid }) => uuid);
+  nowMs = 10_000;
+  watch.took(a);
+  expect(told()).toEqual(["GPU-b", "GPU-a"]);
+  nowMs = 11_000;
+  watch.took(a);
+  expect(told()).toEqual(["GPU-a"]);
+});
+
 test("garbage at the first look is not a machine without GPUs", async () => {
   const { watch, faults } = await watched();
   await standIn.answer("-q", "\u0000\u0001 Attached GPUs\nGPU");

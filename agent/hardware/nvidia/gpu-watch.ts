@@ -36,12 +36,17 @@ export interface WatchParts {
   onFault(now: ProbeFault | undefined): void;
 }
 
+/** How long one GPU's sample stays while others' go on coming, ms. */
+const SILENT_MS = 10_000;
+
 export class GpuWatch {
   private view: GpuView = {
     ...{ gpus: undefined, seenMs: undefined, samples: [], sampledMs: undefined, fault: undefined },
     ...{ missed: 0, sampleFault: undefined },
   };
   private fields: string[] | undefined;
+  /** When the last sample of each GPU came, monotonic ms. */
+  private readonly cameMs = new Map<string, number>();
   /** The fault that was told last. */
   private told: ProbeFault | undefined;
 
@@ -75,6 +80,7 @@ export class GpuWatch {
     const read = await this.readSamples();
     if (read.ok) {
       const sampledMs = this.parts.clock.nowMs();
+      for (const { uuid } of read.value) this.cameMs.set(uuid, sampledMs);
       this.view = { ...this.view, samples: read.value, sampledMs, missed: 0, sampleFault: undefined };
     } else {
       // Another driver may know other fields.
@@ -85,10 +91,14 @@ export class GpuWatch {
     return read.ok ? read.value : [];
   }
 
-  /** Takes in what one GPU does, seen by somebody else. */
+  /** Takes in what one GPU does, seen by somebody else. A GPU of which nothing comes while others' come does not stay as it was. */
   took(sample: GpuSample): void {
-    const others = this.view.samples.filter(({ uuid }) => uuid !== sample.uuid);
-    const fresh = { sampledMs: this.parts.clock.nowMs(), missed: 0, sampleFault: undefined };
+    const nowMs = this.parts.clock.nowMs();
+    this.cameMs.set(sample.uuid, nowMs);
+    const others = this.view.samples.filter(
+      ({ uuid }) => uuid !== sample.uuid && nowMs - (this.cameMs.get(uuid) ?? nowMs) <= SILENT_MS,
+    );
+    const fresh = { sampledMs: nowMs, missed: 0, sampleFault: undefined };
     this.view = { ...this.view, ...fresh, samples: [...others, sample] };
     this.tell();
   }

@@ -52,9 +52,9 @@ export function firstValue(of: Section, ...paths: readonly (readonly string[])[]
 }
 
 const NO_ANSWER =
-  /^\[?(n\/a|not supported|not available|insufficient permissions|unknown error|requested functionality has been deprecated)\]?$/i;
+  /^(\[.*\]|n\/a|not supported|not available|insufficient permissions|unknown error|requested functionality has been deprecated)$/i;
 
-/** What nvidia-smi says instead of a value it does not have (`[N/A]`, `[Not Supported]`, …) is no value. */
+/** What nvidia-smi says instead of a value it does not have (`[N/A]`, `[GPU requires reset]`, `N/A`, …) is no value. */
 export const known = (value: string): string | undefined => {
   const said = value.trim();
   return said === "" || NO_ANSWER.test(said) ? undefined : said;

@@ -109,14 +109,15 @@ export class SampleStream {
         cancel = clock.after(SILENT_MS, () => resolve(`nvidia-smi has printed no row for ${SILENT_MS} ms`));
       };
       alive();
-      child.stderr.resume();
-      child.stdout.setEncoding("utf8").on("data", this.lines(alive, resolve, signal));
+      // There are none where it could not be started for want of files.
+      child.stderr?.resume();
+      child.stdout?.setEncoding("utf8").on("data", this.lines(alive, resolve, signal));
     });
     const reason = await Promise.race([gone, failed, aborted]);
     cancel();
     child.kill("SIGKILL");
-    child.stdout.destroy();
-    child.stderr.destroy();
+    child.stdout?.destroy();
+    child.stderr?.destroy();
     child.unref();
     // Nobody who stops waits for one that cannot be killed.
     const waited = new AbortController();

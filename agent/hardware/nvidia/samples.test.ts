@@ -27,6 +27,11 @@ test("what a driver does not tell is undefined, not zero", () => {
   expect(sample?.temperatureC).toBeUndefined();
 });
 
+test("what stands in brackets is no value, whatever it says", () => {
+  const [sample] = readSamples("uuid, compute_cap, pstate\nGPU-a, [GPU requires reset], [Unknown Error]\n");
+  expect(sample).toMatchObject({ computeCapability: undefined, performanceState: undefined });
+});
+
 test("reasons under their older name count the same", () => {
   const [sample] = readSamples(
     "uuid, clocks_throttle_reasons.hw_thermal_slowdown, clocks_event_reasons_counters.sw_power_cap [us]\nGPU-a, Active, 200740215\n",

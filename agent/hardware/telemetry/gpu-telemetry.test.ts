@@ -100,11 +100,47 @@ test("a GPU with somebody on it does not idle, nor is one idle for longer than a
   expect(await measure()).not.toHaveProperty("idle_w");
   look([A]);
   held.pop();
-  await go(5);
+  await go(15);
+  look([A]);
   look(busy);
   expect(await measure()).toMatchObject({ idle_w: 70 });
   await clock.advance(3_600_000);
   expect(await measure()).not.toHaveProperty("idle_w");
+});
+
+test("what was drawn since a look that found nobody is no idling where the next one finds a stranger", async () => {
+  const { telemetry, go, look } = node(A);
+  await go(5);
+  look([A]);
+  const busy = [{ ...A, powerW: 400, processes: [{ pid: 9, name: "x", usedMib: 1 }] }];
+  await go(20, busy);
+  look(busy);
+  look([A]);
+  const window = telemetry.lease({ gpus: ["GPU-a"] })?.measure();
+  await go(5);
+  expect(window?.end()).toMatchObject({ idle_w: 70 });
+});
+
+test("right after work it does not idle yet", async () => {
+  const { telemetry, go } = node(A);
+  await go(60);
+  const lease = telemetry.lease({ gpus: ["GPU-a"] });
+  await go(120, [{ ...A, powerW: 500, utilisation: 99 }]);
+  lease?.end();
+  await go(9, [{ ...A, powerW: 150 }]); // it has clocks to lower
+  const window = telemetry.lease({ gpus: ["GPU-a"] })?.measure();
+  await go(5);
+  expect(window?.end()).toMatchObject({ idle_w: 70 });
+});
+
+test("what nobody was seen on, and what is ours since, stays idle power", async () => {
+  const { telemetry, go, look } = node(A);
+  await go(5);
+  const lease = telemetry.lease({ gpus: ["GPU-a"] });
+  look([{ ...A, processes: [{ pid: 1, name: "ours", usedMib: 1 }] }]);
+  const window = lease?.measure();
+  await go(5);
+  expect(window?.end()).toMatchObject({ idle_w: 70 });
 });
 
 test("two with parts of one GPU, and a slice, have no energy; who comes later spoils it as well", async () => {
@@ -154,6 +190,13 @@ test("strangers are flagged, whoever sees them; ours and those of another slice 
   ).toEqual([]);
   expect(await flags(() => telemetry.users([{ uuid: "GPU-a", pid: 9 }]))).toEqual(["foreign_process"]);
   expect(await flags(() => look(on(9)))).toEqual(["foreign_process"]);
+  // Who was there when the window began is in it, until somebody sees that he has gone.
+  const held = telemetry.lease({ gpus: ["GPU-a"] });
+  look(on(9));
+  expect(held?.measure().end().flags).toEqual(["foreign_process"]);
+  telemetry.users([]);
+  expect(held?.measure().end().flags).toEqual([]);
+  held?.end();
   expect(await flags(() => look(on(1)))).toEqual([]);
   // A list of processes does not tell the slice; a look does.
   expect(await flags(() => telemetry.users([{ uuid: "GPU-m", pid: 9 }]), "MIG-1")).toEqual([]);

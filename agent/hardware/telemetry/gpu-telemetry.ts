@@ -3,8 +3,9 @@
  * window adds up what its own GPUs do. Readings come from elsewhere; nothing here is waited for.
  *
  * 1. While a place is leased, and only then, the stream is wanted.
- * 2. A GPU's idle power is the mean of what it drew in the last minute in which nobody held it and no process was on it; it is
- *    known for an hour, since machines warm up and cool down.
+ * 2. A GPU's idle power is the mean of what it drew in the last minute in which nobody held it and no process was on it, without
+ *    the first seconds, in which it still draws more; it is known for an hour, since machines warm up and cool down. Who is on it only looks tell: where one finds a stranger, what
+ *    was drawn since the look before is taken back.
  * 3. A window of part of a GPU, or beside another lease of the same GPU, says no energy.
  */
 import type { GpuWindow } from "../../../shared/benchmark/record.js";
@@ -53,6 +54,8 @@ interface Lease {
   gpus: readonly string[];
   slice: string | undefined;
   shared: boolean;
+  /** Processes of others were on it when somebody last saw who is. */
+  foreign: boolean;
   windows: Set<Open>;
 }
 
@@ -64,6 +67,8 @@ interface Open {
 }
 
 const IDLE_WINDOW_MS = 60_000;
+/** From the end of work on, until clocks and power have come down. */
+const SETTLE_MS = 10_000;
 const IDLE_KNOWN_MS = 3_600_000;
 
 export class GpuTelemetry {
@@ -71,6 +76,10 @@ export class GpuTelemetry {
   /** The last reading of each GPU. */
   private readonly last = new Map<string, Reading>();
   private readonly idle = new Map<string, { atMs: number; watts: number }[]>();
+  /** When each was last seen held or in use, ms. */
+  private readonly busyMs = new Map<string, number>();
+  /** When a look last found no process on each, ms. */
+  private readonly emptyMs = new Map<string, number>();
 
   constructor(private readonly parts: GpuTelemetryParts) {}
 
@@ -96,8 +105,9 @@ export class GpuTelemetry {
     }
   }
 
-  /** A look has ended: what there is, and who is on it. */
+  /** A good look has ended: what there is, and who is on it. */
   looked(): void {
+    for (const gpu of this.parts.gpus()) this.confirmIdle(gpu);
     for (const lease of this.leases) {
       const on = this.parts.gpus().filter(({ uuid }) => lease.gpus.includes(uuid));
       const instances = on.flatMap(({ mig = [] }) =>
@@ -122,7 +132,7 @@ export class GpuTelemetry {
     if (gpus.length === 0 || wholes.includes(undefined)) return undefined;
     const slice = wholes.find((found) => found?.isSlice) && place.gpus[0];
     const shared = slice !== undefined || place.memoryBytes !== undefined;
-    const lease: Lease = { gpus, slice, shared, windows: new Set() };
+    const lease: Lease = { gpus, slice, shared, foreign: false, windows: new Set() };
     for (const other of this.leases) {
       if (!other.gpus.some((uuid) => gpus.includes(uuid))) continue;
       lease.shared = other.shared = true; // invariant 3
@@ -147,7 +157,7 @@ export class GpuTelemetry {
       lease.gpus.map((uuid) => [uuid, new GpuReadings(startMs, this.last.get(uuid))] as const),
     );
     const lag = withLag ? this.parts.watchLag() : undefined;
-    const open: Open = { readings, shared: lease.shared, foreign: false, lag };
+    const open: Open = { readings, shared: lease.shared, foreign: lease.foreign, lag };
     lease.windows.add(open);
     return {
       end: () => {
@@ -170,19 +180,35 @@ export class GpuTelemetry {
   }
 
   /** Other attempts of this agent are no strangers: what has parts of a GPU is shared, which is said already. */
-  private noteForeign({ windows }: Lease, pids: readonly number[]): void {
-    if (pids.some((pid) => !this.parts.ours(pid))) for (const open of windows) open.foreign = true;
+  private noteForeign(lease: Lease, pids: readonly number[]): void {
+    lease.foreign = pids.some((pid) => !this.parts.ours(pid));
+    if (lease.foreign) for (const open of lease.windows) open.foreign = true;
   }
 
   /** Invariant 2. */
   private idled({ atMs, sample: { uuid, powerW } }: Reading): void {
     const gpu = this.parts.gpus().find((each) => each.uuid === uuid);
-    if (powerW === undefined || gpu === undefined || gpu.processes.length > 0) return;
+    if (gpu === undefined) return;
     const held = this.parts.held();
     const leased = [...this.leases].some(({ gpus }) => gpus.includes(uuid));
-    if (leased || held.includes(uuid) || gpu.mig?.some((slice) => held.includes(slice.uuid))) return;
+    const isHeld = leased || held.includes(uuid) || gpu.mig?.some((slice) => held.includes(slice.uuid));
+    if (isHeld || gpu.processes.length > 0) this.busyMs.set(uuid, atMs);
+    const quietMs = atMs - (this.busyMs.get(uuid) ?? Number.NEGATIVE_INFINITY);
+    if (powerW === undefined || quietMs < SETTLE_MS) return;
     const kept = (this.idle.get(uuid) ?? []).filter((each) => atMs - each.atMs < IDLE_WINDOW_MS);
     this.idle.set(uuid, [...kept, { atMs, watts: powerW }]);
+  }
+
+  /** Invariant 2. */
+  private confirmIdle({ uuid, processes }: Gpu): void {
+    if (processes.length === 0) this.emptyMs.set(uuid, this.parts.clock.nowMs());
+    else if (processes.some(({ pid }) => !this.parts.ours(pid))) {
+      const untilMs = this.emptyMs.get(uuid) ?? Number.NEGATIVE_INFINITY;
+      this.idle.set(
+        uuid,
+        (this.idle.get(uuid) ?? []).filter(({ atMs }) => atMs <= untilMs),
+      );
+    }
   }
 
   private idleW(uuid: string): number | undefined {

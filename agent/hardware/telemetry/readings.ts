@@ -4,6 +4,7 @@
  *
  * 1. Power between two readings is a straight line; before the first and after the last it is held for at most `GAP_MS`.
  *    Where more than that lies between two, nothing is said of the energy.
+ *    A reading of so long before the window says nothing of it: what its counters have counted since may be older than it.
  * 2. Clocks count while the GPU works: one that idles lowers them by itself.
  */
 import type { GpuSample, Slowdown } from "../nvidia/samples.js";
@@ -20,7 +21,7 @@ export type Energy =
 
 /** Longest time between two readings that a straight line may bridge, ms. */
 export const GAP_MS = 10_000;
-/** Fewer readings inside a window say nothing of its energy: the driver averages power over up to a second. */
+/** Fewer readings of power inside a window say nothing of its energy: the driver averages power over up to a second. */
 export const LEAST_READINGS = 3;
 
 export class GpuReadings {
@@ -37,6 +38,9 @@ export class GpuReadings {
   /** Power is known up to here. */
   private atMs: number;
   private watts: number | undefined;
+  /** Readings with power. */
+  private powered = 0;
+  private readonly before: Reading | undefined;
   private gaps = false;
   private readonly slowed = new Set<Slowdown>();
   private first: GpuSample | undefined;
@@ -45,10 +49,11 @@ export class GpuReadings {
   /** `before`: the last reading before the window, if there is one. */
   constructor(
     private readonly startMs: number,
-    private readonly before: Reading | undefined,
+    before: Reading | undefined,
   ) {
     this.atMs = startMs;
-    this.first = this.last = before?.sample;
+    this.before = before && startMs - before.atMs <= GAP_MS ? before : undefined;
+    this.first = this.last = this.before?.sample;
   }
 
   add({ atMs, sample }: Reading): void {
@@ -75,7 +80,7 @@ export class GpuReadings {
     if (this.watts === undefined) {
       return { kind: "unknown", why: this.readings > 0 ? "no_power" : "few_readings" };
     }
-    if (this.gaps || this.readings < LEAST_READINGS || endMs - this.atMs > GAP_MS)
+    if (this.gaps || this.powered < LEAST_READINGS || endMs - this.atMs > GAP_MS)
       return { kind: "unknown", why: "few_readings" };
     return { kind: "known", joules: this.joules + (this.watts * (endMs - this.atMs)) / 1000 };
   }
@@ -102,15 +107,16 @@ export class GpuReadings {
 
   private integrate(atMs: number, watts: number | undefined): void {
     if (watts === undefined) return;
+    this.powered += 1;
     const from = this.watts ?? this.wattsAtStart(atMs, watts);
-    if (atMs - this.atMs > GAP_MS || from === undefined) this.gaps = true;
+    if (atMs - this.atMs > GAP_MS) this.gaps = true;
     else this.joules += ((from + watts) / 2) * ((atMs - this.atMs) / 1000);
     this.atMs = atMs;
     this.watts = watts;
   }
 
   /** On the line from the reading before; without one the first reading is held (invariant 1). */
-  private wattsAtStart(atMs: number, watts: number): number | undefined {
+  private wattsAtStart(atMs: number, watts: number): number {
     const earlier = this.before;
     if (earlier?.sample.powerW === undefined || atMs - earlier.atMs > GAP_MS || earlier.atMs >= atMs)
       return watts;

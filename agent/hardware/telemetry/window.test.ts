@@ -74,6 +74,16 @@ test.each([
 test("a driver that tells no power, and one that tells it now and then", () => {
   const none = windowOf(measured(read(every(11, 20, 1, () => ({ powerW: undefined })))));
   expect(none).toMatchObject({ no_energy: "no_power", sm_mhz: { median: 1980 }, readings: 10 });
+  const once = windowOf(
+    measured(
+      read(
+        every(11, 20, 1, (s) => ({ powerW: s < 13 ? 100 : undefined })),
+        undefined,
+      ),
+      { endMs: 20_500 },
+    ),
+  );
+  expect(once.no_energy).toBe("few_readings");
   const some = windowOf(measured(read(every(11, 20, 1, (s) => ({ powerW: s % 2 ? 100 : undefined })))));
   expect(some.energy_j).toBeCloseTo(1000, 6);
 });
@@ -154,4 +164,17 @@ test("memory errors count from the reading before; strangers are flagged; latene
   expect(window).toMatchObject({ flags: ["foreign_process", "ecc_errors"], lag_ms: { p99: 1.235, max: 20 } });
   const old = read(every(11, 20, 1, () => ({ eccErrors: 3 })));
   expect(windowOf(measured(old)).flags).toEqual([]);
+  // A reading of long ago says nothing of what came in the window.
+  const more = (hot: number, ecc: number) => ({ eccErrors: ecc, slowedUs: { hw_thermal: hot } });
+  const since = (s: number) =>
+    windowOf(
+      measured(
+        read(
+          every(11, 20, 1, () => more(9_000_000, 3)),
+          at(s, more(0, 2)),
+        ),
+      ),
+    ).flags;
+  expect(since(-1)).toEqual([]);
+  expect(since(0)).toEqual(["thermal_slowdown", "ecc_errors"]);
 });

@@ -64,11 +64,11 @@ function figure(value: number | undefined, unit: string, digits = 3): Part {
   return `${significant(value, digits)}${unit === "" ? "" : NBSP}${unit}`;
 }
 
-const WHY: { [reason: string]: string } = {
-  shared: "the GPUs were shared",
-  few_readings: "too short, or gaps between the readings",
-  no_power: "the driver tells no power",
-};
+const WHY: ReadonlyMap<string, string> = new Map([
+  ["shared", "the GPUs were shared"],
+  ["few_readings", "too short, or gaps between the readings"],
+  ["no_power", "the driver tells no power"],
+]);
 
 /** On how much the energy rests, and why it is not known of the others. */
 function notes(task: Task): Markup {
@@ -76,7 +76,7 @@ function notes(task: Task): Markup {
     const gpu: GpuUse | undefined = cell.gpu;
     if (gpu === undefined) return [];
     const why = Object.entries(gpu.noEnergy).map(
-      ([reason, n]) => html`; not known of ${count(n, "attempt")}: ${WHY[reason] ?? reason}`,
+      ([reason, n]) => html`; not known of ${count(n, "attempt")}: ${WHY.get(reason) ?? reason}`,
     );
     return [
       html`<li>${name(cell.model)}: energy of ${formatCount(gpu.windowsWithEnergy)} of ${count(gpu.windows, "attempt")} with ${count(gpu.samples, "sample")}${why}</li>`,

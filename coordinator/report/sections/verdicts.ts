@@ -89,6 +89,11 @@ function methodText(method: string): string {
   return method === "sign-flip" ? "Sign-flip permutation test" : method;
 }
 
+function differenceInterval({ interval }: Comparison, unit: string): string {
+  if (interval === undefined || interval === null) return "—";
+  return `${formatDifference(interval.lo, unit)} to ${formatDifference(interval.hi, unit)}`;
+}
+
 function comparisonTable(task: Task): Markup {
   const rows = task.comparisons.map((c) => [
     c.metric,
@@ -96,6 +101,7 @@ function comparisonTable(task: Task): Markup {
     name(c.a),
     name(c.b),
     formatDifference(c.difference, metricKind(task.cells, c.metric).unit),
+    differenceInterval(c, metricKind(task.cells, c.metric).unit),
     c.method === "mcnemar-exact" ? `${formatCount(c.aOnly)} / ${formatCount(c.bOnly)}` : "—",
     formatCount(c.n),
     formatP(c.p),
@@ -110,6 +116,7 @@ function comparisonTable(task: Task): Markup {
     { label: "A" },
     { label: "B" },
     { label: "A − B", numeric },
+    { label: "95 % interval", numeric },
     { label: "only A / only B", numeric },
     { label: "n", numeric },
     { label: "p", numeric },

@@ -41,8 +41,10 @@ export class NfsProcess {
   /** Grows when what was begun in the process before (uploads, streams) is gone with it. */
   starts = 0;
 
-  ask(call: NfsCall, deadlineMs: number): Promise<unknown> {
-    const child = this.started();
+  /** `start`: only the process of that start is asked, and no other is started. */
+  ask(call: NfsCall, deadlineMs: number, start?: number): Promise<unknown> {
+    const isGone = start !== undefined && (this.child === undefined || this.starts !== start);
+    const child = isGone ? this.away("what used it ended before it was done; try again") : this.started();
     if (child instanceof SaiError) return Promise.reject(child);
     this.calls += 1;
     const id = this.calls;

@@ -1,14 +1,14 @@
 /** The rules for NFS (files.ts), on a folder whose file system fails as NFS does; the faults are injected. */
-import { mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { join, relative } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
 import { sha256 } from "../../runtime/hash.js";
 import { systemRandom } from "../../runtime/random.js";
 import { type Files, nodeFiles } from "../files.js";
 import { FolderStore } from "../folder-store.js";
 import { collected } from "../promises.test-support.js";
-import { casKey, putCas, recordsKey } from "../store.js";
+import { casKey, getCas, putCas, recordsKey } from "../store.js";
 
 const key = recordsKey("c-1", "j0000", 0, "1.1");
 const bytes = Buffer.from("records of an attempt\n");
@@ -127,6 +127,56 @@ test("what the server lost after the rename is noticed at its place", async () =
   });
   const lost = { code: "unavailable", message: expect.stringContaining("3 of the 22 bytes") };
   await expect(store.put(key, bytes)).rejects.toMatchObject(lost);
+  // The next try is none of another writer with other bytes.
+  expect(await left()).toEqual([]);
+  await storeOn({}).put(key, bytes);
+  expect(await storeOn({}).get(key)).toEqual(bytes);
+  await expect(putCas(store, bytes)).rejects.toMatchObject(lost);
+  expect(await getCas(storeOn({}), await putCas(storeOn({}), bytes))).toEqual(bytes);
+});
+
+test("new folders are synced where they are named, those that are there are not", async () => {
+  const synced: string[] = [];
+  const store = storeOn({
+    open: async (...args) => {
+      const file = await nodeFiles.open(...args);
+      const sync = file.sync.bind(file);
+      const path = String(args[0]);
+      if (args[1] === "r")
+        Object.assign(file, { sync: () => sync().then(() => void synced.push(relative(dir, path))) });
+      return file;
+    },
+  });
+  await store.put(key, bytes);
+  expect(synced).toEqual([
+    ...["run/c-1/j0000/0", "run/c-1/j0000", "run/c-1", "run", ""],
+    "run/c-1/j0000/0/1.1",
+  ]);
+  synced.length = 0;
+  await store.put(recordsKey("c-1", "j0000", 0, "1.2"), bytes);
+  expect(synced).toEqual(["run/c-1/j0000/0", "run/c-1/j0000/0/1.2"]);
+});
+
+test("a leftover that cannot be removed keeps no other, and is said", async () => {
+  const temps = ["a.tmp-0123456789", "b.tmp-0123456789", "c.tmp-0123456789"];
+  for (const name of temps) await writeFile(join(dir, name), "cut off");
+  const store = storeOn({
+    rm: (path, options) =>
+      String(path).includes("b.tmp-") ? Promise.reject(fault("EACCES")) : rm(path, options),
+  });
+  await expect(store.removeLeftovers(-60_000)).rejects.toMatchObject({
+    ...{ code: "unavailable", message: expect.stringContaining("b.tmp-") },
+  });
+  expect(await left()).toEqual(["b.tmp-0123456789"]);
+});
+
+test("a walk says that it goes on where it finds nothing; it stays below the root", async () => {
+  for (const name of ["empty-1", "empty-2"]) await mkdir(join(dir, "run", name), { recursive: true });
+  const store = storeOn({});
+  await store.put(key, bytes);
+  const steps = await collected(store.listing("run/"));
+  expect([steps.length, steps.filter((found) => found !== undefined)]).toEqual([8, [key]]);
+  await expect(collected(store.list("run/../../"))).rejects.toMatchObject({ code: "invalid_argument" });
 });
 
 test("a share that is not mounted any more is not written under, and what it has is not said to be gone", async () => {

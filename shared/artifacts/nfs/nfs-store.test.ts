@@ -8,13 +8,15 @@ import { readdir, readFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
+import { until } from "../../../test/support/until.js";
 import { systemClock } from "../../runtime/clock.js";
 import { sha256 } from "../../runtime/hash.js";
+import { collected, large } from "../promises.test-support.js";
 import { casKey, recordsKey } from "../store.js";
 import { NfsStore } from "./nfs-store.js";
 
 /** A process of its own has to start before it can answer; nothing here waits for it to be over but what hangs. */
-const PATIENT = { answerMs: 20_000, leastBytesPerS: 1e6, walkMs: 20_000 };
+const PATIENT = { answerMs: 20_000, leastBytesPerS: 1e6 };
 const key = (shard: number) => recordsKey("c-1", "j0000", shard, "1.1");
 
 let dir: string;
@@ -73,6 +75,27 @@ test("an upload that was under way in a process that ended is refused, and may b
   // What the first one left is old enough for the sweep.
   expect(await store.removeLeftovers(-60_000)).toBe(1);
 });
+
+test("a blob or a list that comes in pieces never ends early because its process did", async () => {
+  await store.put(key(1), large(1));
+  const [blob, list] = [store.read(key(1)), store.list("run/")];
+  for (const stream of [blob, list]) await stream.next();
+  const pid = await pidOf(dir);
+  process.kill(pid, "SIGKILL");
+  await until("it is gone", () => !isThere(pid));
+  // Nobody else has asked anything, so that there is no other process yet.
+  await expect(collected(blob)).rejects.toMatchObject({ code: "unavailable" });
+  await expect(collected(list)).rejects.toMatchObject({ code: "unavailable" });
+  expect(await collected(store.list("run/"))).toEqual([key(1)]);
+});
+
+const isThere = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
 
 test("the process ends with its owner's store", async () => {
   await store.put(key(1), Buffer.from("one"));

@@ -4,7 +4,6 @@
  * Node does in threads. What is done to be safe on NFS is in files.ts.
  */
 import type { Clock } from "../../runtime/clock.js";
-import { SaiError } from "../../runtime/errors.js";
 import type { Incoming } from "../incoming.js";
 import type { Artifacts } from "../store.js";
 import type { NfsCall } from "./messages.js";
@@ -15,11 +14,11 @@ export interface NfsLimits {
   answerMs: number;
   /** The slowest transfer that is waited for, bytes a second. */
   leastBytesPerS: number;
-  /** For what goes through the whole folder, ms. */
-  walkMs: number;
 }
 
-const NFS_LIMITS: NfsLimits = { answerMs: 30_000, leastBytesPerS: 1024 * 1024, walkMs: 600_000 };
+const NFS_LIMITS: NfsLimits = { answerMs: 30_000, leastBytesPerS: 1024 * 1024 };
+/** What is written is read back, before it is in its place and there. */
+const TRANSFERS = 3;
 
 export class NfsStore implements Artifacts {
   private readonly limits: NfsLimits;
@@ -35,7 +34,7 @@ export class NfsStore implements Artifacts {
   }
 
   async put(key: string, data: Uint8Array): Promise<void> {
-    await this.ask({ do: "put", key, data }, data.byteLength);
+    await this.ask({ do: "put", key, data }, TRANSFERS * data.byteLength);
   }
 
   async get(key: string): Promise<Buffer> {
@@ -62,7 +61,8 @@ export class NfsStore implements Artifacts {
         bytes += data.byteLength;
         await own({ do: "write", upload, data }, data.byteLength);
       },
-      commit: async () => (await own({ do: "commit", upload }, bytes)) as { sha256: string; stored: boolean },
+      commit: async () =>
+        (await own({ do: "commit", upload }, TRANSFERS * bytes)) as { sha256: string; stored: boolean },
       abort: async () => void (await own({ do: "abort", upload }).catch(() => {})),
     };
   }
@@ -76,7 +76,10 @@ export class NfsStore implements Artifacts {
   }
 
   async removeLeftovers(olderThanMs: number): Promise<number> {
-    return (await this.process.ask({ do: "leftovers", olderThanMs }, this.limits.walkMs)) as number;
+    let removed = 0;
+    const removing = this.stream<string[]>((stream) => ({ do: "leftovers", stream, olderThanMs }));
+    for await (const keys of removing) removed += keys.length;
+    return removed;
   }
 
   async link(): Promise<undefined> {}
@@ -108,17 +111,11 @@ export class NfsStore implements Artifacts {
   /** Asks only the process that there is now: what was begun in it is gone with it. */
   private sameProcess(): (call: NfsCall, bytes?: number) => Promise<unknown> {
     const { starts } = this.process;
-    return async (call, bytes) => {
-      if (this.process.starts !== starts)
-        throw new SaiError("unavailable", `what used ${this.location} ended before it was done`, {
-          hint: "try again",
-        });
-      return this.ask(call, bytes);
-    };
+    return (call, bytes) => this.ask(call, bytes, starts);
   }
 
-  private ask(call: NfsCall, bytes = 0): Promise<unknown> {
+  private ask(call: NfsCall, bytes = 0, start?: number): Promise<unknown> {
     const ms = this.limits.answerMs + (bytes / this.limits.leastBytesPerS) * 1000;
-    return this.process.ask(call, ms);
+    return this.process.ask(call, ms, start);
   }
 }

@@ -31,6 +31,7 @@ export type Asking<T> = (client: S3Client, signal: AbortSignal) => Promise<T>;
 
 export class S3Access {
   private client: S3Client | undefined;
+  private closed = false;
   private connections: S3Client["config"]["requestHandler"] | undefined;
 
   constructor(
@@ -56,16 +57,27 @@ export class S3Access {
     }
   }
 
-  /** The pieces of an answer's body, each within the limit of silence; time that the reader takes does not count. */
+  /**
+   * The pieces of an answer's body: each within the limit of silence, and all together as fast as the slowest transfer that
+   * is waited for. Time that the reader takes does not count.
+   */
   async *pieces(what: string, body: NodeJS.ReadableStream): AsyncGenerator<Uint8Array> {
-    const ms = this.limits.silenceMs;
+    const { silenceMs, leastBytesPerS } = this.limits;
     const stream = body as NodeJS.ReadableStream & { destroy(error?: Error): void };
-    const begins = () => this.clock.after(ms, () => stream.destroy(this.tooLate(what, ms)));
+    let leftMs = silenceMs;
+    let sinceMs = 0;
+    const begins = () => {
+      sinceMs = this.clock.nowMs();
+      const ms = Math.max(0, Math.min(silenceMs, leftMs));
+      return this.clock.after(ms, () => stream.destroy(this.tooLate(what, silenceMs)));
+    };
     let cancel = begins();
     try {
       for await (const piece of stream) {
         cancel();
-        yield piece as unknown as Uint8Array;
+        const bytes = piece as unknown as Uint8Array;
+        leftMs += (bytes.byteLength / leastBytesPerS) * 1000 - (this.clock.nowMs() - sinceMs);
+        yield bytes;
         cancel = begins();
       }
     } catch (error) {
@@ -76,13 +88,16 @@ export class S3Access {
     }
   }
 
+  /** Throws unavailable after the close: connections that are made then would stay. */
   current(): S3Client {
+    if (this.closed) throw new SaiError("unavailable", `${this.location} is closed`);
     this.client ??= makeClient(this.options, this.limits, this.connections);
     this.connections = this.client.config.requestHandler;
     return this.client;
   }
 
   close(): void {
+    this.closed = true;
     this.connections?.destroy?.();
     this.client = undefined;
   }

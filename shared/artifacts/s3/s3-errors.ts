@@ -54,6 +54,9 @@ export const isTaken = (error: unknown): boolean => {
   return status === 412 || name === "PreconditionFailed";
 };
 
+/** There is no such upload in parts: it was completed, or aborted. */
+export const isEndedUpload = (error: unknown): boolean => faultOf(error).name === "NoSuchUpload";
+
 /** The server does not know the condition, or the call. */
 export const isUnknownThere = (error: unknown): boolean => {
   const { name, status } = faultOf(error);
@@ -82,7 +85,7 @@ export function s3Error(what: string, location: string, error: unknown): SaiErro
 
 function hintFor(error: unknown, name: string): string {
   if (isRefused(error))
-    return "renew the credentials (artifacts.access_key_id, artifacts.credentials_file or the machine's own), see what they may, and the clocks of both sides";
+    return "renew the credentials (artifacts.access_key_id, artifacts.credentials_file or the machine's own), see what they may (s3:ListBucket too: without it absent keys are refused), and the clocks of both sides";
   if (name === "NoSuchBucket") return "make the bucket, or set artifacts.bucket";
   return "see whether the server at artifacts.endpoint runs and can be reached from here";
 }

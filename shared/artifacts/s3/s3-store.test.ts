@@ -224,3 +224,95 @@ test("an upload in parts that fails is aborted", async () => {
   await expect(store.put(key, large(6))).rejects.toMatchObject({ code: "unavailable" });
   expect([s3.uploads.size, s3.objects.has(isAt(key))]).toEqual([0, false]);
 });
+
+test("the answer to the end of an upload in parts is lost: what it stored is found, and nothing else is taken for it", async () => {
+  const whole = large(9);
+  const hash = sha256(whole);
+  let lost = false;
+  s3.script = ({ method, query, key: at }, response) => {
+    const id = query.get("uploadId") ?? "";
+    if (lost || method !== "POST" || id === "") return false;
+    lost = true;
+    const parts = [...(s3.uploads.get(id)?.parts ?? [])].sort(([a], [b]) => a - b);
+    s3.objects.set(at, Buffer.concat(parts.map(([, part]) => part)));
+    s3.uploads.delete(id);
+    response.destroy();
+    return true;
+  };
+  store = storeWith({}, { ...LIMITS, tries: 3 });
+  const blob = await store.receive(hash);
+  await blob.write(whole);
+  expect(await blob.commit()).toEqual({ sha256: hash, stored: true });
+  await blob.abort();
+  expect(sha256(await getCas(store, hash))).toBe(hash);
+  // One that somebody aborted has stored nothing.
+  s3.script = ({ method, query }) => {
+    if (method === "POST" && query.has("uploadId")) s3.uploads.clear();
+    return false;
+  };
+  await expect(store.put(key, large(10))).rejects.toMatchObject({ code: "unavailable" });
+  expect(s3.objects.has(isAt(key))).toBe(false);
+});
+
+test("uploads that were cut off are aborted, those of others in the same bucket are not", async () => {
+  const begun = (at: string) => s3.uploads.set(`of ${at}`, { key: at, parts: new Map() });
+  const others = ["backup/2026.tar", "cas/sha256/other", "run/wild.bin", "sai/run/c-1/j0000/notes.txt"];
+  for (const at of others) begun(at);
+  const ours = [casKey(sha256("cut off")), key];
+  for (const at of ours) begun(at);
+  store = storeWith({ prefix: "" });
+  expect(await store.removeLeftovers(60_000)).toBe(ours.length);
+  expect([...s3.uploads.values()].map((upload) => upload.key)).toEqual(others);
+  begun(isAt(key));
+  expect(await storeWith().removeLeftovers(60_000)).toBe(1);
+});
+
+test("a key that is written between two looks at it has its size", async () => {
+  s3.script = ({ method, key: at }, response) => {
+    if (method !== "HEAD" || at !== isAt(key) || s3.objects.has(at)) return false;
+    s3.objects.set(at, bytes);
+    response.writeHead(404).end();
+    return true;
+  };
+  expect(await store.size(key)).toBe(bytes.byteLength);
+});
+
+test("who may not list, so that absent keys are refused, is told by the check", async () => {
+  s3.script = ({ method, key: at }, response) =>
+    (method === "HEAD" || method === "GET") && !s3.objects.has(at) && refuse(response, 403, "AccessDenied");
+  const hint = expect.stringContaining("s3:ListBucket");
+  await expect(store.check()).rejects.toMatchObject({ code: "unavailable", hint });
+});
+
+test("an answer that drips is not read for ever, and one that comes fast enough is, whoever reads it slowly", async () => {
+  await store.put(key, bytes);
+  const hasty = storeWith({}, { ...LIMITS, silenceMs: 400, leastBytesPerS: 1e6 });
+  let dripping: NodeJS.Timeout | undefined;
+  s3.script = (request, response) => {
+    if (!isGet(request)) return false;
+    response.writeHead(200, { "content-length": bytes.byteLength });
+    dripping = setInterval(() => response.write("r"), 20);
+    return true;
+  };
+  try {
+    await expect(hasty.get(key)).rejects.toMatchObject({
+      ...{ code: "unavailable", message: expect.stringContaining("no answer within") },
+    });
+  } finally {
+    clearInterval(dripping);
+  }
+  s3.script = () => false;
+  const pieces = hasty.read(key);
+  const { value } = await pieces.next();
+  await systemClock.sleep(600);
+  let read = value?.byteLength ?? 0;
+  for await (const piece of pieces) read += piece.byteLength;
+  expect(read).toBe(bytes.byteLength);
+  await hasty.close();
+});
+
+test("after its close nothing is connected to any more", async () => {
+  await store.put(key, bytes);
+  await store.close();
+  await expect(store.get(key)).rejects.toMatchObject({ code: "unavailable" });
+});

@@ -8,7 +8,8 @@
  * 2. What was written is read back, and compared by our own SHA-256: servers have been seen to take wrong checksums. There
  *    is no rename in S3, so a reader may see bytes that do not pass, but every reader compares hashes. What does not pass
  *    is removed, or replaced by the next writer.
- * 3. Nothing is seen of an upload in parts before its end; what a crash leaves of one is removed by `removeLeftovers`.
+ * 3. Nothing is seen of an upload in parts before its end; what a crash leaves of one is removed by `removeLeftovers`, which
+ *    looks at keys of this store only: others may use the bucket, and the prefix may be empty.
  * 4. Errors are those of s3-errors.ts: whatever may pass is unavailable or resource_exhausted.
  */
 import { createHash } from "node:crypto";
@@ -28,11 +29,11 @@ import type { Clock } from "../../runtime/clock.js";
 import { SaiError } from "../../runtime/errors.js";
 import { sha256 as hashOf } from "../../runtime/hash.js";
 import type { Random } from "../../runtime/random.js";
-import { notKept } from "../files.js";
+import { NotKept } from "../files.js";
 import type { Incoming } from "../incoming.js";
-import { type Artifacts, casKey, checkedKey } from "../store.js";
+import { type Artifacts, casKey, checkedKey, isOwnKey } from "../store.js";
 import { type Asking, S3_LIMITS, S3Access, type S3Options } from "./s3-client.js";
-import { isAbsent, isNotFound, isTaken, isUnknownThere, s3Error } from "./s3-errors.js";
+import { isAbsent, isEndedUpload, isNotFound, isTaken, isUnknownThere, s3Error } from "./s3-errors.js";
 import { S3Upload } from "./s3-upload.js";
 
 export interface S3Parts {
@@ -128,24 +129,26 @@ export class S3Store implements Artifacts {
 
   size(key: string): Promise<number | undefined> {
     const what = `look at ${key}`;
+    const head = new HeadObjectCommand(this.place(key));
+    const looked = async () =>
+      (await this.send(what, (client, abortSignal) => client.send(head, { abortSignal }))).ContentLength;
     return this.doing(what, async () => {
       try {
-        const head = new HeadObjectCommand(this.place(key));
-        return (await this.send(what, (client, abortSignal) => client.send(head, { abortSignal })))
-          .ContentLength;
+        return await looked();
       } catch (error) {
         if (!isNotFound(error)) throw error;
       }
       // What it is that was not found, only a GET says.
-      const first = new GetObjectCommand({ ...this.place(key), Range: "bytes=0-0" });
+      const first = new GetObjectCommand(this.place(key));
       try {
         const { Body } = await this.send(what, (client, abortSignal) => client.send(first, { abortSignal }));
         (Body as Readable | undefined)?.destroy();
-        throw new Error("it was put there this moment");
       } catch (error) {
         if (isAbsent(error)) return undefined;
         throw error;
       }
+      // It was put there this moment.
+      return looked();
     });
   }
 
@@ -187,6 +190,7 @@ export class S3Store implements Artifacts {
       for (const { Key, UploadId, Initiated } of found.Uploads ?? []) {
         const ageMs = Initiated === undefined ? 0 : this.parts.clock.wallMs() - Initiated.getTime();
         if (Key === undefined || UploadId === undefined || ageMs <= olderThanMs) continue;
+        if (!isOwnKey(Key.slice(Prefix.length))) continue;
         const abort = new AbortMultipartUploadCommand({ Bucket, Key, UploadId });
         await this.doing(`abort ${Key}`, () =>
           this.send(`abort ${Key}`, (client, abortSignal) => client.send(abort, { abortSignal })),
@@ -207,7 +211,10 @@ export class S3Store implements Artifacts {
   async check(): Promise<string> {
     const key = `probe/check-${this.parts.random.id(16)}`;
     try {
+      // The write first: it tells what is wrong with us in words, which a HEAD does not.
       await this.put(key, Buffer.from(this.parts.random.id(32)));
+      // Who may not list is not told that a key is absent, but refused.
+      await this.size(`${key}-absent`);
       return (await this.honours())
         ? "conditional writes are honoured"
         : "this server honours no conditional writes: keys are looked at before they are written";
@@ -238,8 +245,11 @@ export class S3Store implements Artifacts {
     try {
       await upload.complete(conditional);
     } catch (error) {
-      if (!isTaken(error)) throw error;
+      // An upload that is not there any more was ended by this very request, whose first answer was lost.
+      const ended = isEndedUpload(error);
+      if (!isTaken(error) && !ended) throw error;
       if (await this.hasSame(key, wanted)) return false;
+      if (ended) throw error;
       await upload.complete(false);
     }
     return true;
@@ -263,7 +273,7 @@ export class S3Store implements Artifacts {
     if (found?.sha256 === wanted.sha256) return;
     // Nobody else has this key; one that is a hash is replaced by whoever has its bytes.
     if (key !== casKey(wanted.sha256)) await this.remove(key);
-    throw notKept(found?.bytes ?? 0, wanted.bytes);
+    throw new NotKept(found?.bytes ?? 0, wanted.bytes);
   }
 
   private async found(key: string): Promise<Found | undefined> {

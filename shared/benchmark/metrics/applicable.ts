@@ -7,6 +7,9 @@ import type { PromptSpec } from "../plan.js";
 import type { Reading } from "./reading.js";
 import type { Sample } from "./sample.js";
 
+/** What must be there for a reading. */
+export type Needs = Pick<Reading, "fields" | "hasTruth" | "noTruth">;
+
 export type Choice = { reading: Reading } | { reason: string };
 
 /** The first reading that applies, or why the first one does not. */
@@ -24,11 +27,12 @@ export function chooseReading(
   return { reason: firstReason ?? "no reading" };
 }
 
-function whyNot(reading: Reading, prompt: PromptSpec, samples: readonly Sample[]): string | undefined {
-  const missing = reading.fields.find((anyOf) => !produced(anyOf, prompt, samples));
+/** Why a cell does not have what is needed; undefined if it has. */
+export function whyNot(needs: Needs, prompt: PromptSpec, samples: readonly Sample[]): string | undefined {
+  const missing = needs.fields.find((anyOf) => !produced(anyOf, prompt, samples));
   if (missing !== undefined) return `the prompt does not produce ${missing.join(" or ")}`;
   if (samples.length === 0) return "nothing was run";
-  if (!samples.some((sample) => reading.hasTruth(sample))) return reading.noTruth;
+  if (!samples.some((sample) => needs.hasTruth(sample))) return needs.noTruth;
   return undefined;
 }
 

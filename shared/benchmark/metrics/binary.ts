@@ -34,6 +34,7 @@ function ofOutcome(rows: { readonly [kind in Outcome]?: Row }, noRows: string, p
     noRows,
     proportion,
     binary: true,
+    vote: ({ scores }) => (scores["label_pred"] === undefined ? undefined : String(scores["label_pred"])),
     row: (sample) => {
       const kind = outcome(sample);
       return kind && rows[kind];
@@ -44,9 +45,18 @@ function ofOutcome(rows: { readonly [kind in Outcome]?: Row }, noRows: string, p
 const RIGHT: Row = { num: 1, den: 1 };
 const WRONG: Row = { num: 0, den: 1 };
 
-export const labelAccuracy = ofOutcome({ tp: RIGHT, tn: RIGHT, fp: WRONG, fn: WRONG }, "no item has a label");
-export const precision = ofOutcome({ tp: RIGHT, fp: WRONG }, "nothing was called positive");
-export const recall = ofOutcome({ tp: RIGHT, fn: WRONG }, "no item is truly positive");
+export const labelAccuracy: Reading = {
+  ...ofOutcome({ tp: RIGHT, tn: RIGHT, fp: WRONG, fn: WRONG }, "no item has a label"),
+  passes: true,
+};
+export const precision: Reading = {
+  ...ofOutcome({ tp: RIGHT, fp: WRONG }, "nothing was called positive"),
+  byAnswers: true,
+};
+export const recall: Reading = {
+  ...ofOutcome({ tp: RIGHT, fn: WRONG }, "no item is truly positive"),
+  passes: true,
+};
 export const specificity = ofOutcome({ tn: RIGHT, fp: WRONG }, "no item is truly negative");
 export const falsePositiveRate = ofOutcome({ fp: RIGHT, tn: WRONG }, "no item is truly negative");
 /** F1 = 2tp ÷ (2tp + fp + fn), over all items and not averaged over samples. */

@@ -7,7 +7,9 @@ import { clusterBootstrap } from "../statistics/bootstrap.js";
 import { seedOf } from "../statistics/seed.js";
 import { wilson } from "../statistics/wilson.js";
 import type { Interval } from "../summary.js";
+import { groupBy } from "./group-by.js";
 import type { Reading } from "./reading.js";
+import { type Reduced, reduceItem } from "./repetitions.js";
 import type { Sample } from "./sample.js";
 
 export interface Estimate {
@@ -20,13 +22,13 @@ export interface Estimate {
 /** Undefined if no row has a denominator. `name` seeds the bootstrap; without it no interval is computed. */
 export function estimate(samples: readonly Sample[], reading: Reading, name?: string): Estimate | undefined {
   const items = itemRows(samples, reading);
-  const { num, den } = clusterSums(items.values());
+  const { num, den } = clusterSums(items);
   const [top, bottom] = [total(num), total(den)];
   if (bottom === 0) return undefined;
   const value = top / bottom;
-  const n = items.size;
+  const n = items.length;
   if (name === undefined) return { value, n, interval: undefined };
-  const independent = [...items.values()].every((item) => item.rows === 1) && n === num.length;
+  const independent = items.every((item) => item.rows === 1) && n === num.length;
   if (reading.proportion && independent) {
     return { value, n, interval: { ...wilson(top, bottom), method: "wilson" } };
   }
@@ -34,34 +36,23 @@ export function estimate(samples: readonly Sample[], reading: Reading, name?: st
   return { value, n, interval: bounds && { ...bounds, method: "cluster-bootstrap" } };
 }
 
-export interface ItemRow {
+interface ItemRow extends Reduced {
   cluster: string;
-  /** Means over the item's repetitions. */
-  num: number;
-  den: number;
-  rows: number;
 }
 
-/** One row per item, over the repetitions that have one. */
-export function itemRows(samples: readonly Sample[], reading: Reading): Map<number, ItemRow> {
-  const items = new Map<number, ItemRow>();
-  for (const sample of samples) {
-    const row = reading.row(sample);
-    if (row === undefined) continue;
-    const item = items.get(sample.item);
-    if (item === undefined) {
-      const cluster = reading.cluster?.(sample) ?? sample.cluster;
-      items.set(sample.item, { cluster, num: row.num, den: row.den, rows: 1 });
-    } else {
-      item.num += (row.num - item.num) / (item.rows + 1);
-      item.den += (row.den - item.den) / (item.rows + 1);
-      item.rows++;
-    }
+/** One row per item that has one. */
+function itemRows(samples: readonly Sample[], reading: Reading): ItemRow[] {
+  const rows: ItemRow[] = [];
+  for (const own of groupBy(samples, (sample) => sample.item).values()) {
+    const [first] = own;
+    const reduced = reduceItem(own, reading);
+    if (first === undefined || reduced === undefined) continue;
+    rows.push({ ...reduced, cluster: reading.cluster?.(first) ?? first.cluster });
   }
-  return items;
+  return rows;
 }
 
-function clusterSums(items: Iterable<ItemRow>): { num: Float64Array; den: Float64Array } {
+function clusterSums(items: readonly ItemRow[]): { num: Float64Array; den: Float64Array } {
   const index = new Map<string, number>();
   const num: number[] = [];
   const den: number[] = [];
@@ -74,7 +65,7 @@ function clusterSums(items: Iterable<ItemRow>): { num: Float64Array; den: Float6
   return { num: Float64Array.from(num), den: Float64Array.from(den) };
 }
 
-export function total(values: Float64Array): number {
+function total(values: Float64Array): number {
   let sum = 0;
   for (const value of values) sum += value;
   return sum;

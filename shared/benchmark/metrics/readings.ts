@@ -25,7 +25,7 @@ export function meanOf(
 
 const NO_BOX = "no item has a true box (bbox)";
 export const bboxIou = meanOf("bbox_iou", [["bbox"]], NO_BOX);
-export const bboxRecall = meanOf("bbox_hit", [["bbox"]], NO_BOX, true);
+export const bboxRecall: Reading = { ...meanOf("bbox_hit", [["bbox"]], NO_BOX, true), passes: true };
 /** Of the boxes given, those that overlap a true box by iou_threshold; a box on a smoke-free picture is wrong. */
 export const bboxPrecision: Reading = {
   fields: [["bbox"]],
@@ -33,6 +33,7 @@ export const bboxPrecision: Reading = {
   noTruth: NO_BOX,
   noRows: "no answer had a box",
   proportion: true,
+  byAnswers: true,
   row: ({ scores }) => (scores["bbox_pred"] === 1 ? { num: scores["bbox_hit"] ?? 0, den: 1 } : undefined),
 };
 

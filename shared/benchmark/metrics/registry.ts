@@ -15,32 +15,35 @@ import {
   parseSuccess,
   resolutionConsistency,
 } from "./readings.js";
+import type { Sample } from "./sample.js";
 
 export interface MetricDefinition {
-  unit: "ratio" | "ms" | "per_s" | "usd";
+  /** ratio, ms, per_s, usd; of metrics of a suite's own any text. */
+  unit: string;
   higherIsBetter: boolean;
   what: MetricKind;
 }
 
 /**
  * quality: the first reading that applies to the cell is taken; rate and time: one reading, no comparisons;
- * throughput and cost: see their files; unavailable: always n/a.
+ * detection, throughput and cost: see their files.
  */
 export type MetricKind =
   | { kind: "quality"; readings: readonly Reading[] }
   | { kind: "rate" | "time"; reading: Reading }
-  | { kind: "throughput" | "cost" }
-  | { kind: "unavailable"; reason: string };
+  | { kind: "detection" | "throughput" | "cost" };
 
 const quality = (...readings: Reading[]): MetricDefinition => {
   return { unit: "ratio", higherIsBetter: true, what: { kind: "quality", readings } };
 };
 const lowerIsBetter = (metric: MetricDefinition): MetricDefinition => ({ ...metric, higherIsBetter: false });
 const seen = (id: MetricId, truth: string, fields: string[], proportion = false): MetricDefinition => {
-  return quality(meanOf(id, [fields], `no item has a truth for it (${truth})`, proportion));
+  const reading = meanOf(id, [fields], `no item has a truth for it (${truth})`, proportion);
+  return quality(proportion ? { ...reading, passes: true } : reading);
 };
 const NO_TARGET = "no item has a target";
-const exactMatch = meanOf("exact_match", [["answer"]], NO_TARGET, true);
+const vote = (sample: Sample): string | undefined => sample.answer;
+const exactMatch: Reading = { ...meanOf("exact_match", [["answer"]], NO_TARGET, true), passes: true, vote };
 
 /** accuracy is that of the label; where there is no label, the share of answers that match their target. */
 export const METRICS: { readonly [id in MetricId]: MetricDefinition } = {
@@ -59,7 +62,7 @@ export const METRICS: { readonly [id in MetricId]: MetricDefinition } = {
   map_50: {
     unit: "ratio",
     higherIsBetter: true,
-    what: { kind: "unavailable", reason: "needs boxes with scores, and answers give one box without" },
+    what: { kind: "detection" },
   },
   parse_success_rate: { unit: "ratio", higherIsBetter: true, what: { kind: "rate", reading: parseSuccess } },
   error_rate: { unit: "ratio", higherIsBetter: false, what: { kind: "rate", reading: errorRate } },
@@ -88,9 +91,11 @@ export const METRICS: { readonly [id in MetricId]: MetricDefinition } = {
   ),
   resolution_consistency: quality(resolutionConsistency),
   exact_match: quality(exactMatch),
-  contains: quality(meanOf("contains", [], NO_TARGET, true)),
-  cer: lowerIsBetter(quality(meanOf("cer", [["answer"]], "no item has a target that is not empty"))),
-  anls: quality(meanOf("anls", [["answer"]], NO_TARGET)),
+  contains: quality({ ...meanOf("contains", [], NO_TARGET, true), passes: true }),
+  cer: lowerIsBetter(
+    quality({ ...meanOf("cer", [["answer"]], "no item has a target that is not empty"), vote }),
+  ),
+  anls: quality({ ...meanOf("anls", [["answer"]], NO_TARGET), vote }),
 };
 
 const KNOWN: ReadonlySet<string> = new Set(METRIC_IDS);

@@ -1,6 +1,10 @@
 /** What the aggregates keep of a record: enough for every metric, little enough to keep hundreds of thousands. */
+import { type LegacySample, legacySampleOf } from "../legacy.js";
+import type { LoadRequest } from "../load/load-request.js";
 import type { Fields } from "../parse-fields.js";
+import type { JobSpec, Plan } from "../plan.js";
 import { isAnswered, isFailure, type ResultRecord, type Status } from "../record.js";
+import type { Detection } from "../scoring/detections.js";
 import { objectNames } from "../scoring/objects.js";
 import type { Scores } from "../scoring/scores.js";
 import { type TimesMs, timesOf } from "./times.js";
@@ -19,6 +23,10 @@ export interface Sample {
   /** engine_error, timeout, oom or poison. */
   failed: boolean;
   scores: Scores;
+  /** Where map_50 is asked for and the item has truth about boxes. */
+  detections: readonly Detection[] | undefined;
+  /** The answer as text, where a majority is asked for and there is one. */
+  answer: string | undefined;
   /** Fields that are there. */
   fields: readonly string[];
   /** Names of the objects seen, for items that belong to a group. */
@@ -45,15 +53,19 @@ export interface Sample {
   window: ResultRecord["gpu_window"];
   /** How long the load took that its attempt waited for; on one sample a load. */
   loadMs: number | undefined;
+  /** Where the plan asks for the original's numbers. */
+  legacy: LegacySample | undefined;
+  /** Of loads. */
+  request?: LoadRequest;
 }
 
-/** `items`: how many the job's dataset has. */
-export function sampleOf(record: ResultRecord, items: number): Sample {
+/** `compat`: of the plan. */
+export function sampleOf(record: ResultRecord, job: JobSpec, compat?: Plan["compat"]): Sample {
   const answered = isAnswered(record.status);
   const fields = fieldsOf(record);
   return {
     ordinal: record.ordinal,
-    item: record.ordinal % Math.max(1, items),
+    item: record.ordinal % Math.max(1, job.dataset.items),
     repetition: record.repetition,
     cluster: record.cluster_id,
     level: record.level,
@@ -62,6 +74,8 @@ export function sampleOf(record: ResultRecord, items: number): Sample {
     answered,
     failed: isFailure(record.status),
     scores: record.scores,
+    detections: record.detections,
+    answer: votes(job) && fields["answer"] !== undefined ? JSON.stringify(fields["answer"]) : undefined,
     fields: Object.keys(fields),
     objects: record.group === undefined ? undefined : objectNames(fields["objects"]),
     consistency: undefined,
@@ -81,6 +95,7 @@ export function sampleOf(record: ResultRecord, items: number): Sample {
     modelDigest: record.model.digest ?? "",
     window: record.gpu_window,
     loadMs: record.load_ns === undefined ? undefined : record.load_ns / 1e6,
+    legacy: compat === undefined ? undefined : legacySampleOf(record, job.prompt),
   };
 }
 
@@ -89,3 +104,5 @@ function fieldsOf(record: ResultRecord): Fields {
   const isObject = parsed !== null && typeof parsed === "object" && !Array.isArray(parsed);
   return record.status === "ok" && isObject ? parsed : {};
 }
+
+const votes = (job: JobSpec): boolean => job.metrics.some(({ reduce }) => reduce?.by === "majority");

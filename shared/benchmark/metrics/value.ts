@@ -1,11 +1,13 @@
 /** One metric of one cell, or of one level of it, as the tables show it. */
 import type { JobSpec, MetricSpec } from "../plan.js";
 import type { MetricValue, Target } from "../summary.js";
-import { chooseReading } from "./applicable.js";
+import { chooseReading, whyNot } from "./applicable.js";
 import { confusion } from "./binary.js";
+import { definitionOf } from "./definition.js";
+import { DETECTION_NEEDS, detectionEstimate } from "./detection.js";
 import { estimate } from "./estimate.js";
 import type { Reading } from "./reading.js";
-import { isMetric, METRICS, type MetricDefinition } from "./registry.js";
+import type { MetricDefinition } from "./registry.js";
 import { cost, type RunValue, throughput } from "./run.js";
 import type { Sample } from "./sample.js";
 import { meets, parseTarget } from "./target.js";
@@ -18,12 +20,12 @@ export interface Measured {
 }
 
 export function metricValue(spec: MetricSpec, measured: Measured): MetricValue {
-  if (!isMetric(spec.id)) return notAvailable(spec, `there is no metric ${spec.id}`, undefined);
-  const metric = METRICS[spec.id];
+  const metric = definitionOf(spec);
+  if (metric === undefined) return notAvailable(spec, `there is no metric ${spec.id}`, undefined);
   const { what } = metric;
   switch (what.kind) {
-    case "unavailable":
-      return notAvailable(spec, what.reason, metric);
+    case "detection":
+      return detected(spec, metric, measured);
     case "throughput":
       return ofRun(spec, metric, throughput(measured.samples));
     case "cost":
@@ -40,15 +42,34 @@ export function metricValue(spec: MetricSpec, measured: Measured): MetricValue {
 }
 
 function read(spec: MetricSpec, metric: MetricDefinition, reading: Reading, measured: Measured): MetricValue {
-  const { job, samples, scope } = measured;
+  const { samples } = measured;
   const counts = reading.binary ? confusion(samples) : undefined;
-  const found = estimate(samples, reading, `${job.prompt.id}|${job.dataset.id}|${scope}|${spec.id}`);
+  const found = estimate(samples, reading, nameOf(spec, measured));
   if (found === undefined) {
     const reason = samples.length === 0 ? "nothing was run" : reading.noRows;
     return { ...notAvailable(spec, reason, metric), confusion: counts };
   }
   return { ...present(spec, metric, found.value, found.n), interval: found.interval, confusion: counts };
 }
+
+function detected(spec: MetricSpec, metric: MetricDefinition, measured: Measured): MetricValue {
+  const { job, samples } = measured;
+  const why = whyNot(DETECTION_NEEDS, job.prompt, samples);
+  const found = why === undefined ? detectionEstimate(samples, nameOf(spec, measured)) : { reason: why };
+  if ("reason" in found) return notAvailable(spec, found.reason, metric);
+  const value = { ...present(spec, metric, found.value, found.n), interval: found.interval };
+  if (!samples.some((sample) => sample.failed)) return value;
+  const answered = detectionEstimate(samples.filter((sample) => sample.answered));
+  return {
+    ...value,
+    answeredOnly:
+      "reason" in answered ? { value: undefined, n: 0 } : { value: answered.value, n: answered.n },
+  };
+}
+
+/** Seeds the draws. */
+const nameOf = (spec: MetricSpec, { job, scope }: Measured): string =>
+  `${job.prompt.id}|${job.dataset.id}|${scope}|${spec.id}`;
 
 /** Beside the value that counts failures as wrong, the value without them; only where there are failures. */
 function withAnsweredOnly(value: MetricValue, reading: Reading, samples: readonly Sample[]): MetricValue {

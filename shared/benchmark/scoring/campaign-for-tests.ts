@@ -97,6 +97,7 @@ export function recordForTests(
     ...(score.parsed === undefined ? {} : { parsed: score.parsed }),
     target_sha: JSON.stringify([item.truth ?? null, item.target ?? null]),
     scores: score.scores,
+    ...(score.detections === undefined ? {} : { detections: score.detections }),
     flags: [],
     ...fields,
   };

@@ -34,10 +34,13 @@ export function characterErrorRate(answer: string, target: string): number {
 
 /**
  * Normalized Levenshtein similarity as in ANLS (Biten et al. 2019, "Scene Text Visual Question Answering"): texts are
- * lower-cased and trimmed; 1 − distance ÷ the longer length, and 0 where that distance is half or more.
+ * lower-cased, trimmed, their spaces one each; 1 − distance ÷ the longer length, and 0 where that distance is half or more.
  */
 export function levenshteinSimilarity(answer: string, target: string): number {
-  const [a, b] = [answer.trim().toLowerCase(), target.trim().toLowerCase()];
+  const [a, b] = [answer, target].map((text) => text.trim().toLowerCase().replace(/\s+/g, " ")) as [
+    string,
+    string,
+  ];
   const longer = Math.max(codePoints(a).length, codePoints(b).length);
   const distance = longer === 0 ? 0 : editDistance(a, b) / longer;
   return distance < 0.5 ? 1 - distance : 0;

@@ -4,6 +4,7 @@
  * Σ 2tp ÷ Σ (2tp + fp + fn). The interval is the percentile one.
  */
 import { percentile } from "./percentiles.js";
+import type { PairedClusters } from "./permutation.js";
 
 export const BOOTSTRAP_DRAWS = 10_000;
 
@@ -20,7 +21,31 @@ export function clusterBootstrap(
   draws = BOOTSTRAP_DRAWS,
 ): { lo: number; hi: number } | undefined {
   if (num.length < 2) return undefined;
-  const values = uniform(den) ? meanDraws(num, den[0] ?? 0, seed, draws) : ratioDraws(num, den, seed, draws);
+  return ends(uniform(den) ? meanDraws(num, den[0] ?? 0, seed, draws) : ratioDraws(num, den, seed, draws));
+}
+
+/**
+ * 95 % interval of Σ numA ÷ Σ denA − Σ numB ÷ Σ denB: whole clusters are drawn with both models' sums, since what is
+ * hard for one is hard for the other. Undefined as above.
+ */
+export function pairedBootstrap(
+  { numA, denA, numB, denB }: PairedClusters,
+  seed: number,
+  draws = BOOTSTRAP_DRAWS,
+): { lo: number; hi: number } | undefined {
+  if (numA.length < 2) return undefined;
+  const den = denA[0] ?? 0;
+  if (uniform(denA) && uniform(denB) && den === denB[0]) {
+    const difference = numA.map((a, i) => a - (numB[i] ?? 0));
+    return ends(meanDraws(difference, den, seed, draws));
+  }
+  // The same seed draws the same clusters of both.
+  const a = ratioDraws(numA, denA, seed, draws);
+  const b = ratioDraws(numB, denB, seed, draws);
+  return ends(a.map((value, i) => value - (b[i] ?? Number.NaN)));
+}
+
+function ends(values: Float64Array): { lo: number; hi: number } | undefined {
   const defined = values.filter(Number.isFinite).sort();
   if (defined.length === 0 || defined[0] === defined.at(-1)) return undefined;
   return { lo: percentile(defined, 0.025), hi: percentile(defined, 0.975) };

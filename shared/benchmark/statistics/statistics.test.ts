@@ -1,9 +1,10 @@
-/** Against scipy, statsmodels and scikit-learn; `fixtures/generate.py` made the values. */
+/** Against scipy, statsmodels, scikit-learn and R; `fixtures/generate.py` and `generate.R` made the values. */
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { seededRandom } from "../seeded.js";
-import { clusterBootstrap } from "./bootstrap.js";
+import { clusterBootstrap, pairedBootstrap } from "./bootstrap.js";
+import { gateVerdict } from "./gate.js";
 import { holm } from "./holm.js";
 import { logGamma, mcnemarExact } from "./mcnemar.js";
 import { percentile } from "./percentiles.js";
@@ -19,12 +20,28 @@ interface Published {
   percentiles: { values: number[]; q: number[]; want: number[] }[];
   sign_flip: { d: number[]; p: number }[];
   sign_flip_sampled: { d: number[]; p: number };
+  paired: {
+    numA: number[];
+    denA: number[];
+    numB: number[];
+    denB: number[];
+    exact: boolean;
+    p: number;
+    difference: number;
+    lo: number;
+    hi: number;
+    se: number;
+  }[];
   bootstrap_mean: { values: number[]; lo: number; hi: number; se: number }[];
   binary: { truth: number[]; predicted: number[]; f1_interval: [number, number]; f1_se: number };
 }
-const published: Published = JSON.parse(
-  readFileSync(new URL("./fixtures/published.json", import.meta.url), "utf8"),
-);
+const read = (name: string) =>
+  JSON.parse(readFileSync(new URL(`./fixtures/${name}`, import.meta.url), "utf8"));
+const published: Published = read("published.json");
+const byR: Pick<Published, "wilson" | "holm" | "percentiles"> & {
+  mcnemar: { a: number; b: number; p: number }[];
+  clusters: { num: number[]; den: number[]; lo: number; hi: number; se: number };
+} = read("published-r.json");
 
 const close = (got: number, want: number, relative = 1e-10): void => {
   expect(Math.abs(got - want), `${got} against ${want}`).toBeLessThanOrEqual(
@@ -71,6 +88,20 @@ describe("published values", () => {
     const error = Math.sqrt((p * (1 - p)) / 10_000);
     expect(Math.abs(permutationTest(paired(d), 7) - p)).toBeLessThan(5 * error);
   });
+  test.each(published.paired)("two models in $numA.length clusters, as ratios of sums", (want) => {
+    const [numA, denA, numB, denB] = [want.numA, want.denA, want.numB, want.denB].map((sums) =>
+      Float64Array.from(sums),
+    ) as [Float64Array, Float64Array, Float64Array, Float64Array];
+    const pairs: PairedClusters = { numA, denA, numB, denB };
+    const p = permutationTest(pairs, 3);
+    if (want.exact) close(p, want.p);
+    else expect(Math.abs(p - want.p)).toBeLessThan(5 * Math.sqrt((want.p * (1 - want.p)) / 10_000) + 1e-4);
+    const got = pairedBootstrap(pairs, 6);
+    // Draws of few clusters take few values, so that an end may jump from one to the next.
+    const tolerance = (numA.length < 20 ? 0.35 : 0.15) * want.se;
+    expect(Math.abs((got?.lo ?? 9) - want.lo)).toBeLessThan(tolerance);
+    expect(Math.abs((got?.hi ?? 9) - want.hi)).toBeLessThan(tolerance);
+  });
   test.each(published.bootstrap_mean)("bootstrap of a mean, n = $values.length", ({ values, lo, hi, se }) => {
     // A 2.5 % quantile of 10,000 draws has an error of about sqrt(.025 * .975 / 10000) / density = 0.027 se.
     const got = clusterBootstrap(Float64Array.from(values), ones(values.length), 5);
@@ -84,6 +115,33 @@ describe("published values", () => {
     const got = clusterBootstrap(num, den, 11);
     expect(Math.abs((got?.lo ?? 9) - want[0])).toBeLessThan(0.2 * se);
     expect(Math.abs((got?.hi ?? 9) - want[1])).toBeLessThan(0.2 * se);
+  });
+});
+
+describe("values of R", () => {
+  test.each(byR.wilson)("prop.test $k of $n", ({ k, n, lo, hi }) => {
+    close(wilson(k, n).lo, lo);
+    close(wilson(k, n).hi, hi);
+  });
+  test.each(byR.mcnemar)("binom.test $a against $b", ({ a, b, p }) => {
+    close(mcnemarExact(a, b), p, 1e-9);
+  });
+  test.each(byR.holm)("p.adjust $p", ({ p, adjusted }) => {
+    holm(p).forEach((got, i) => {
+      close(got, adjusted[i] ?? Number.NaN);
+    });
+  });
+  test.each(byR.percentiles)("quantile of $values.length values", ({ values, q, want }) => {
+    const sorted = values.toSorted((a, b) => a - b);
+    q.forEach((share, i) => {
+      close(percentile(sorted, share), want[i] ?? Number.NaN);
+    });
+  });
+  test("boot: a ratio of sums over clusters", () => {
+    const { num, den, lo, hi, se } = byR.clusters;
+    const got = clusterBootstrap(Float64Array.from(num), Float64Array.from(den), 8);
+    expect(Math.abs((got?.lo ?? 9) - lo)).toBeLessThan(0.15 * se);
+    expect(Math.abs((got?.hi ?? 9) - hi)).toBeLessThan(0.15 * se);
   });
 });
 
@@ -124,6 +182,48 @@ describe("by hand", () => {
     const clusters = clusterBootstrap(Float64Array.of(0, 50), Float64Array.of(50, 50), 3);
     expect(clusters).toEqual(rows);
     expect(rows).toEqual({ lo: 0, hi: 1 });
+  });
+});
+
+describe("the difference of two models", () => {
+  const of = (numA: number[], numB: number[], den = ones(numA.length)) =>
+    pairedBootstrap(
+      { numA: Float64Array.from(numA), denA: den, numB: Float64Array.from(numB), denB: den },
+      4,
+    );
+  test("has no interval where every cluster differs alike", () => {
+    expect(of([1, 1, 1], [0, 0, 0])).toBeUndefined();
+    expect(of([1], [0])).toBeUndefined();
+  });
+  test("is that of the pairs: what is hard for both widens nothing", () => {
+    const hard = Array.from({ length: 40 }, (_, i) => i % 10);
+    const better = hard.map((value, i) => value + (i % 4 === 0 ? 1 : 0));
+    const paired = of(better, hard);
+    const alone = clusterBootstrap(Float64Array.from(hard), ones(40), 4);
+    expect((paired?.hi ?? 9) - (paired?.lo ?? 0)).toBeLessThan(0.3);
+    expect((alone?.hi ?? 0) - (alone?.lo ?? 9)).toBeGreaterThan(1);
+  });
+  test("means and ratios of the same sums agree", () => {
+    const [a, b] = [Array.from({ length: 30 }, (_, i) => i % 3), Array.from({ length: 30 }, (_, i) => i % 2)];
+    const means = of(a, b);
+    const [numA, numB] = [Float64Array.from([...a, 0]), Float64Array.from([...b, 0])];
+    // One cluster without a denominator takes the other way and adds nothing but emptier draws.
+    const den = Float64Array.from([...ones(30), 0]);
+    const ratios = pairedBootstrap({ numA, denA: den, numB, denB: den }, 4);
+    expect(Math.abs((means?.lo ?? 9) - (ratios?.lo ?? 0))).toBeLessThan(0.05);
+    expect(Math.abs((means?.hi ?? 9) - (ratios?.hi ?? 0))).toBeLessThan(0.05);
+  });
+  test.each<[string, { lo: number; hi: number } | undefined, number, boolean, string]>([
+    ["wholly above", { lo: -0.01, hi: 0.03 }, 0.02, true, "pass"],
+    ["wholly below", { lo: -0.3, hi: -0.03 }, 0.02, true, "fail"],
+    ["across", { lo: -0.05, hi: 0.03 }, 0.02, true, "inconclusive"],
+    ["at the edge", { lo: -0.02, hi: 0.03 }, 0.02, true, "inconclusive"],
+    ["none", undefined, 0.5, true, "inconclusive"],
+    ["a rise where less is better", { lo: 0.03, hi: 0.3 }, 0.02, false, "fail"],
+    ["a fall where less is better", { lo: -0.3, hi: 0.01 }, 0.02, false, "pass"],
+    ["no loss allowed", { lo: 0.001, hi: 0.3 }, 0, true, "pass"],
+  ])("gate: %s", (_, interval, maxDrop, higherIsBetter, verdict) => {
+    expect(gateVerdict(interval, maxDrop, higherIsBetter)).toBe(verdict);
   });
 });
 

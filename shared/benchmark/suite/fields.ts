@@ -93,20 +93,7 @@ export class Fields {
 
   number(key: string, range: NumberRange = {}): number | undefined {
     const value = this.raw(key);
-    if (value === undefined) return undefined;
-    if (typeof value !== "number" || !Number.isFinite(value)) return this.wrong(key, "a number", value);
-    const {
-      min = Number.NEGATIVE_INFINITY,
-      max = Number.POSITIVE_INFINITY,
-      above = false,
-      integer = false,
-    } = range;
-    const low = above ? value <= min : value < min;
-    if (low || value > max || (integer && !Number.isSafeInteger(value))) {
-      this.findings.error(this.path(key), `${value} is not allowed; it must be ${describe(range)}`);
-      return undefined;
-    }
-    return value;
+    return value === undefined ? undefined : this.inRange(this.path(key), value, range);
   }
 
   /** A list; an empty one is an error, because it would make an empty matrix or mean nothing. */
@@ -137,6 +124,13 @@ export class Fields {
     });
   }
 
+  /** A list of numbers; one number alone stands for a list of one. Undefined as well when any of them is wrong. */
+  numbers(key: string, range: NumberRange, most = MAX_LIST): number[] | undefined {
+    const list = typeof this.raw(key) === "number" ? [this.raw(key) ?? 0] : this.list(key, most);
+    const numbers = list?.flatMap((value, i) => this.inRange(`${this.path(key)}[${i}]`, value, range) ?? []);
+    return numbers?.length === list?.length ? numbers : undefined;
+  }
+
   object(key: string): Fields | undefined {
     const value = this.raw(key);
     if (value === undefined) return undefined;
@@ -149,6 +143,11 @@ export class Fields {
     for (const key of keys) this.known.add(key);
   }
 
+  /** The keys that were asked for. */
+  knownKeys(): string[] {
+    return [...this.known];
+  }
+
   /** Reports every key that is there and that nobody asked for. */
   close(): void {
     for (const key of this.keys()) {
@@ -156,6 +155,23 @@ export class Fields {
       const hint = this.findings.suggest(key, this.known);
       this.findings.oddity(this.path(key), `unknown key ${JSON.stringify(key)}, not used`, hint);
     }
+  }
+
+  private inRange(field: string, value: Json, range: NumberRange): number | undefined {
+    if (typeof value !== "number" || !Number.isFinite(value)) {
+      this.findings.error(field, `expected a number, found ${kindOf(value)}`);
+      return undefined;
+    }
+    const {
+      min = Number.NEGATIVE_INFINITY,
+      max = Number.POSITIVE_INFINITY,
+      above = false,
+      integer = false,
+    } = range;
+    const low = above ? value <= min : value < min;
+    if (!low && value <= max && (!integer || Number.isSafeInteger(value))) return value;
+    this.findings.error(field, `${value} is not allowed; it must be ${describe(range)}`);
+    return undefined;
   }
 
   private wrong(key: string, expected: string, found: Json): undefined {

@@ -1,7 +1,9 @@
 import type { Json } from "../json.js";
 import { idOf, readEntries } from "./entries.js";
 import type { Fields } from "./fields.js";
+import { readFilter } from "./read-filter.js";
 import { readAnswer } from "./read-prompts.js";
+import { readSynthetic } from "./read-synthetic.js";
 import {
   DATASET_TYPES,
   type DatasetSpec,
@@ -32,6 +34,7 @@ export const readDatasets = (root: Fields, schema: Suite["schema"]): DatasetSpec
   });
 
 function readObject(entry: Fields, field: string, schema: Suite["schema"]): DatasetSpec | undefined {
+  if (entry.raw("type") === "synthetic") return readSyntheticDataset(entry, field);
   const path = entry.text("path", 1_000) ?? entry.text("uri", 1_000);
   const items = entry.list("items", MAX_ITEMS);
   if (path !== undefined && !checkPath(entry, field, path)) return refused(entry);
@@ -48,7 +51,10 @@ function readObject(entry: Fields, field: string, schema: Suite["schema"]): Data
   const clusterBy = entry.text("cluster_by", 200);
   const sample = readSample(entry);
   entry.accept("name", "description");
-  for (const key of ["config", "labels_path", "classes", "filter", "revision", "split"]) {
+  const filter = readFilter(entry, "filter");
+  const split = entry.text("split", 200);
+  const ids = entry.texts("ids");
+  for (const key of ["config", "labels_path", "classes", "revision"]) {
     entry.accept(key);
     if (entry.has(key))
       entry.findings.warning(entry.path(key), `${key} is read and not applied: every item is run`);
@@ -63,8 +69,18 @@ function readObject(entry: Fields, field: string, schema: Suite["schema"]): Data
     ...(target && { target }),
     ...(answer && { answer }),
     ...(clusterBy !== undefined && { clusterBy }),
+    ...(split !== undefined && { split }),
+    ...(filter && { filter }),
+    ...(ids && { ids }),
     ...(sample && { sample }),
   };
+}
+
+function readSyntheticDataset(entry: Fields, field: string): DatasetSpec | undefined {
+  const synthetic = readSynthetic(entry);
+  const id = idOf(entry);
+  entry.accept("type", "name", "description");
+  return id === undefined || !synthetic ? undefined : { field, id, type: "synthetic", synthetic };
 }
 
 /** Nothing more is read from it, which does not make its keys unknown. */
@@ -102,7 +118,7 @@ function readType(entry: Fields, schema: Suite["schema"]): DatasetType | undefin
   if (type === "inline" && !entry.has("items")) {
     entry.findings.error(entry.path("type"), "an inline dataset has items");
   } else if (!type && schema === "sai/v1") {
-    const later = ["synthetic", "yolo", "tsv", "hf", "s3"].includes(name);
+    const later = ["yolo", "tsv", "hf", "s3"].includes(name);
     const message = later
       ? `datasets of type ${name} are not supported in this version`
       : `there is no dataset type ${JSON.stringify(name)}`;

@@ -32,9 +32,18 @@ export function readEngineConfig(root: Fields): {
   generation: GenerationSettings;
   engineOptions: JsonObject;
 } {
-  const generation: GenerationSettings = { timeoutS: 120, maxRetries: 3, retryDelayS: 1 };
-  const config = root.object("engine_config");
-  if (!config) return { generation, engineOptions: {} };
+  const { generation = {}, engineOptions = {} } = readConfig(root, "engine_config") ?? {};
+  return { generation: { timeoutS: 120, maxRetries: 3, retryDelayS: 1, ...generation }, engineOptions };
+}
+
+/** The same of one model's `config`: only what it says. */
+export function readConfig(
+  root: Fields,
+  key: string,
+): { generation: Partial<GenerationSettings>; engineOptions: JsonObject } | undefined {
+  const generation: Partial<GenerationSettings> = {};
+  const config = root.object(key);
+  if (!config) return undefined;
   for (const { key, as, range } of NUMBERS) {
     const value = config.number(key, range);
     if (value !== undefined) generation[as] = value;

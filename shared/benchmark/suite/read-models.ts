@@ -2,6 +2,7 @@ import type { Json } from "../json.js";
 import { ENGINE_KINDS, type EngineKind } from "../plan.js";
 import { idOf, readEntries } from "./entries.js";
 import { checkName, type Fields, isObject } from "./fields.js";
+import { readConfig } from "./read-engine-config.js";
 import type { SuiteModel } from "./suite-types.js";
 
 /** `models`: ids, and objects that may say engine, model, price and options. */
@@ -11,12 +12,14 @@ export const readModels = (root: Fields): SuiteModel[] =>
     const id = idOf(entry);
     if (id === undefined) return undefined;
     const engine = readEngine(entry);
-    const model = entry.name("model");
+    const path = entry.name("path");
+    const model = entry.name("model") ?? path;
     const revision = entry.name("revision");
     const quant = entry.name("quant");
     const price = readPrice(entry);
     entry.accept("name", "description");
-    for (const key of ["vram_gb", "gpus", "config"]) {
+    const config = readConfig(entry, "config");
+    for (const key of ["vram_gb", "gpus"]) {
       entry.accept(key);
       if (entry.has(key)) entry.findings.warning(entry.path(key), `${key} is read and not applied`);
     }
@@ -29,6 +32,7 @@ export const readModels = (root: Fields): SuiteModel[] =>
       ...(quant !== undefined && { quant }),
       ...(price && { price }),
       options: readOptions(entry),
+      ...(config && { config }),
     };
   });
 

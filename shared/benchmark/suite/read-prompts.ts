@@ -106,6 +106,20 @@ export function readAnswer(entry: Fields): AnswerSpec | undefined {
     return known ? [known] : [];
   });
   const type = answer.oneOf("type", ANSWER_TYPES) ?? "text";
+  const choices = readChoices(answer, type);
   answer.close();
-  return { extract, normalize, type };
+  return { extract, normalize, type, ...(choices && { choices }) };
+}
+
+function readChoices(answer: Fields, type: AnswerSpec["type"]): string[] | undefined {
+  const choices = answer.texts("choices")?.map((choice) => choice.trim());
+  if (choices === undefined) return undefined;
+  const field = answer.path("choices");
+  const { findings } = answer;
+  if (type !== "choice") findings.error(field, `choices of an answer of type ${type}`, "type: choice");
+  const different = new Set(choices.map((choice) => choice.toLowerCase()));
+  if (different.has("") || choices.length < 2 || different.size < choices.length) {
+    findings.error(field, "choices are two or more different texts; upper and lower case are the same");
+  }
+  return choices;
 }

@@ -1,14 +1,27 @@
-import type { TestConfig } from "../plan.js";
+import type { GenerationSettings, TestConfig } from "../plan.js";
 import type { Fields } from "./fields.js";
 import type { RunSettings } from "./suite-types.js";
 
 const REPETITIONS = { min: 1, max: 1_000, integer: true };
+const WARMUP = { min: 0, max: 10_000, integer: true };
 
 /** `run` of sai/v1 and `execution` of SAI suites; where both give the repetitions, `run` wins. */
-export function readRun(root: Fields, test: TestConfig): RunSettings {
+export function readRun(root: Fields, test: TestConfig, generation: GenerationSettings): RunSettings {
   const execution = root.object("execution");
   const repeated = execution?.number("repetitions", REPETITIONS);
-  execution?.accept("confidence_interval", "confidence_level");
+  const warmups = execution?.number("warmup_runs", WARMUP);
+  const seed = execution?.number("random_seed", { min: 0, max: 2 ** 31 - 1, integer: true });
+  if (seed !== undefined) generation.seed ??= seed;
+  execution?.accept("confidence_interval", "confidence_level", "description");
+  for (const key of ["parallel", "parallel_execution", "max_workers", "timeout", "order", "shuffle"]) {
+    execution?.accept(key);
+    if (execution?.has(key))
+      execution.findings.warning(
+        execution.path(key),
+        `${key} is not applied`,
+        "test_config says how it runs",
+      );
+  }
   for (const key of ["confidence_interval", "confidence_level"]) {
     const value = execution?.raw(key);
     if (value !== undefined && value !== 0.95 && value !== 95 && value !== true) {
@@ -19,21 +32,18 @@ export function readRun(root: Fields, test: TestConfig): RunSettings {
   const run = root.object("run");
   const settings: RunSettings = {
     repetitions: run?.number("repetitions", REPETITIONS) ?? repeated ?? 1,
-    warmup: run?.number("warmup", { min: 0, max: 10_000, integer: true }) ?? 0,
+    mode: "quality",
     shardSize: run?.number("shard_size", { min: 1, max: 100_000, integer: true }) ?? 16,
     maxAttempts: 3,
   };
+  const warmup = run?.number("warmup", WARMUP) ?? warmups;
+  if (warmup !== undefined) settings.warmup = warmup;
   if (run) readRest(run, settings, test);
   return settings;
 }
 
 function readRest(run: Fields, settings: RunSettings, test: TestConfig): void {
-  const mode = run.text("mode");
-  if (mode === "load" || mode === "both") {
-    run.findings.error(run.path("mode"), "load modes are not supported in this version", "mode: quality");
-  } else if (mode !== undefined && mode !== "quality") {
-    run.findings.error(run.path("mode"), `there is no mode ${JSON.stringify(mode)}`, "mode: quality");
-  }
+  settings.mode = run.oneOf("mode", ["quality", "load", "both"] as const) ?? settings.mode;
   const cache = run.oneOf("cache", ["off", "deterministic"] as const);
   if (cache === "deterministic") {
     run.findings.error(

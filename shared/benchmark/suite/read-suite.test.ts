@@ -58,7 +58,7 @@ test("a dataset that is refused has no unknown keys beside", () => {
 });
 
 test("the beginning of a metric's name is enough to be told the rest", () => {
-  expect(found({ metrics: ["f1"] })[0]?.hint).toBe('did you mean "f1_score"?');
+  expect(found({ metrics: ["f1_s"] })[0]?.hint).toBe('did you mean "f1_score"?');
 });
 
 test("a minimal SAI suite has the defaults", () => {
@@ -76,7 +76,7 @@ test("a minimal SAI suite has the defaults", () => {
       generation: { timeoutS: 120, maxRetries: 3, retryDelayS: 1 },
       engineOptions: {},
       test: { iouThreshold: 0.5, confidenceThreshold: 0.5, includeRawResponses: true },
-      run: { repetitions: 1, warmup: 0, shardSize: 16, maxAttempts: 3 },
+      run: { mode: "quality", repetitions: 1, shardSize: 16, maxAttempts: 3 },
       placement: { mixed: false },
     },
   });
@@ -227,6 +227,96 @@ test("metrics in all their shapes", () => {
   ]);
 });
 
+test("metrics over repetitions, in both spellings", () => {
+  const pass = { id: "exact_match.pass@5", reduce: { of: "exact_match", by: "pass", k: 5 } };
+  const run = { repetitions: 5 };
+  const metrics = ["exact_match.pass@5", { id: "f1_score", reduce: "majority", target: "> 0.5" }];
+  expect(suiteOf({ metrics, run }).metrics).toEqual([
+    pass,
+    { id: "f1_score.majority", target: "> 0.5", reduce: { of: "f1_score", by: "majority" } },
+  ]);
+  const others = { all: { "exact_match.pass@5": ">= 0.5", recall: { reduce: "mean" } } };
+  expect(suiteOf({ metrics: others, run }).metrics).toEqual([
+    { ...pass, target: ">= 0.5" },
+    { id: "recall" },
+  ]);
+  expect(told({ metrics: ["exact_match.pass@5"], run: { repetitions: 4 } })).toEqual([
+    "error metrics: exact_match.pass@5 needs 5 repetitions of each item, there are 4 (run: {repetitions: 5})",
+  ]);
+  expect(told({ metrics: ["recall.majority"] })).toHaveLength(1);
+  expect(told({ metrics: ["recall.majority"], run, engine_config: { temperature: 0 } })).toEqual([
+    "warning metrics: recall.majority with a temperature of 0: repetitions answer the same (set engine_config.temperature above 0)",
+  ]);
+  const only = "accuracy, recall, exact_match, contains, bbox_recall, text_recognition_accuracy";
+  expect(told({ metrics: ["cer.pass@2"], run })).toEqual([
+    `error metrics[0]: cer has no pass@k: pass@k is for what is right or wrong (it is for ${only})`,
+  ]);
+  expect(told({ metrics: ["bbox_iou.majority", "latency.majority"], run })).toHaveLength(2);
+  expect(told({ metrics: ["accuracy.pass@0"], run })[0]).toMatch(/there is no metric/);
+});
+
+test("metrics of a suite's own", () => {
+  const expression = "abs(total_objects - truth.total_objects)";
+  const error = { id: "off", expression, higher_is_better: false, wrong: 9, unit: "objects", target: "< 2" };
+  const run = { repetitions: 3 };
+  const close = { id: "close", expression: `${expression} <= 1`, when: "truth.total_objects > 0" };
+  expect(suiteOf({ metrics: [error, close, { ...close, reduce: "pass@3" }], run }).metrics).toEqual([
+    { id: "off", target: "< 2", custom: { expression, wrong: 9, higherIsBetter: false, unit: "objects" } },
+    {
+      id: "close",
+      custom: { expression: close.expression, when: close.when, wrong: 0, higherIsBetter: true },
+    },
+    {
+      id: "close.pass@3",
+      custom: { expression: close.expression, when: close.when, wrong: 0, higherIsBetter: true },
+      reduce: { of: "close", by: "pass", k: 3 },
+    },
+  ]);
+  const group = { own: { wrong_size: { expression: "size != truth.size", higher_is_better: false } } };
+  expect(suiteOf({ metrics: group }).metrics).toMatchObject([{ id: "wrong_size", custom: { wrong: 1 } }]);
+});
+
+test.each<[string, Obj, string, RegExp]>([
+  ["no expression", { id: "own", expression: "1 +" }, "metrics[0].expression", /character 4/],
+  ["no condition", { id: "own", expression: "1", when: "(" }, "metrics[0].when", /character 2/],
+  ["another metric's name", { id: "cer", expression: "1" }, "metrics[0]", /cannot name a metric of your own/],
+  ["no name", { id: "my metric", expression: "1" }, "metrics[0]", /cannot name a metric of your own/],
+  [
+    "an error without a worst",
+    { id: "e", expression: "1", higher_is_better: false },
+    "metrics[0].wrong",
+    /needs one/,
+  ],
+  ["a condition alone", { id: "cer", when: "true" }, "metrics[0].when", /without an expression/],
+  ["a number by pass@k", { id: "e", expression: "1", reduce: "pass@1" }, "metrics[0]", /has no pass@k/],
+])("a metric of one's own with %s", (_, metric, field, message) => {
+  expect(found({ metrics: [metric] })).toMatchObject([
+    { severity: "error", field, message: expect.stringMatching(message) },
+  ]);
+});
+
+test("the choices of an answer", () => {
+  const answer = (spec: Obj) => ({ prompts: [{ id: "p", template: "x", answer: spec }] });
+  const { prompts } = suiteOf(answer({ type: "choice", choices: ["A", " B "] }));
+  expect(prompts[0]?.own?.answer).toEqual({
+    ...{ extract: [], normalize: ["trim"], type: "choice", choices: ["A", "B"] },
+  });
+  for (const choices of [["A", "a"], ["A"], ["A", ""]]) {
+    expect(found(answer({ type: "choice", choices }))).toMatchObject([
+      { field: "prompts[0].answer.choices", message: expect.stringMatching(/two or more different/) },
+    ]);
+  }
+  expect(found(answer({ type: "number", choices: ["1", "2"] }))).toMatchObject([
+    { field: "prompts[0].answer.choices", hint: "type: choice" },
+  ]);
+});
+
+test("the old place for metrics of one's own is named", () => {
+  expect(told({ custom_metrics: [] })).toEqual([
+    "error custom_metrics: metrics of your own stand among the others (write each into metrics: {id: NAME, expression: ...})",
+  ]);
+});
+
 test("execution of SAI suites and run of sai/v1", () => {
   expect(suiteOf({ execution: { repetitions: 3, confidence_interval: 0.95 } }).run.repetitions).toBe(3);
   expect(
@@ -243,7 +333,7 @@ test("execution of SAI suites and run of sai/v1", () => {
       },
     }),
   ).toMatchObject({
-    run: { repetitions: 2, warmup: 1, shardSize: 4, maxAttempts: 5 },
+    run: { mode: "quality", repetitions: 2, warmup: 1, shardSize: 4, maxAttempts: 5 },
     test: { maxFailures: 9 },
   });
 });
@@ -302,6 +392,26 @@ test("prompts, models and datasets of sai/v1", () => {
     target: { path: "target", extract: "b" },
     clusterBy: "topic",
     sample: { n: 5, seed: 3 },
+  });
+});
+
+const LOAD = { kind: "concurrency", values: [1, 8], duration_s: 60 };
+const underLoad = (more: Obj): Obj => ({ run: { mode: "load" }, load: { ...LOAD, ...more } });
+const made = (more: Obj): Obj => ({
+  datasets: [{ id: "d", type: "synthetic", input_tokens: 8, n: 100, ...more }],
+});
+
+test("a load has its defaults, may come without metrics, and takes one level for a list of one", () => {
+  const { metrics: _, ...rest } = { ...plain, ...underLoad({ kind: "poisson", values: 4 }), ...made({}) };
+  const { suite, findings } = readSuite(rest);
+  expect(findings).toEqual([]);
+  expect(suite).toMatchObject({
+    ...{ metrics: [], run: { mode: "load" } },
+    load: {
+      ...{ kind: "poisson", values: [4], durationMs: 60_000, drainMs: 30_000, maxInflight: 1024 },
+      ...{ bustsCache: false, seed: 0, slo: {}, warmup: 5 },
+    },
+    datasets: [{ id: "d", synthetic: { n: 100, inputTokens: 8, prefixTokens: 0, seed: 0 } }],
   });
 });
 
@@ -366,10 +476,97 @@ const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
   ["a share over 1", { test_config: { iou_threshold: 1.5 } }, "test_config.iou_threshold", /from 0 to 1/],
   ["engine_config as a list", { engine_config: [] }, "engine_config", /expected an object/],
   ["no repetitions", { run: { repetitions: 0 } }, "run.repetitions", /from 1/],
-  ["load mode", { run: { mode: "load" } }, "run.mode", /not supported in this version/],
+  ["a load without one", { run: { mode: "load" } }, "load", /there is no load/],
+  ["a load that nobody asks for", { load: LOAD }, "load", /run.mode does not ask for it/],
+  ["a mode", { run: { mode: "loud" } }, "run.mode", /"loud" is not known/],
+  ["no kind of load", underLoad({ kind: null }), "load.kind", /kind is missing/],
+  ["a kind of load", underLoad({ kind: "burst" }), "load.kind", /"burst" is not known/],
+  ["no levels", underLoad({ values: null }), "load.values", /values is missing/],
+  [
+    "half a request at once",
+    underLoad({ values: [1, 1.5] }),
+    "load.values[1]",
+    /whole number from 1 to 4096/,
+  ],
+  ["a level twice", underLoad({ values: [2, 2] }), "load.values", /there twice/],
+  ["a rate of none", underLoad({ kind: "poisson", values: [0] }), "load.values[0]", /above 0/],
+  ["a sweep of one", underLoad({ kind: "sweep", values: [4] }), "load.values", /two levels at least/],
+  ["a sweep that descends", underLoad({ kind: "sweep", values: [4, 2] }), "load.values", /ascend/],
+  [
+    "too many requests",
+    underLoad({ kind: "constant", values: [9999] }),
+    "load.values[0]",
+    /the limit is 100000/,
+  ],
+  ["no request at all", underLoad({ kind: "constant", values: [0.01] }), "load.values[0]", /less than one/],
+  ["no time", underLoad({ duration_s: 0 }), "load.duration_s", /above 0/],
+  ["a bound for a closed loop", underLoad({ max_inflight: 4 }), "load.max_inflight", /the level itself/],
+  ["a prompt cache", underLoad({ prompt_cache: "off" }), "load.prompt_cache", /"off" is not known/],
+  ["an SLO", underLoad({ slo: { ttft_ms: -1 } }), "load.slo.ttft_ms", /above 0/],
+  ["synthetic texts of no length", made({ input_tokens: null }), "datasets[0].input_tokens", /is missing/],
+  ["a prefix longer than the text", made({ prefix_tokens: 9 }), "datasets[0].prefix_tokens", /9 of 8 input/],
+  ["too much synthetic text", made({ input_tokens: 1e6 }), "datasets[0].n", /too many/],
   ["a cache", { run: { cache: "deterministic" } }, "run.cache", /not supported in this version/],
-  ["fewshot", { fewshot: { n: 2 } }, "fewshot", /not supported in this version/],
-  ["a matrix", { matrix: { exclude: [] } }, "matrix", /not supported in this version/],
+  ["fewshot without n", { fewshot: { seed: 2 } }, "fewshot", /no n/],
+  ["fewshot as turns", { fewshot: { n: 2, as: "turns" } }, "fewshot.as", /not supported in this version/],
+  ["a template of answers", { fewshot: { n: 2, target_template: "{{" } }, "fewshot.target_template", /wrong/],
+  ["a rule without axes", { matrix: { exclude: [{}] } }, "matrix.exclude[0]", /names no prompt/],
+  [
+    "a rule about no model",
+    { matrix: { exclude: [{ model: "qwen2.5vl:7" }] } },
+    "matrix.exclude[0].model",
+    /no model "qwen2.5vl:7"/,
+  ],
+  ["a filter that is a number", { datasets: [{ path: "a", filter: 3 }] }, "datasets[0].filter", /found 3/],
+  [
+    "a filter that is no expression",
+    { datasets: [{ path: "a", filter: "x ==" }] },
+    "datasets[0].filter",
+    /wrong at character/,
+  ],
+  [
+    "a filter on an object",
+    { datasets: [{ path: "a", filter: { x: { least: 3 } } }] },
+    "datasets[0].filter.x",
+    /expected a value/,
+  ],
+  [
+    "a scenario of an unknown dataset",
+    { test_scenarios: [{ name: "x", dataset: "imagse", expected_performance: { recall: 0.5 } }] },
+    "test_scenarios[0].datasets",
+    /no dataset "imagse"/,
+  ],
+  [
+    "a scenario twice",
+    { test_scenarios: [1, 2].map(() => ({ name: "x", filter: "a", expected_performance: { recall: 1 } })) },
+    "test_scenarios[1]",
+    /already test_scenarios\[0\]/,
+  ],
+  [
+    "two targets of one metric",
+    { success_criteria: { recall: 0.5, min_recall: 0.6 } },
+    "success_criteria.min_recall",
+    /two targets/,
+  ],
+  [
+    "a criterion that compares nothing",
+    { success_criteria: { recall: "high" } },
+    "success_criteria.recall",
+    /is no target/,
+  ],
+  ["a report that is a text", { reporting: "html" }, "reporting", /expected an object/],
+  [
+    "a config that is a text",
+    { models: [{ id: "a", config: "x" }] },
+    "models[0].config",
+    /expected an object/,
+  ],
+  [
+    "a model's temperature",
+    { models: [{ id: "a", config: { temperature: -1 } }] },
+    "models[0].config.temperature",
+    /-1 is not allowed/,
+  ],
   ["labels of nodes", { placement: { labels: { a: "b" } } }, "placement.labels", /not supported in this/],
   ["an exclusive GPU", { placement: { exclusive_gpu: true } }, "placement.exclusive_gpu", /not supported/],
   ["a mixed placement that is none", { placement: { mixed: "yes" } }, "placement.mixed", /true or false/],
@@ -485,11 +682,128 @@ test("all problems are reported at once, each with its line", () => {
 
 test("parts of SAI suites that are not applied are named", () => {
   expect(
-    told({ test_scenarios: [{ name: "x" }], reporting: {}, author: "me", created: "2024", metadata: {} }),
+    told({
+      reporting: { formats: ["html"] },
+      stress_tests: [{ concurrent: 8 }],
+      success_criteria: ["people are happy"],
+      execution: { shuffle: true },
+      ...{ author: "me", created: "2024", metadata: {} },
+    }).map((line) => line.replace(/ \(.*/, "")),
   ).toEqual([
-    "warning test_scenarios: test_scenarios is read and not applied ()",
-    "warning reporting: reporting is read and not applied ()",
+    "warning execution.shuffle: shuffle is not applied",
+    'warning success_criteria[0]: "people are happy" is no metric with a target, not checked',
+    "warning reporting: reporting is not applied: formats",
+    "warning stress_tests: stress_tests are not run",
   ]);
+});
+
+test("metrics of plain suites that nobody computes are left out, misspelt ones refused", () => {
+  const metrics = { detection: ["recall", "memory_usage"], more: ["mAP@0.5", { fps: ">= 10" }] };
+  expect(suiteOf({ metrics }).metrics).toEqual([{ id: "recall" }, { id: "map_50" }]);
+  expect(told({ metrics })).toEqual([
+    'warning metrics.detection[1]: there is no metric "memory_usage", not computed ()',
+    'warning metrics.more[1].fps: there is no metric "fps", not computed ()',
+  ]);
+  const errors = (more: Obj) => found(more).filter(({ severity }) => severity === "error");
+  expect(errors({ strict: true, metrics })).toHaveLength(2);
+  expect(errors({ schema: "sai/v1", metrics })).toHaveLength(2);
+  expect(errors({ metrics: ["recall", "acuracy"] })).toHaveLength(1);
+  expect(errors({ metrics: ["fps"] })).toHaveLength(1);
+});
+
+test("targets may have units and signs as people write them", () => {
+  const metrics = [{ latency: "< 2 s" }, { recall: "≥ 95 %" }];
+  expect(suiteOf({ metrics }).metrics).toEqual([
+    { id: "latency", target: "< 2 s" },
+    { id: "recall", target: "≥ 95 %" },
+  ]);
+});
+
+test("success criteria become targets, in all the ways they are written", () => {
+  const success_criteria = {
+    accuracy: ">= 0.9",
+    min_precision: 0.8,
+    detection: { f1_score: { min: 0.7 }, bbox_iou: { threshold: 0.5 } },
+    max_latency: 2000,
+    cost: 1,
+  };
+  const metrics = [{ accuracy: ">= 0.8" }, "precision"];
+  expect(suiteOf({ metrics, success_criteria }).metrics).toEqual([
+    { id: "accuracy", target: ">= 0.8" },
+    { id: "precision", target: ">= 0.8" },
+    { id: "f1_score", target: ">= 0.7" },
+    { id: "bbox_iou", target: ">= 0.5" },
+    { id: "latency", target: "<= 2000" },
+    { id: "cost", target: "<= 1" },
+  ]);
+  expect(told({ metrics, success_criteria })).toEqual([
+    "warning success_criteria: accuracy >= 0.9 is not checked: metrics asks for >= 0.8 already ()",
+  ]);
+  const list = [
+    { metric: "recall", threshold: 0.9 },
+    { name: "cer", max: 0.1 },
+  ];
+  expect(suiteOf({ metrics: ["accuracy"], success_criteria: list }).metrics.slice(1)).toEqual([
+    { id: "recall", target: ">= 0.9" },
+    { id: "cer", target: "<= 0.1" },
+  ]);
+});
+
+test("a model's config is over engine_config, for this model alone", () => {
+  const suite = suiteOf({
+    models: [{ name: "m", path: "org/m", config: { temperature: 0.7, num_gpu: 1 } }, "other"],
+    engine_config: { temperature: 0 },
+  });
+  expect(suite.models[0]).toEqual({
+    ...{ field: "models[0]", id: "m", model: "org/m", options: {} },
+    config: { generation: { temperature: 0.7 }, engineOptions: { num_gpu: 1 } },
+  });
+  expect(suite.generation.temperature).toBe(0);
+});
+
+test("filters, scenarios, few-shot and the matrix", () => {
+  const suite = suiteOf({
+    datasets: [
+      { id: "a", path: "a.jsonl", split: "test", ids: ["1"], filter: "weather == 'fog'" },
+      {
+        id: "b",
+        path: "b.jsonl",
+        filter: { time: "night", count: ">= 5", w: ["fog", "rain"], k: { max: 3 } },
+      },
+    ],
+    test_scenarios: [
+      {
+        name: "night",
+        description: "d",
+        filter_conditions: { time: "night" },
+        expected_performance: { recall: 0.9 },
+      },
+    ],
+    fewshot: { n: 3, seed: 1, mode: "per_item", as: "text", split: "train" },
+    matrix: { include: [{ models: ["qwen2.5vl:7b"] }], exclude: [{ dataset: "b" }] },
+    execution: { repetitions: 2, warmup_runs: 1, random_seed: 5 },
+  });
+  expect(suite.datasets[0]).toMatchObject({
+    split: "test",
+    ids: ["1"],
+    filter: { expression: "weather == 'fog'" },
+  });
+  expect(suite.datasets[1]?.filter?.columns).toEqual([
+    { column: "time", kind: "in", values: ["night"] },
+    { column: "count", kind: "compare", operator: ">=", value: 5 },
+    { column: "w", kind: "in", values: ["fog", "rain"] },
+    { column: "k", kind: "compare", operator: "<=", value: 3 },
+  ]);
+  expect(suite.scenarios).toEqual([
+    {
+      ...{ field: "test_scenarios[0]", name: "night" },
+      filter: { columns: [{ column: "time", kind: "in", values: ["night"] }] },
+      expected: [{ id: "recall", target: ">= 0.9" }],
+    },
+  ]);
+  expect(suite.fewshot).toMatchObject({ n: 3, seed: 1, mode: "per_item", split: "train" });
+  expect(suite.matrix).toEqual({ include: [{ models: ["qwen2.5vl:7b"] }], exclude: [{ datasets: ["b"] }] });
+  expect(suite).toMatchObject({ run: { repetitions: 2, warmup: 1 }, generation: { seed: 5 } });
 });
 
 test("any value is read without an exception", () => {

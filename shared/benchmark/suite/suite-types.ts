@@ -3,6 +3,7 @@
  * `schema: sai/v1`. Nothing in it is resolved yet: prompts, models and datasets are still names and paths.
  */
 import type { Json } from "../json.js";
+import type { LoadKind, LoadSpec } from "../load/load-spec.js";
 import type {
   AnswerSpec,
   EngineKind,
@@ -27,7 +28,57 @@ export interface Suite {
   engineOptions: { [key: string]: Json };
   test: TestConfig;
   run: RunSettings;
+  compat?: "sai-legacy";
+  /** Which cells of prompts × models × datasets are run. Absent: all. */
+  matrix?: { include: MatrixRule[]; exclude: MatrixRule[] };
+  /** `test_scenarios`: parts of the datasets with expectations of their own. */
+  scenarios?: Scenario[];
+  fewshot?: FewShot;
+  /** Absent unless `run.mode` asks for it. */
+  load?: SuiteLoad;
   placement: { /** Shards whose times are compared may run on devices of several classes. */ mixed: boolean };
+}
+
+/** The ids a cell may have; absent: any. */
+export interface MatrixRule {
+  prompts?: string[];
+  models?: string[];
+  datasets?: string[];
+}
+
+/** Some of the items, by their columns and truth. */
+export interface Scenario {
+  field: string;
+  name: string;
+  /** Datasets it is about; absent: all. */
+  datasets?: string[];
+  filter: Filter;
+  expected: MetricSpec[];
+}
+
+/** What an item's columns must be. All of it must hold. */
+export interface Filter {
+  /** An expression that must be true. */
+  expression?: string;
+  columns: ColumnTest[];
+}
+
+export type ColumnTest =
+  /** The column is one of the values; where it is a list, one of its entries is. */
+  | { column: string; kind: "in"; values: Json[] }
+  | { column: string; kind: "compare"; operator: ">=" | "<=" | ">" | "<" | "!="; value: Json };
+
+/** Worked examples before each question, drawn from the dataset itself, never the item that is asked. */
+export interface FewShot {
+  field: string;
+  n: number;
+  seed: number;
+  /** Where the examples come from, when not from the same items. */
+  split?: string;
+  /** The same examples for every item, or other ones for each. */
+  mode: "fixed" | "per_item";
+  /** Liquid template of an example's answer; sees `target` and the example's columns. */
+  targetTemplate: string;
 }
 
 /** A prompt of the suite: a built-in one by id, or the suite's own. */
@@ -69,9 +120,11 @@ export interface SuiteModel {
   quant?: string;
   price?: NonNullable<ModelSpec["price"]>;
   options: { [key: string]: Json };
+  /** `config`: what differs from engine_config for this model. */
+  config?: { generation: Partial<GenerationSettings>; engineOptions: { [key: string]: Json } };
 }
 
-export const DATASET_TYPES = ["inline", "json", "jsonl", "csv", "sequences", "images"] as const;
+export const DATASET_TYPES = ["inline", "synthetic", "json", "jsonl", "csv", "sequences", "images"] as const;
 export type DatasetType = (typeof DATASET_TYPES)[number];
 
 export interface DatasetSpec {
@@ -79,9 +132,10 @@ export interface DatasetSpec {
   id: string;
   /** Absent: seen from the path. */
   type?: DatasetType;
-  /** File or folder; exactly one of `path` and `items`. */
+  /** File or folder; exactly one of `path`, `items` and `synthetic`. */
   path?: string;
   items?: Json[];
+  synthetic?: SyntheticSpec;
   /** SHA-256 the file must have, hex. */
   sha256?: string;
   target?: TargetSpec;
@@ -89,6 +143,12 @@ export interface DatasetSpec {
   answer?: AnswerSpec;
   /** Column or key whose value is the statistical unit, such as `sequence_id`. */
   clusterBy?: string;
+  /** Rows, files or subfolder of this part only. */
+  split?: string;
+  /** Only rows for which it holds. */
+  filter?: Filter;
+  /** Only the items of these ids. */
+  ids?: string[];
   /** Draw `n` items without replacement, in file order. */
   sample?: { n: number; seed: number };
 }
@@ -99,12 +159,33 @@ export interface TargetSpec {
   extract?: string;
 }
 
+/** Texts made up for load: so many words, of which tokenizers make about as many tokens. */
+export interface SyntheticSpec {
+  n: number;
+  inputTokens: number;
+  /** What an answer is to have, where the engine can be told so. */
+  outputTokens?: number;
+  /** Of the input, the same in all items. */
+  prefixTokens: number;
+  seed: number;
+}
+
 export interface RunSettings {
+  /** quality: how good answers are; load: how fast they come. */
+  mode: "quality" | "load" | "both";
   repetitions: number;
-  /** Items run before measuring and thrown away. */
-  warmup: number;
+  /** Items run before measuring and thrown away; absent: none, and a few before a load. */
+  warmup?: number;
   /** Samples in one shard. */
   shardSize: number;
   /** Attempts of one shard that may fail. */
   maxAttempts: number;
+}
+
+/** Levels to be measured one after the other; see load/load-spec.ts. */
+export interface SuiteLoad extends Omit<LoadSpec, "value"> {
+  kind: LoadKind;
+  values: number[];
+  /** Requests sent before a window and thrown away. */
+  warmup: number;
 }

@@ -89,6 +89,20 @@ export function artifactProblems({ artifacts }: Config, layers: Layers): ConfigP
   return out;
 }
 
+/** What does not go together in how the results index is reached. */
+export function databaseProblems({ database }: Config, layers: Layers): ConfigProblem[] {
+  const { host, tls, caFile } = database;
+  const problem = (leaf: string, message: string, hint: string): ConfigProblem => {
+    const key = `database.${leaf}`;
+    return { key, source: sourceOf(key, layers), message, hint };
+  };
+  if (host === undefined && tls !== "off")
+    return [problem("tls", "is not used without database.host", "name the server")];
+  if (caFile !== undefined && tls !== "verify")
+    return [problem("ca_file", "is not used", "set database.tls: verify, or leave it out")];
+  return [];
+}
+
 /** True for 127.0.0.0/8, ::1 and localhost. */
 export function isLoopback(host: string): boolean {
   const bare = host.replace(/^\[|\]$/g, "");

@@ -176,7 +176,6 @@ test("whatever has no effect yet is said, with its place", () => {
     expect.arrayContaining([
       `${SAI_CONFIG_PATH}:${lineOf('"syslog"')}: logging.handlers.1`,
       `${SAI_CONFIG_PATH}:${lineOf("enabled: true")}: security.rate_limiting.enabled`,
-      "environment SAI_DB_PASSWORD: database.password",
       "environment PROMETHEUS_ENDPOINT",
     ]),
   );

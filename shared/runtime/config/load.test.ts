@@ -123,6 +123,7 @@ describe("every key", () => {
     "engines.huggingface.max_memory_per_gpu": "0.5",
     "agent.gpu_memory_share": "0.5",
     "engines.vllm.gpu_memory_utilization": "0.5",
+    "database.tls": "require",
     "engines.vllm.gpu_ids": "index",
     "engines.sglang.gpu_memory_utilization": "0.5",
     "engines.sglang.gpu_ids": "index",

@@ -4,7 +4,7 @@
  */
 import type { Json } from "../../benchmark/json.js";
 import { suggestion } from "../../benchmark/suggest.js";
-import { artifactProblems, findProblems, networkProblem, storeProblems } from "./check.js";
+import { artifactProblems, databaseProblems, findProblems, networkProblem, storeProblems } from "./check.js";
 import { CONFIG_PATH, knownNames, lookUp, readText } from "./environment.js";
 import { interpolate } from "./interpolate.js";
 import { keysBelow, leaves } from "./leaves.js";
@@ -42,6 +42,7 @@ export function loadConfig(options: LoadConfigOptions): LoadConfigResult {
   const file = readSecretFiles(parsed.data, layers);
   const config = resolveConfig(file);
   layers.problems.push(...storeProblems(config, layers), ...artifactProblems(config, layers));
+  layers.problems.push(...databaseProblems(config, layers));
   const open = networkProblem(config, layers);
   if (open !== undefined && options.serving) {
     (config.security.insecureNetwork ? notices : layers.problems).push(open);

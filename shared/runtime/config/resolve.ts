@@ -122,16 +122,12 @@ export function resolveConfig(file: FileConfig): Config {
     },
     artifacts: artifacts(file.artifacts, under("artifacts")),
     client: { address: file.client.address ?? `127.0.0.1:${c.grpc_port ?? PORTS.grpc}` },
-    database:
-      file.database.host === undefined
-        ? undefined
-        : {
-            host: file.database.host,
-            port: file.database.port,
-            name: file.database.name,
-            user: file.database.user,
-            password: file.database.password,
-          },
+    database: {
+      ...{ host: file.database.host, port: file.database.port, name: file.database.name },
+      ...{ user: file.database.user, password: file.database.password },
+      ...{ tls: file.database.tls, caFile: file.database.ca_file },
+      retentionDays: file.database.retention_days,
+    },
   };
 }
 
@@ -169,6 +165,7 @@ function engines(file: FileConfig["engines"], dataDir: string): Config["engines"
       maxMemoryPerGpu: file.huggingface.max_memory_per_gpu,
       allowDownload: file.huggingface.allow_download,
       allowRemoteCode: file.huggingface.allow_remote_code,
+      allowPickle: file.huggingface.allow_pickle,
       loadTimeoutMs: file.huggingface.load_timeout * 1000,
       token: file.huggingface.token,
     },

@@ -178,6 +178,8 @@ export const fileSchema = z.strictObject({
       allow_download: z.boolean().default(false),
       // Whether a suite may run code that comes with a model (trust_remote_code).
       allow_remote_code: z.boolean().default(false),
+      // Whether weights that come as pickle (pytorch_model.bin) are loaded; otherwise safetensors and GGUF only.
+      allow_pickle: z.boolean().default(false),
       load_timeout: seconds(1800),
       // For downloads of models that need one.
       token: secret(),
@@ -287,7 +289,8 @@ export const fileSchema = z.strictObject({
     gpu_memory_share: z.number().positive().max(1).default(0.9),
     gpu_parts: count(8, 64),
     gpu_sample_interval_ms: z.int().min(1_000).max(604_800_000).default(5_000),
-    gpu_leased_sample_interval_ms: z.int().min(100).max(60_000).default(1_000),
+    // While a GPU is leased; readings more than 10 s apart would say nothing of its energy.
+    gpu_leased_sample_interval_ms: z.int().min(100).max(5_000).default(1_000),
   }),
   store: section({
     // What is agreed (campaigns, done records): in a folder, in etcd, or in memory and gone with the coordinator.
@@ -346,15 +349,22 @@ export const fileSchema = z.strictObject({
     profile: name().default("default"),
   }),
   client: section({ address: address().optional() }),
-  database: section(
-    unused("this version keeps no database", {
-      host: z.string().min(1).max(253).optional(),
-      port: z.int().min(1).max(65_535).default(5432),
-      name: z.string().min(1).max(63).default("sai_benchmark"),
-      user: z.string().min(1).max(63).default("sai_benchmark"),
-      password: secret(),
-    }),
-  ),
+  database: section({
+    // The PostgreSQL server (14 or later) with the results index, what leaderboards and searches read; not set: one in the
+    // coordinator's process, below data_dir.
+    host: z.string().min(1).max(253).optional(),
+    port: z.int().min(1).max(65_535).default(5432),
+    // The database, which must be there; the index makes a schema of its own in it, sai_results. One fleet, one database.
+    name: z.string().min(1).max(63).default("sai_benchmark"),
+    user: z.string().min(1).max(63).default("sai_benchmark"),
+    password: secret(),
+    password_file: folder(),
+    // require: encrypted, whoever the server is; verify: its certificate must be of an authority we know (ca_file).
+    tls: z.enum(["off", "require", "verify"], { error: "is not one of off, require, verify" }).default("off"),
+    ca_file: folder(),
+    // Campaigns that ended so many days ago leave the index, not the artifact store; not set: none does.
+    retention_days: z.number().positive().max(36_500).optional(),
+  }),
 });
 
 /** The file after validation, defaults filled in. */

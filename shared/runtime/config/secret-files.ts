@@ -32,6 +32,10 @@ export function readSecretFiles(file: FileConfig, layers: Layers): FileConfig {
       secret_access_key: secretOf(key, secret_access_key_file, "artifacts.secret_access_key", layers),
     },
     store: { ...file.store, password: secretOf(password, password_file, "store.password", layers) },
+    database: {
+      ...file.database,
+      password: secretOf(file.database.password, file.database.password_file, "database.password", layers),
+    },
   };
 }
 

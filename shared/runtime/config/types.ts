@@ -23,7 +23,7 @@ export interface Config {
   store: StoreConfig;
   artifacts: ArtifactsConfig;
   client: { /** host:port of the sai.v1 API the command line talks to. */ address: string };
-  database: DatabaseConfig | undefined;
+  database: DatabaseConfig;
 }
 
 /** Limits of one node; undefined means no limit. */
@@ -72,6 +72,7 @@ export interface HuggingfaceConfig {
   maxMemoryPerGpu: number;
   allowDownload: boolean;
   allowRemoteCode: boolean;
+  allowPickle: boolean;
   /** From the start of a worker until its model is loaded. */
   loadTimeoutMs: number;
   token: string | undefined;
@@ -270,12 +271,19 @@ export interface TestDeviceConfig {
   memoryBytes: number;
 }
 
+/** Where the results index is kept. */
 export interface DatabaseConfig {
-  host: string;
+  /** Of a PostgreSQL server; undefined: in the coordinator's process, below `dataDir`. */
+  host: string | undefined;
   port: number;
   name: string;
   user: string;
   password: string | undefined;
+  tls: "off" | "require" | "verify";
+  /** PEM; undefined: the system's authorities. */
+  caFile: string | undefined;
+  /** Campaigns that ended longer ago are not in the index; undefined: all are. */
+  retentionDays: number | undefined;
 }
 
 /** Where a value comes from. */

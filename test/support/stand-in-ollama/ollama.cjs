@@ -60,7 +60,8 @@ function serve() {
     if (text !== "") note({ path: req.url, ...body });
     if (req.url === "/api/version") return answer(res, 200, { version: "0.99.0" });
     if (req.url === "/api/tags") return answer(res, 200, { models: models() });
-    if (req.url === "/api/ps") return answer(res, 200, { models: models() });
+    if (req.url === "/api/ps")
+      return answer(res, 200, { models: models().filter((one) => !one.name.startsWith("unseen")) });
     if (req.url === "/api/pull") return pull(res, name);
     if (name.startsWith("full"))
       return answer(res, 500, { error: "model requires more system memory (9 GiB)" });

@@ -11,6 +11,7 @@ import os
 import queue
 import sys
 import threading
+import traceback
 
 
 class Channel:
@@ -52,5 +53,8 @@ class Channel:
                     self._aborted.add(request["id"])
                 else:
                     self._requests.put(request)
-        finally:
-            os._exit(0)
+        except BaseException:
+            traceback.print_exc()
+            sys.stderr.flush()
+            os._exit(1)
+        os._exit(0)

@@ -6,7 +6,7 @@ import re
 # Without an exception class of their own: torch on the CPU, safetensors and the C library say it in words.
 _NO_MEMORY = re.compile(
     r"can't allocate memory|cannot allocate memory|not enough memory|out of memory|os error 12|bad_alloc|bad allocation"
-    r"|CUBLAS_STATUS_ALLOC_FAILED|failed to allocate",
+    r"|(CUBLAS|CUDNN)_STATUS_ALLOC_FAILED|failed to allocate",
     re.IGNORECASE,
 )
 
@@ -21,6 +21,18 @@ class Failure(Exception):
 
 
 def is_out_of_memory(error: BaseException) -> bool:
+    """It, or what it came from: libraries wrap it in errors of their own."""
+    at: "BaseException | None" = error
+    seen = set()
+    while at is not None and id(at) not in seen:
+        if _tells_of_memory(at):
+            return True
+        seen.add(id(at))
+        at = at.__cause__ or at.__context__
+    return False
+
+
+def _tells_of_memory(error: BaseException) -> bool:
     names = {cls.__name__ for cls in type(error).__mro__}
     if isinstance(error, MemoryError) or "OutOfMemoryError" in names:
         return True

@@ -1,23 +1,27 @@
 """
-One answer: messages and pictures become tokens by the model's own template, and each new token is told as it comes.
+One answer: from the prompt's tokens (prompting.py) to the answer's, and each new token is told as it comes.
 
 1. Greedy unless a temperature above 0 is asked for. What is used is told with the answer, a seed that was drawn included.
 2. Each new token is one event, at the moment it exists: they are told from where generation is asked whether to stop.
 """
 
-import base64
-import io
 import random
 import time
-from typing import Any, Callable, Dict, List, Optional, Tuple
+import traceback
+from typing import Any, Callable, Dict, List, Optional
 
 from failure import Failure, failure_of
 from loading import Loaded
+from prompting import inputs_of
 from text import StopTexts, TextOfTokens
 
 
 class Aborted(Exception):
     pass
+
+
+class Broken(Exception):
+    """The GPU answers nothing any more to this process: only a new one helps."""
 
 
 class Telling:
@@ -76,15 +80,18 @@ class Telling:
 
 def generate(loaded: Loaded, request: Dict[str, Any], tell: Callable[[int, str, int], None],
              is_aborted: Callable[[], bool]) -> Dict[str, Any]:
-    """The answer's `done` event, without its id. Raises Failure, or Aborted."""
+    """The answer's `done` event, without its id. Raises Failure, Aborted, or Broken."""
     try:
         return _generate(loaded, request, tell, is_aborted)
     except Aborted:
         raise
     except Exception as error:
         failure = failure_of(error, "generation_failed", "answering")
+        # What the frames it came through still hold, the prompt and its cache, can be freed.
+        traceback.clear_frames(error.__traceback__)
         if failure.kind == "oom":
             _make_room(loaded)
+        _refuse_broken(loaded, failure)
         raise failure from error
 
 
@@ -95,7 +102,7 @@ def _generate(loaded: Loaded, request: Dict[str, Any], tell: Callable[[int, str,
 
     began = time.monotonic_ns()
     settings = request["settings"]
-    inputs, flags = _inputs(loaded, request)
+    inputs, flags = inputs_of(loaded, request)
     prompt = int(inputs["input_ids"].shape[1])
     most = _room(loaded, settings, prompt)
     sampling = _sampling(settings)
@@ -125,77 +132,6 @@ def _generate(loaded: Loaded, request: Dict[str, Any], tell: Callable[[int, str,
     }
 
 
-def _inputs(loaded: Loaded, request: Dict[str, Any]) -> Tuple[Any, List[str]]:
-    flags: List[str] = []
-    images = [_picture(image) for image in request["images"]]
-    if images and not loaded.sees:
-        message = f"{loaded.about['architecture']} cannot see: the sample has {len(images)} pictures"
-        raise Failure("engine", "no_vision", message)
-    system, user = request.get("system"), request["user"]
-    if not getattr(loaded.processor, "chat_template", None):
-        return _plain(loaded, system, user, images), flags
-    try:
-        return _templated(loaded, request, system, user, images), flags
-    except Exception as error:
-        if system is None or "system" not in str(error).lower():
-            raise
-    # Some templates know no system message.
-    flags.append("system_in_user")
-    return _templated(loaded, request, None, f"{system}\n\n{user}", images), flags
-
-
-def _templated(loaded: Loaded, request: Dict[str, Any], system: Optional[str], user: str, images: List[Any]) -> Any:
-    def content(text: str, pictures: List[Any]) -> Any:
-        if not loaded.sees:
-            return text
-        return [*({"type": "image", "image": picture} for picture in pictures), {"type": "text", "text": text}]
-
-    messages = [] if system is None else [{"role": "system", "content": content(system, [])}]
-    messages.append({"role": "user", "content": content(user, images)})
-    think = request["settings"].get("think")
-    more = {} if think is None else {"enable_thinking": think}
-    inputs = loaded.processor.apply_chat_template(
-        messages, add_generation_prompt=True, tokenize=True, return_dict=True, return_tensors="pt", **more
-    )
-    return _placed(loaded, inputs)
-
-
-def _plain(loaded: Loaded, system: Optional[str], user: str, images: List[Any]) -> Any:
-    """For models that are not made for chats: the texts as they are, the pictures before them."""
-    text = user if system is None else f"{system}\n\n{user}"
-    if not loaded.sees:
-        return _placed(loaded, loaded.tokenizer(text, return_tensors="pt"))
-    mark = getattr(loaded.processor, "image_token", None)
-    if images and mark is not None:
-        text = f"{mark}\n" * len(images) + text
-    return _placed(loaded, loaded.processor(text=text, images=images or None, return_tensors="pt"))
-
-
-def _placed(loaded: Loaded, inputs: Any) -> Any:
-    import torch
-
-    inputs.pop("token_type_ids", None) if not loaded.sees else None
-    for name, value in inputs.items():
-        if isinstance(value, torch.Tensor):
-            dtype = loaded.model.dtype if value.is_floating_point() else value.dtype
-            inputs[name] = value.to(device=loaded.device, dtype=dtype)
-    return inputs
-
-
-def _picture(image: Dict[str, str]) -> Any:
-    from PIL import Image
-
-    try:
-        picture = Image.open(io.BytesIO(base64.b64decode(image["data"])))
-        picture.load()
-        return picture.convert("RGB")
-    except MemoryError:
-        raise
-    except Exception as error:
-        said = " ".join(str(error).split())[:300]
-        raise Failure("media", "media_broken", f"{image['name']} cannot be read as a picture: {said}") from error
-
-
 def _room(loaded: Loaded, settings: Dict[str, Any], prompt: int) -> int:
     """How many tokens the answer may have."""
     limits = [limit for limit in (settings.get("num_ctx"), loaded.context) if limit]
@@ -210,11 +146,15 @@ def _room(loaded: Loaded, settings: Dict[str, Any], prompt: int) -> int:
 
 
 _WITHOUT_A_LIMIT = 4096
+# Logits divided by less may be more than a float holds; vLLM takes it for greedy, too.
+_LEAST_TEMPERATURE = 1e-5
 
 
 def _sampling(settings: Dict[str, Any]) -> Dict[str, Any]:
     """What is used, all of it numbers."""
     temperature = settings.get("temperature") or 0
+    if temperature < _LEAST_TEMPERATURE:
+        temperature = 0
     seed = settings.get("seed")
     used: Dict[str, Any] = {
         "temperature": temperature,
@@ -255,3 +195,16 @@ def _make_room(loaded: Loaded) -> None:
         import torch
 
         torch.cuda.empty_cache()
+
+
+def _refuse_broken(loaded: Loaded, failure: Failure) -> None:
+    """After an error in a kernel, CUDA refuses everything else of the process, whatever it is asked."""
+    if loaded.device.type != "cuda":
+        return
+    import torch
+
+    try:
+        for gpu in range(torch.cuda.device_count()):
+            torch.cuda.synchronize(gpu)
+    except Exception as error:
+        raise Broken(f"the GPU is of no more use to this process ({error}) after: {failure}") from error

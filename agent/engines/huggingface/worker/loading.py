@@ -37,9 +37,12 @@ class Loaded:
 def load(spec: Dict[str, Any]) -> Loaded:
     began = time.monotonic_ns()
     try:
-        found = find(spec["model"], spec.get("revision"), spec.get("cache_dir"), spec["allow_download"])
-        return _load(spec, found, began)
+        return _load(spec, find(spec), began)
     except Exception as error:
+        if "trust_remote_code" in str(error) and not spec["trust_remote_code"]:
+            hint = "the suite has to set trust_remote_code, and this node engines.huggingface.allow_remote_code"
+            message = f"{spec['model']} brings code of its own, which runs only where both allow it: {hint}"
+            raise Failure("engine", "remote_code_refused", message) from error
         raise failure_of(error, "load_failed", f"loading {spec['model']}") from error
 
 
@@ -57,12 +60,17 @@ def _load(spec: Dict[str, Any], found: Found, began: int) -> Loaded:
     sees = _sees(config)
     loader = transformers.AutoModelForImageTextToText if sees else transformers.AutoModelForCausalLM
     placing = _placing(spec)
-    model = loader.from_pretrained(found.folder, dtype=spec["dtype"], **placing, **gguf, **common)
+    # Pickles are refused by their names before; this is for whatever else names a file (weights.py, invariant 1).
+    kept_safe = {} if gguf or spec["allow_pickle"] else {"use_safetensors": True}
+    model = loader.from_pretrained(found.folder, dtype=spec["dtype"], **placing, **gguf, **kept_safe, **common)
     model.eval()
     _refuse_elsewhere(model, spec)
     if sees:
         processor = transformers.AutoProcessor.from_pretrained(found.folder, **common)
         tokenizer = getattr(processor, "tokenizer", None) or processor
+        # Older models have it with their tokenizer alone, where a processor does not look.
+        if not getattr(processor, "chat_template", None):
+            processor.chat_template = getattr(tokenizer, "chat_template", None)
     else:
         processor = tokenizer = transformers.AutoTokenizer.from_pretrained(found.folder, **gguf, **common)
     own = model.generation_config

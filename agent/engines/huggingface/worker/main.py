@@ -8,7 +8,7 @@ The worker of the agent's `huggingface` engine: one process, one model, one answ
   {"op": "abort", "id": 1}                {"event": "aborted", "id": 1}
 
 Anything may be answered by {"event": "error", "id": …, "kind": …, "class": …, "message": …}; after a failed load the
-process ends. Python finds the modules beside this file although it runs isolated (-I).
+process ends, and so it does when the GPU answers nothing any more. Python finds the modules beside this file although it runs isolated (-I).
 """
 
 import os
@@ -34,8 +34,15 @@ def main() -> int:
     except Exception as error:
         _tell(channel, None, failure_of(error, "load_failed", "loading the model"))
         return 1
-    while True:
-        _answer(channel, loaded, channel.next())
+    from generating import Broken
+
+    try:
+        while True:
+            _answer(channel, loaded, channel.next())
+    except Broken:
+        # Its last words: the agent calls it a death, and starts another worker.
+        traceback.print_exc()
+        return 1
 
 
 def _load(channel, spec):

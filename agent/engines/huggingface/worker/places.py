@@ -1,16 +1,14 @@
 """Where the files of a model are: a folder or a GGUF file of this machine, or a snapshot in the Hugging Face cache."""
 
-import glob
 import os
 import re
 from dataclasses import dataclass
-from typing import List, Optional
+from typing import Any, Dict, List, Optional
 
 from failure import Failure, failure_of
+from weights import missing_of, not_wanted, only_gguf, refuse_pickle
 
 _COMMIT = re.compile(r"^[0-9a-f]{40}$")
-# The same weights for other programs.
-_NOT_OURS = ["*.msgpack", "*.h5", "*.onnx", "*.ot", "*.tflite", "*.pth", "onnx/*", "openvino/*", "original/*", "coreml/*"]
 
 
 @dataclass
@@ -24,16 +22,26 @@ class Found:
     pinned: bool
 
 
-def find(model: str, revision: Optional[str], cache_dir: Optional[str], allow_download: bool) -> Found:
+def find(spec: Dict[str, Any]) -> Found:
+    """Of a load request. Raises Failure."""
+    model, revision = spec["model"], spec.get("revision")
     if os.path.isabs(model):
-        return _local(model)
+        found = _local(model)
+    else:
+        found = _of_hub(model, revision, spec.get("cache_dir"), spec["allow_download"], spec["allow_pickle"])
+    if found.gguf is None:
+        refuse_pickle(os.listdir(found.folder), model, spec["allow_pickle"])
+    return found
+
+
+def _of_hub(model: str, revision: Optional[str], cache_dir: Optional[str], allow_download: bool, allow_pickle: bool) -> Found:
     if not re.match(r"^[\w.-]+(/[\w.-]+)?$", model):
         raise Failure("engine", "bad_option", f"{model} is neither ORGANISATION/NAME nor an absolute path")
-    folder = _snapshot(model, revision, cache_dir, allow_download)
+    folder = _snapshot(model, revision, cache_dir, allow_download, allow_pickle)
     commit = os.path.basename(os.path.realpath(folder))
     if not _COMMIT.match(commit):
         raise Failure("engine", "model_missing", f"{folder} is no snapshot of a commit")
-    return Found(folder, _gguf_in(folder), commit, revision == commit)
+    return Found(folder, only_gguf(os.listdir(folder), model), commit, revision == commit)
 
 
 def _local(path: str) -> Found:
@@ -42,17 +50,15 @@ def _local(path: str) -> Found:
     if not os.path.isdir(path):
         hint = "models are absolute paths of a folder or a .gguf file on the agent's machine, or ORGANISATION/NAME"
         raise Failure("engine", "model_missing", f"there is no model at {path}; {hint}")
-    return Found(path, _gguf_in(path), None, True)
+    lacks = missing_of(path)
+    if lacks:
+        raise Failure("engine", "model_missing", f"{path} is no whole model: it lacks {_some(lacks)}")
+    return Found(path, only_gguf(os.listdir(path), path), None, True)
 
 
-def _gguf_in(folder: str) -> Optional[str]:
-    """The one GGUF file of a folder without other weights."""
-    if glob.glob(os.path.join(glob.escape(folder), "*.safetensors")) or glob.glob(os.path.join(glob.escape(folder), "*.bin")):
-        return None
-    names = sorted(os.path.basename(name) for name in glob.glob(os.path.join(glob.escape(folder), "*.gguf")))
-    if len(names) > 1:
-        raise Failure("engine", "bad_option", f"{folder} has several GGUF files ({', '.join(names[:5])}); name one of them")
-    return names[0] if names else None
+def _some(names: List[str]) -> str:
+    more = f" and {len(names) - 3} more" if len(names) > 3 else ""
+    return f"{', '.join(names[:3])}{more}"
 
 
 def _caches(cache_dir: Optional[str]) -> List[str]:
@@ -64,26 +70,42 @@ def _caches(cache_dir: Optional[str]) -> List[str]:
     return [os.path.join(cache_dir, "hub"), cache_dir]
 
 
-def _snapshot(model: str, revision: Optional[str], cache_dir: Optional[str], allow_download: bool) -> str:
+def _snapshot(model: str, revision: Optional[str], cache_dir: Optional[str], allow_download: bool, allow_pickle: bool) -> str:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import GatedRepoError, HFValidationError, LocalEntryNotFoundError
-    from huggingface_hub.errors import RepositoryNotFoundError, RevisionNotFoundError
+    from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 
     caches = _caches(cache_dir)
     at = f"{model} at {revision or 'main'}"
+    partly = ""
     for cache in caches:
         try:
-            return snapshot_download(model, revision=revision, cache_dir=cache, local_files_only=True)
+            # Without a pattern the client wants all of the repository, also what was left out on purpose.
+            folder = snapshot_download(model, revision=revision, cache_dir=cache, local_files_only=True, ignore_patterns="*")
         except (LocalEntryNotFoundError, HFValidationError, OSError):
             continue
-    if not allow_download:
-        hint = f"fetch it with `hf download {model}`, or set engines.huggingface.allow_download"
-        raise Failure("engine", "model_missing", f"{at} is not in {' or '.join(caches)}; {hint}")
+        # An interrupted download leaves a part.
+        lacks = missing_of(folder)
+        if not lacks:
+            return folder
+        partly = partly or f"{at} is only partly in {cache}: it lacks {_some(lacks)}"
+    if allow_download:
+        return _download(model, revision, caches[0], allow_pickle, at)
+    more = "" if revision is None else f" --revision {revision}"
+    hint = f"fetch it with `hf download {model}{more} --cache-dir {caches[0]}`, or set engines.huggingface.allow_download"
+    raise Failure("engine", "model_missing", f"{partly or f'{at} is not in ' + ' or '.join(caches)}; {hint}")
+
+
+def _download(model: str, revision: Optional[str], cache: str, allow_pickle: bool, at: str) -> str:
+    from huggingface_hub import HfApi, snapshot_download
+    from huggingface_hub.errors import GatedRepoError, RepositoryNotFoundError, RevisionNotFoundError
+
     try:
-        folder = snapshot_download(model, revision=revision, cache_dir=caches[0], ignore_patterns=[*_NOT_OURS, "*.bin"])
-        if not glob.glob(os.path.join(glob.escape(folder), "*.safetensors")):
-            folder = snapshot_download(model, revision=revision, cache_dir=caches[0], ignore_patterns=_NOT_OURS)
-        return folder
+        # Before anything is fetched: what cannot be loaded may be hundreds of gigabytes.
+        names = [file.rfilename for file in HfApi().model_info(model, revision=revision).siblings or []]
+        patterns = not_wanted(names, at, allow_pickle)
+        return snapshot_download(model, revision=revision, cache_dir=cache, ignore_patterns=patterns)
+    except Failure:
+        raise
     except GatedRepoError as error:
         hint = "accept its licence on the hub, and set HF_TOKEN to a token that may read it"
         raise Failure("engine", "model_forbidden", f"{at} may not be downloaded; {hint}") from error

@@ -3,6 +3,7 @@
  * of the process frees them. It is a folder store with the rules for NFS, asked over the channel of its owner, and lives
  * no longer than that. Its argument is the folder, which is never made: without the mount it would be the local disk's.
  */
+import { systemClock } from "../../../runtime/clock.js";
 import { errorText, SaiError } from "../../../runtime/errors.js";
 import { systemRandom } from "../../../runtime/random.js";
 import { nodeFiles } from "../../files.js";
@@ -11,6 +12,8 @@ import type { Incoming } from "../../incoming.js";
 import type { FromNfs, NfsCall, ToNfs } from "../messages.js";
 
 const KEYS_AT_ONCE = 1000;
+/** A walk answers at least so often, ms, whether or not it found anything: its owner waits for each answer. */
+const STEP_MS = 2_000;
 
 const store = new FolderStore(process.argv[2] ?? "/", systemRandom, { files: nodeFiles, nfs: true });
 const uploads = new Map<number, Incoming>();
@@ -29,7 +32,7 @@ process.on("message", ({ id, call }: ToNfs) => {
   );
 });
 
-function answer(call: NfsCall): Promise<unknown> {
+async function answer(call: NfsCall): Promise<unknown> {
   switch (call.do) {
     case "put":
       return store.put(call.key, call.data);
@@ -48,23 +51,28 @@ function answer(call: NfsCall): Promise<unknown> {
     case "abort": {
       const upload = uploads.get(call.upload);
       uploads.delete(call.upload);
-      return upload?.abort() ?? Promise.resolve();
+      return upload?.abort();
     }
     case "read":
       streams.set(call.stream, store.read(call.key));
-      return Promise.resolve();
+      return undefined;
     case "list":
-      streams.set(call.stream, batches(store.list(call.prefix)));
-      return Promise.resolve();
-    case "next":
-      return streams.get(call.stream)?.next() ?? Promise.resolve({ done: true });
+      streams.set(call.stream, inSteps(store.listing(call.prefix)));
+      return undefined;
+    case "leftovers":
+      streams.set(call.stream, inSteps(store.removing(call.olderThanMs)));
+      return undefined;
+    case "next": {
+      const stream = streams.get(call.stream);
+      // Its end would be taken for the end of what it gives.
+      if (stream === undefined) throw new SaiError("unavailable", `there is no stream ${call.stream}`);
+      return stream.next();
+    }
     case "end": {
       const stream = streams.get(call.stream);
       streams.delete(call.stream);
-      return stream?.return(undefined) ?? Promise.resolve();
+      return stream?.return(undefined);
     }
-    case "leftovers":
-      return store.removeLeftovers(call.olderThanMs);
     case "check":
       return store.check();
   }
@@ -72,16 +80,19 @@ function answer(call: NfsCall): Promise<unknown> {
 
 function uploadOf(id: number): Incoming {
   const upload = uploads.get(id);
-  if (upload === undefined) throw new SaiError("internal", `there is no upload ${id}`);
+  if (upload === undefined) throw new SaiError("unavailable", `there is no upload ${id}`);
   return upload;
 }
 
-async function* batches(keys: AsyncGenerator<string>): AsyncGenerator<string[]> {
+async function* inSteps(keys: AsyncGenerator<string | undefined>): AsyncGenerator<string[]> {
   let batch: string[] = [];
+  let sinceMs = systemClock.nowMs();
   for await (const key of keys) {
-    if (batch.push(key) < KEYS_AT_ONCE) continue;
+    if (key !== undefined) batch.push(key);
+    if (batch.length < KEYS_AT_ONCE && systemClock.nowMs() - sinceMs < STEP_MS) continue;
     yield batch;
     batch = [];
+    sinceMs = systemClock.nowMs();
   }
   if (batch.length > 0) yield batch;
 }

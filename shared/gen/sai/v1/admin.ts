@@ -74,6 +74,46 @@ export interface GetStatusResponse {
   spoolBytes: number;
   /** Why new campaigns are refused; empty if they are not. */
   refusesCampaigns: string;
+  /** The results index. */
+  index: IndexStatus | undefined;
+}
+
+/**
+ * The results index: what leaderboards and searches read, in a database. It can be built anew from the artifacts at any
+ * time, and nothing but those questions waits for it.
+ */
+export interface IndexStatus {
+  /** The database and its version; empty until it was reached. */
+  database: string;
+  /**
+   * current; behind; building (another generation beside the one that answers); away (it cannot be reached or written);
+   * closed (one in the coordinator's process that nobody asks; it catches up when it is asked).
+   */
+  state: string;
+  /** Campaigns that have ended and are not in it; absent where nobody knows. */
+  behind?:
+    | number
+    | undefined;
+  /** The generation that answers; 0 until it is known. */
+  generation: number;
+  /** The one that is being built; 0 if none is. */
+  building: number;
+  /** Campaigns the one that is being built has. */
+  built: number;
+  /** Campaigns it will have. */
+  toBuild: number;
+  /** Why it does not go on, or what it had to leave out; empty if nothing. */
+  problem: string;
+}
+
+/** Input of Reindex. */
+export interface ReindexRequest {
+}
+
+/** Output of Reindex. */
+export interface ReindexResponse {
+  /** The generation that is being built. */
+  generation: number;
 }
 
 /**
@@ -197,6 +237,7 @@ function createBaseGetStatusResponse(): GetStatusResponse {
     spoolResults: 0,
     spoolBytes: 0,
     refusesCampaigns: "",
+    index: undefined,
   };
 }
 
@@ -270,6 +311,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     }
     if (message.refusesCampaigns !== "") {
       writer.uint32(162).string(message.refusesCampaigns);
+    }
+    if (message.index !== undefined) {
+      IndexStatus.encode(message.index, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -447,6 +491,14 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
             message.refusesCampaigns = reader.string();
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.index = IndexStatus.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -537,6 +589,7 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
         : isSet(object.refuses_campaigns)
         ? globalThis.String(object.refuses_campaigns)
         : "",
+      index: isSet(object.index) ? IndexStatus.fromJSON(object.index) : undefined,
     };
   },
 
@@ -602,6 +655,9 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     if (message.refusesCampaigns !== "") {
       obj.refusesCampaigns = message.refusesCampaigns;
     }
+    if (message.index !== undefined) {
+      obj.index = IndexStatus.toJSON(message.index);
+    }
     return obj;
   },
 
@@ -630,6 +686,313 @@ export const GetStatusResponse: MessageFns<GetStatusResponse> = {
     message.spoolResults = object.spoolResults ?? 0;
     message.spoolBytes = object.spoolBytes ?? 0;
     message.refusesCampaigns = object.refusesCampaigns ?? "";
+    message.index = (object.index !== undefined && object.index !== null)
+      ? IndexStatus.fromPartial(object.index)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseIndexStatus(): IndexStatus {
+  return { database: "", state: "", behind: undefined, generation: 0, building: 0, built: 0, toBuild: 0, problem: "" };
+}
+
+export const IndexStatus: MessageFns<IndexStatus> = {
+  encode(message: IndexStatus, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.database !== "") {
+      writer.uint32(10).string(message.database);
+    }
+    if (message.state !== "") {
+      writer.uint32(18).string(message.state);
+    }
+    if (message.behind !== undefined) {
+      writer.uint32(24).uint32(message.behind);
+    }
+    if (message.generation !== 0) {
+      writer.uint32(32).uint32(message.generation);
+    }
+    if (message.building !== 0) {
+      writer.uint32(40).uint32(message.building);
+    }
+    if (message.built !== 0) {
+      writer.uint32(48).uint32(message.built);
+    }
+    if (message.toBuild !== 0) {
+      writer.uint32(56).uint32(message.toBuild);
+    }
+    if (message.problem !== "") {
+      writer.uint32(66).string(message.problem);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): IndexStatus {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseIndexStatus();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.database = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.state = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.building = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.built = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.toBuild = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.problem = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): IndexStatus {
+    return {
+      database: isSet(object.database) ? globalThis.String(object.database) : "",
+      state: isSet(object.state) ? globalThis.String(object.state) : "",
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : undefined,
+      generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0,
+      building: isSet(object.building) ? globalThis.Number(object.building) : 0,
+      built: isSet(object.built) ? globalThis.Number(object.built) : 0,
+      toBuild: isSet(object.toBuild)
+        ? globalThis.Number(object.toBuild)
+        : isSet(object.to_build)
+        ? globalThis.Number(object.to_build)
+        : 0,
+      problem: isSet(object.problem) ? globalThis.String(object.problem) : "",
+    };
+  },
+
+  toJSON(message: IndexStatus): unknown {
+    const obj: any = {};
+    if (message.database !== "") {
+      obj.database = message.database;
+    }
+    if (message.state !== "") {
+      obj.state = message.state;
+    }
+    if (message.behind !== undefined) {
+      obj.behind = Math.round(message.behind);
+    }
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    if (message.building !== 0) {
+      obj.building = Math.round(message.building);
+    }
+    if (message.built !== 0) {
+      obj.built = Math.round(message.built);
+    }
+    if (message.toBuild !== 0) {
+      obj.toBuild = Math.round(message.toBuild);
+    }
+    if (message.problem !== "") {
+      obj.problem = message.problem;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<IndexStatus>): IndexStatus {
+    return IndexStatus.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<IndexStatus>): IndexStatus {
+    const message = createBaseIndexStatus();
+    message.database = object.database ?? "";
+    message.state = object.state ?? "";
+    message.behind = object.behind ?? undefined;
+    message.generation = object.generation ?? 0;
+    message.building = object.building ?? 0;
+    message.built = object.built ?? 0;
+    message.toBuild = object.toBuild ?? 0;
+    message.problem = object.problem ?? "";
+    return message;
+  },
+};
+
+function createBaseReindexRequest(): ReindexRequest {
+  return {};
+}
+
+export const ReindexRequest: MessageFns<ReindexRequest> = {
+  encode(_: ReindexRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReindexRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReindexRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(_: any): ReindexRequest {
+    return {};
+  },
+
+  toJSON(_: ReindexRequest): unknown {
+    const obj: any = {};
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReindexRequest>): ReindexRequest {
+    return ReindexRequest.fromPartial(base ?? {});
+  },
+  fromPartial(_: DeepPartial<ReindexRequest>): ReindexRequest {
+    const message = createBaseReindexRequest();
+    return message;
+  },
+};
+
+function createBaseReindexResponse(): ReindexResponse {
+  return { generation: 0 };
+}
+
+export const ReindexResponse: MessageFns<ReindexResponse> = {
+  encode(message: ReindexResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.generation !== 0) {
+      writer.uint32(8).uint32(message.generation);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ReindexResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseReindexResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.generation = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): ReindexResponse {
+    return { generation: isSet(object.generation) ? globalThis.Number(object.generation) : 0 };
+  },
+
+  toJSON(message: ReindexResponse): unknown {
+    const obj: any = {};
+    if (message.generation !== 0) {
+      obj.generation = Math.round(message.generation);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<ReindexResponse>): ReindexResponse {
+    return ReindexResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<ReindexResponse>): ReindexResponse {
+    const message = createBaseReindexResponse();
+    message.generation = object.generation ?? 0;
     return message;
   },
 };
@@ -1113,6 +1476,19 @@ export const AdminServiceService = {
       Buffer.from(TransferLeadershipResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TransferLeadershipResponse => TransferLeadershipResponse.decode(value),
   },
+  /**
+   * Begins to build the results index anew from the artifacts, beside the one that answers, whose place it takes when it
+   * is whole. While one is being built it goes on with that.
+   */
+  reindex: {
+    path: "/sai.v1.AdminService/Reindex" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ReindexRequest): Buffer => Buffer.from(ReindexRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ReindexRequest => ReindexRequest.decode(value),
+    responseSerialize: (value: ReindexResponse): Buffer => Buffer.from(ReindexResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ReindexResponse => ReindexResponse.decode(value),
+  },
 } as const;
 
 export interface AdminServiceServer extends UntypedServiceImplementation {
@@ -1128,6 +1504,11 @@ export interface AdminServiceServer extends UntypedServiceImplementation {
    * nobody took it for ten seconds. Running shards go on.
    */
   transferLeadership: handleUnaryCall<TransferLeadershipRequest, TransferLeadershipResponse>;
+  /**
+   * Begins to build the results index anew from the artifacts, beside the one that answers, whose place it takes when it
+   * is whole. While one is being built it goes on with that.
+   */
+  reindex: handleUnaryCall<ReindexRequest, ReindexResponse>;
 }
 
 export interface AdminServiceClient extends Client {
@@ -1184,6 +1565,25 @@ export interface AdminServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TransferLeadershipResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Begins to build the results index anew from the artifacts, beside the one that answers, whose place it takes when it
+   * is whole. While one is being built it goes on with that.
+   */
+  reindex(
+    request: ReindexRequest,
+    callback: (error: ServiceError | null, response: ReindexResponse) => void,
+  ): ClientUnaryCall;
+  reindex(
+    request: ReindexRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ReindexResponse) => void,
+  ): ClientUnaryCall;
+  reindex(
+    request: ReindexRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ReindexResponse) => void,
   ): ClientUnaryCall;
 }
 

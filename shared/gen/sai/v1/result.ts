@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { CampaignSpec } from "./campaign.js";
 
 export const protobufPackage = "sai.v1";
 
@@ -34,6 +35,23 @@ export interface GetSummaryRequest {
 /** Output of GetSummary. */
 export interface GetSummaryResponse {
   /** The summary. */
+  summary: Summary | undefined;
+}
+
+/** Input of Rescore. */
+export interface RescoreRequest {
+  /** The campaign's id. */
+  campaignId: string;
+  /**
+   * The suite by which its answers are scored: what decides an answer must be as it was. Absent: its own, as this version
+   * scores.
+   */
+  spec: CampaignSpec | undefined;
+}
+
+/** Output of Rescore. */
+export interface RescoreResponse {
+  /** The summary by these rules; its warnings say how many samples are scored otherwise. */
   summary: Summary | undefined;
 }
 
@@ -65,6 +83,44 @@ export interface Summary {
   warnings: string[];
   /** Machines that ran it. */
   nodes: NodeShare[];
+  /** SAI-Benchmark's own numbers, with its errors; only for suites with compat: sai-legacy. */
+  legacy:
+    | Legacy
+    | undefined;
+  /** Where more load brings no more, one for each model, prompt and dataset with several levels. */
+  saturations: Saturation[];
+}
+
+/** What SAI-Benchmark itself would have printed. Nothing of it enters any other number. */
+export interface Legacy {
+  /** What is wrong with them; to be shown wherever they are. */
+  warning: string;
+  /** Samples of all models, prompts and datasets. */
+  tests: number;
+  /** Those with an answer, parsed or not. */
+  successful: number;
+  /** Mean time of all tests in ms, failed ones and failed tries included. */
+  meanLatencyMs: number;
+  /** In the suite's order. */
+  metrics: LegacyMetric[];
+}
+
+/** One of its metrics, over everything at once. */
+export interface LegacyMetric {
+  /** The metric's id. */
+  id: string;
+  /** The mean over samples; absent means n/a. */
+  value?:
+    | number
+    | undefined;
+  /** Standard deviation over samples. */
+  std?:
+    | number
+    | undefined;
+  /** Samples that were counted. */
+  n: number;
+  /** Why it is n/a; empty otherwise. */
+  reason: string;
 }
 
 /** One job's numbers. */
@@ -118,12 +174,98 @@ export interface Cell {
     | GpuUse
     | undefined;
   /** Time to load the model in ms, once for each load that an attempt waited for; no other time contains it. */
-  loadMs: Distribution | undefined;
+  loadMs:
+    | Distribution
+    | undefined;
+  /** Of a job that puts a server under load; its other times are from sent. */
+  load: LoadResult | undefined;
 }
 
 export interface Cell_FlagsEntry {
   key: string;
   value: number;
+}
+
+/** One level of a load: how fast a server answered so many requests at once, or so many a second. */
+export interface LoadResult {
+  /** concurrency, constant, poisson, sweep or trace. */
+  kind: string;
+  /** Requests at once; requests a second; of a trace, how many times as fast as it was recorded. */
+  value: number;
+  /** Windows that were measured; rates are means over them. */
+  windows: number;
+  /** All windows together, in s. */
+  windowS: number;
+  /** Requests that were scheduled in them. */
+  requests: number;
+  /** Of those, answered. */
+  answered: number;
+  /** Of those, failed. */
+  failed: number;
+  /** Of those, still on their way when the drain was over. */
+  unfinished: number;
+  /** Scheduled a second of the window. */
+  offeredPerS?:
+    | number
+    | undefined;
+  /** Answered a second, from the beginning of the window to the last answer's end. */
+  requestsPerS?:
+    | number
+    | undefined;
+  /** Output tokens of those a second; absent where the server tells no tokens. */
+  tokensPerS?:
+    | number
+    | undefined;
+  /** Sent minus scheduled, in ms. */
+  lagMs:
+    | Distribution
+    | undefined;
+  /** Last token minus scheduled, in ms; of open loops. */
+  responseMs:
+    | Distribution
+    | undefined;
+  /** Answered within every SLO, a second of the window. */
+  goodputPerS?:
+    | number
+    | undefined;
+  /** Answered within every SLO, of all that was scheduled. */
+  goodputShare?:
+    | number
+    | undefined;
+  /** Why there is no goodput; empty otherwise. */
+  goodputReason: string;
+  /** Whether the server keeps up with what comes; of open loops. */
+  keepsUp?:
+    | boolean
+    | undefined;
+  /** Most requests on their way at once. */
+  peakInflight: number;
+  /** How late the generator's event loop was, 99th percentile of the worst window, in ms. */
+  loopLagMs: number;
+  /** censored (some have no end), sched_lag (the client was late), max_inflight (requests waited for others). */
+  flags: string[];
+}
+
+/** Where more load brings no more. */
+export interface Saturation {
+  /** The model's id. */
+  model: string;
+  /** The prompt's id. */
+  prompt: string;
+  /** The dataset's id. */
+  dataset: string;
+  /** As in LoadResult. */
+  kind: string;
+  /** The level; absent if it was not reached, or lies below the lowest. */
+  value?:
+    | number
+    | undefined;
+  /** Answered a second there, at most. */
+  requestsPerS?:
+    | number
+    | undefined;
+  /** In words. */
+  text: string;
 }
 
 /** What GPUs did while the samples of a job ran, over the attempts that measured it. GPUs only, not the machines around them. */
@@ -383,6 +525,8 @@ export interface Comparison {
   method: string;
   /** a, b or tie, by p_holm at 0.05. */
   verdict: string;
+  /** 95 % interval of the difference, pairs drawn by cluster; absent where nothing varies. */
+  interval: Interval | undefined;
 }
 
 /** A machine's share of the work. */
@@ -429,6 +573,213 @@ export interface ExportRequest {
 export interface ExportResponse {
   /** The next bytes. */
   chunk: Buffer;
+}
+
+/** Input of GetLeaderboard. Filters are a name, or a pattern with * for any text; empty for all. */
+export interface GetLeaderboardRequest {
+  /** The metric's id; empty for the one that most jobs have. */
+  metric: string;
+  /** Only these models. */
+  model: string;
+  /** Only these engines. */
+  engine: string;
+  /** Only these prompts. */
+  prompt: string;
+  /** Only these datasets. */
+  dataset: string;
+  /** Only these campaigns. */
+  campaignId: string;
+  /** Only these tenants. */
+  tenant: string;
+  /** Every campaign's jobs; otherwise of what was measured several times in the same way only the newest. */
+  all: boolean;
+  /** 1 to 1000; 0 means 100. */
+  limit: number;
+}
+
+/** Output of GetLeaderboard. */
+export interface GetLeaderboardResponse {
+  /** The metric's id. */
+  metric: string;
+  /** ratio, ms, per_s, usd. */
+  unit: string;
+  /** False if a smaller value is better. */
+  higherIsBetter: boolean;
+  /** By dataset and prompt, the best value first. The order is no test of a difference. */
+  places: Place[];
+  /** How many there are. */
+  total: number;
+  /** Metrics that could be asked for. */
+  metrics: string[];
+  /** Campaigns that have ended and are not in the index yet. */
+  behind: number;
+}
+
+/** A job on the leaderboard. */
+export interface Place {
+  /** The campaign's id. */
+  campaignId: string;
+  /** The job's id. */
+  job: string;
+  /** The model's id as written in the suite. */
+  model: string;
+  /** The engine. */
+  engine: string;
+  /** The engine's version as seen; may be empty. */
+  engineVersion: string;
+  /** True if the engine is the simulated one. */
+  simulated: boolean;
+  /** The prompt's id. */
+  prompt: string;
+  /** The dataset's id. */
+  dataset: string;
+  /** SHA-256 of the dataset's manifest, hex: only places of the same one compare. */
+  datasetSha256: string;
+  /** Generation settings as JSON: only places of the same ones compare. */
+  settingsJson: string;
+  /** When its campaign ended, RFC 3339. */
+  endedAt: string;
+  /** The metric's value, failures counted as wrong. */
+  value: number;
+  /** Its 95 % interval; absent if none can be given. */
+  interval:
+    | Interval
+    | undefined;
+  /** Items it is over. */
+  n: number;
+  /** Samples in the plan. */
+  planned: number;
+  /** Of those, answered. */
+  answered: number;
+  /** Of those, failed: engine_error, timeout, oom or poison. */
+  failed: number;
+  /** Median end-to-end time in ms; absent without one. */
+  e2eP50Ms?:
+    | number
+    | undefined;
+  /** 95th percentile of it. */
+  e2eP95Ms?:
+    | number
+    | undefined;
+  /** Median time to first token in ms; absent if the engine does not stream. */
+  ttftP50Ms?:
+    | number
+    | undefined;
+  /** Median time per output token in ms; absent if unknown. */
+  tpotP50Ms?:
+    | number
+    | undefined;
+  /** Its rank by paired tests among the models of its campaign; 0 if it has none. */
+  rank: number;
+}
+
+/** Input of QuerySamples. */
+export interface QuerySamplesRequest {
+  /**
+   * Conditions that must all hold, each FIELD OP VALUE with one of = != < <= > >=, such as "status=timeout",
+   * "e2e_ms>2000", "model=qwen*", "score.exact_match<1". Fields: campaign, job, model, engine, prompt, dataset, tenant,
+   * ordinal, repetition, status, cached, node, item, cluster, level, e2e_ms, ttft_ms, tpot_ms, tokens_in, tokens_out,
+   * cost_usd, error, flag, score.<name>.
+   */
+  where: string[];
+  /** 1 to 1000; 0 means 50. */
+  pageSize: number;
+  /** From the previous answer; empty for the first page. */
+  pageToken: string;
+}
+
+/** Output of QuerySamples. */
+export interface QuerySamplesResponse {
+  /** Result records as JSON text, read from the artifacts. */
+  recordsJson: string[];
+  /** Empty on the last page. */
+  nextPageToken: string;
+  /** Campaigns that have ended and are not in the index yet. */
+  behind: number;
+}
+
+/** Input of QueryTimes. */
+export interface QueryTimesRequest {
+  /** As in QuerySamplesRequest. */
+  where: string[];
+  /** e2e_ms, ttft_ms or tpot_ms; empty means e2e_ms. */
+  time: string;
+}
+
+/** Output of QueryTimes. */
+export interface QueryTimesResponse {
+  /** Values: samples that have this time. */
+  n: number;
+  /** Arithmetic mean; 0 without values, as all that follow. */
+  mean: number;
+  /** Smallest. */
+  min: number;
+  /** Median, by linear interpolation from the raw values. */
+  p50: number;
+  /** 90th percentile. */
+  p90: number;
+  /** 95th percentile. */
+  p95: number;
+  /** 99th percentile. */
+  p99: number;
+  /** Largest. */
+  max: number;
+  /** Campaigns that have ended and are not in the index yet. */
+  behind: number;
+}
+
+/** Input of PairJobs. */
+export interface PairJobsRequest {
+  /** First job's campaign. */
+  campaignA: string;
+  /** First job's id in it. */
+  jobA: string;
+  /** Second job's campaign. */
+  campaignB: string;
+  /** Second job's id in it. */
+  jobB: string;
+  /** The score to compare, such as exact_match, as the records name it. */
+  score: string;
+  /** Flips in the answer, 0 to 1000. */
+  limit: number;
+}
+
+/** Output of PairJobs. */
+export interface PairJobsResponse {
+  /** Pairs with a score on both sides and the same truth; failed samples score 0. */
+  n: number;
+  /** Mean score of the first job's. */
+  meanA: number;
+  /** Mean score of the second job's. */
+  meanB: number;
+  /** Pairs in which the first has the higher score. */
+  aHigher: number;
+  /** Pairs in which the second has. */
+  bHigher: number;
+  /** Pairs left out because their truths differ. */
+  otherTruth: number;
+  /** Samples of the first job without a partner. */
+  aAlone: number;
+  /** Samples of the second one. */
+  bAlone: number;
+  /** Pairs whose scores differ, the greatest difference first. */
+  flips: Flip[];
+  /** Campaigns that have ended and are not in the index yet. */
+  behind: number;
+}
+
+/** A pair whose scores differ. */
+export interface Flip {
+  /** The item's id. */
+  item: string;
+  /** The sample's ordinal in the first job. */
+  ordinalA: number;
+  /** And in the second. */
+  ordinalB: number;
+  /** Its score in the first job. */
+  scoreA: number;
+  /** And in the second. */
+  scoreB: number;
 }
 
 function createBaseGetSummaryRequest(): GetSummaryRequest {
@@ -573,6 +924,166 @@ export const GetSummaryResponse: MessageFns<GetSummaryResponse> = {
   },
 };
 
+function createBaseRescoreRequest(): RescoreRequest {
+  return { campaignId: "", spec: undefined };
+}
+
+export const RescoreRequest: MessageFns<RescoreRequest> = {
+  encode(message: RescoreRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaignId !== "") {
+      writer.uint32(10).string(message.campaignId);
+    }
+    if (message.spec !== undefined) {
+      CampaignSpec.encode(message.spec, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RescoreRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRescoreRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaignId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.spec = CampaignSpec.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RescoreRequest {
+    return {
+      campaignId: isSet(object.campaignId)
+        ? globalThis.String(object.campaignId)
+        : isSet(object.campaign_id)
+        ? globalThis.String(object.campaign_id)
+        : "",
+      spec: isSet(object.spec) ? CampaignSpec.fromJSON(object.spec) : undefined,
+    };
+  },
+
+  toJSON(message: RescoreRequest): unknown {
+    const obj: any = {};
+    if (message.campaignId !== "") {
+      obj.campaignId = message.campaignId;
+    }
+    if (message.spec !== undefined) {
+      obj.spec = CampaignSpec.toJSON(message.spec);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RescoreRequest>): RescoreRequest {
+    return RescoreRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RescoreRequest>): RescoreRequest {
+    const message = createBaseRescoreRequest();
+    message.campaignId = object.campaignId ?? "";
+    message.spec = (object.spec !== undefined && object.spec !== null)
+      ? CampaignSpec.fromPartial(object.spec)
+      : undefined;
+    return message;
+  },
+};
+
+function createBaseRescoreResponse(): RescoreResponse {
+  return { summary: undefined };
+}
+
+export const RescoreResponse: MessageFns<RescoreResponse> = {
+  encode(message: RescoreResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.summary !== undefined) {
+      Summary.encode(message.summary, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RescoreResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRescoreResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.summary = Summary.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): RescoreResponse {
+    return { summary: isSet(object.summary) ? Summary.fromJSON(object.summary) : undefined };
+  },
+
+  toJSON(message: RescoreResponse): unknown {
+    const obj: any = {};
+    if (message.summary !== undefined) {
+      obj.summary = Summary.toJSON(message.summary);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<RescoreResponse>): RescoreResponse {
+    return RescoreResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<RescoreResponse>): RescoreResponse {
+    const message = createBaseRescoreResponse();
+    message.summary = (object.summary !== undefined && object.summary !== null)
+      ? Summary.fromPartial(object.summary)
+      : undefined;
+    return message;
+  },
+};
+
 function createBaseSummary(): Summary {
   return {
     campaignId: "",
@@ -588,6 +1099,8 @@ function createBaseSummary(): Summary {
     comparisons: [],
     warnings: [],
     nodes: [],
+    legacy: undefined,
+    saturations: [],
   };
 }
 
@@ -631,6 +1144,12 @@ export const Summary: MessageFns<Summary> = {
     }
     for (const v of message.nodes) {
       NodeShare.encode(v!, writer.uint32(106).fork()).join();
+    }
+    if (message.legacy !== undefined) {
+      Legacy.encode(message.legacy, writer.uint32(114).fork()).join();
+    }
+    for (const v of message.saturations) {
+      Saturation.encode(v!, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -752,6 +1271,22 @@ export const Summary: MessageFns<Summary> = {
             message.nodes.push(NodeShare.decode(reader, reader.uint32()));
             continue;
           }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.legacy = Legacy.decode(reader, reader.uint32());
+            continue;
+          }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.saturations.push(Saturation.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -805,6 +1340,10 @@ export const Summary: MessageFns<Summary> = {
         ? object.warnings.map((e: any) => globalThis.String(e))
         : [],
       nodes: globalThis.Array.isArray(object?.nodes) ? object.nodes.map((e: any) => NodeShare.fromJSON(e)) : [],
+      legacy: isSet(object.legacy) ? Legacy.fromJSON(object.legacy) : undefined,
+      saturations: globalThis.Array.isArray(object?.saturations)
+        ? object.saturations.map((e: any) => Saturation.fromJSON(e))
+        : [],
     };
   },
 
@@ -849,6 +1388,12 @@ export const Summary: MessageFns<Summary> = {
     if (message.nodes?.length) {
       obj.nodes = message.nodes.map((e) => NodeShare.toJSON(e));
     }
+    if (message.legacy !== undefined) {
+      obj.legacy = Legacy.toJSON(message.legacy);
+    }
+    if (message.saturations?.length) {
+      obj.saturations = message.saturations.map((e) => Saturation.toJSON(e));
+    }
     return obj;
   },
 
@@ -870,6 +1415,282 @@ export const Summary: MessageFns<Summary> = {
     message.comparisons = object.comparisons?.map((e) => Comparison.fromPartial(e)) || [];
     message.warnings = object.warnings?.map((e) => e) || [];
     message.nodes = object.nodes?.map((e) => NodeShare.fromPartial(e)) || [];
+    message.legacy = (object.legacy !== undefined && object.legacy !== null)
+      ? Legacy.fromPartial(object.legacy)
+      : undefined;
+    message.saturations = object.saturations?.map((e) => Saturation.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLegacy(): Legacy {
+  return { warning: "", tests: 0, successful: 0, meanLatencyMs: 0, metrics: [] };
+}
+
+export const Legacy: MessageFns<Legacy> = {
+  encode(message: Legacy, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.warning !== "") {
+      writer.uint32(10).string(message.warning);
+    }
+    if (message.tests !== 0) {
+      writer.uint32(16).uint32(message.tests);
+    }
+    if (message.successful !== 0) {
+      writer.uint32(24).uint32(message.successful);
+    }
+    if (message.meanLatencyMs !== 0) {
+      writer.uint32(33).double(message.meanLatencyMs);
+    }
+    for (const v of message.metrics) {
+      LegacyMetric.encode(v!, writer.uint32(42).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Legacy {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLegacy();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.warning = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.tests = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.successful = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.meanLatencyMs = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.metrics.push(LegacyMetric.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Legacy {
+    return {
+      warning: isSet(object.warning) ? globalThis.String(object.warning) : "",
+      tests: isSet(object.tests) ? globalThis.Number(object.tests) : 0,
+      successful: isSet(object.successful) ? globalThis.Number(object.successful) : 0,
+      meanLatencyMs: isSet(object.meanLatencyMs)
+        ? globalThis.Number(object.meanLatencyMs)
+        : isSet(object.mean_latency_ms)
+        ? globalThis.Number(object.mean_latency_ms)
+        : 0,
+      metrics: globalThis.Array.isArray(object?.metrics)
+        ? object.metrics.map((e: any) => LegacyMetric.fromJSON(e))
+        : [],
+    };
+  },
+
+  toJSON(message: Legacy): unknown {
+    const obj: any = {};
+    if (message.warning !== "") {
+      obj.warning = message.warning;
+    }
+    if (message.tests !== 0) {
+      obj.tests = Math.round(message.tests);
+    }
+    if (message.successful !== 0) {
+      obj.successful = Math.round(message.successful);
+    }
+    if (message.meanLatencyMs !== 0) {
+      obj.meanLatencyMs = floatToJson(message.meanLatencyMs);
+    }
+    if (message.metrics?.length) {
+      obj.metrics = message.metrics.map((e) => LegacyMetric.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Legacy>): Legacy {
+    return Legacy.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Legacy>): Legacy {
+    const message = createBaseLegacy();
+    message.warning = object.warning ?? "";
+    message.tests = object.tests ?? 0;
+    message.successful = object.successful ?? 0;
+    message.meanLatencyMs = object.meanLatencyMs ?? 0;
+    message.metrics = object.metrics?.map((e) => LegacyMetric.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseLegacyMetric(): LegacyMetric {
+  return { id: "", value: undefined, std: undefined, n: 0, reason: "" };
+}
+
+export const LegacyMetric: MessageFns<LegacyMetric> = {
+  encode(message: LegacyMetric, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(17).double(message.value);
+    }
+    if (message.std !== undefined) {
+      writer.uint32(25).double(message.std);
+    }
+    if (message.n !== 0) {
+      writer.uint32(32).uint32(message.n);
+    }
+    if (message.reason !== "") {
+      writer.uint32(42).string(message.reason);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LegacyMetric {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLegacyMetric();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.std = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.n = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LegacyMetric {
+    return {
+      id: isSet(object.id) ? globalThis.String(object.id) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : undefined,
+      std: isSet(object.std) ? globalThis.Number(object.std) : undefined,
+      n: isSet(object.n) ? globalThis.Number(object.n) : 0,
+      reason: isSet(object.reason) ? globalThis.String(object.reason) : "",
+    };
+  },
+
+  toJSON(message: LegacyMetric): unknown {
+    const obj: any = {};
+    if (message.id !== "") {
+      obj.id = message.id;
+    }
+    if (message.value !== undefined) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.std !== undefined) {
+      obj.std = floatToJson(message.std);
+    }
+    if (message.n !== 0) {
+      obj.n = Math.round(message.n);
+    }
+    if (message.reason !== "") {
+      obj.reason = message.reason;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LegacyMetric>): LegacyMetric {
+    return LegacyMetric.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LegacyMetric>): LegacyMetric {
+    const message = createBaseLegacyMetric();
+    message.id = object.id ?? "";
+    message.value = object.value ?? undefined;
+    message.std = object.std ?? undefined;
+    message.n = object.n ?? 0;
+    message.reason = object.reason ?? "";
     return message;
   },
 };
@@ -896,6 +1717,7 @@ function createBaseCell(): Cell {
     flags: {},
     gpu: undefined,
     loadMs: undefined,
+    load: undefined,
   };
 }
 
@@ -960,6 +1782,9 @@ export const Cell: MessageFns<Cell> = {
     }
     if (message.loadMs !== undefined) {
       Distribution.encode(message.loadMs, writer.uint32(162).fork()).join();
+    }
+    if (message.load !== undefined) {
+      LoadResult.encode(message.load, writer.uint32(170).fork()).join();
     }
     return writer;
   },
@@ -1140,6 +1965,14 @@ export const Cell: MessageFns<Cell> = {
             message.loadMs = Distribution.decode(reader, reader.uint32());
             continue;
           }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.load = LoadResult.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1219,6 +2052,7 @@ export const Cell: MessageFns<Cell> = {
         : isSet(object.load_ms)
         ? Distribution.fromJSON(object.load_ms)
         : undefined,
+      load: isSet(object.load) ? LoadResult.fromJSON(object.load) : undefined,
     };
   },
 
@@ -1290,6 +2124,9 @@ export const Cell: MessageFns<Cell> = {
     if (message.loadMs !== undefined) {
       obj.loadMs = Distribution.toJSON(message.loadMs);
     }
+    if (message.load !== undefined) {
+      obj.load = LoadResult.toJSON(message.load);
+    }
     return obj;
   },
 
@@ -1335,6 +2172,9 @@ export const Cell: MessageFns<Cell> = {
     message.gpu = (object.gpu !== undefined && object.gpu !== null) ? GpuUse.fromPartial(object.gpu) : undefined;
     message.loadMs = (object.loadMs !== undefined && object.loadMs !== null)
       ? Distribution.fromPartial(object.loadMs)
+      : undefined;
+    message.load = (object.load !== undefined && object.load !== null)
+      ? LoadResult.fromPartial(object.load)
       : undefined;
     return message;
   },
@@ -1421,6 +2261,623 @@ export const Cell_FlagsEntry: MessageFns<Cell_FlagsEntry> = {
     const message = createBaseCell_FlagsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? 0;
+    return message;
+  },
+};
+
+function createBaseLoadResult(): LoadResult {
+  return {
+    kind: "",
+    value: 0,
+    windows: 0,
+    windowS: 0,
+    requests: 0,
+    answered: 0,
+    failed: 0,
+    unfinished: 0,
+    offeredPerS: undefined,
+    requestsPerS: undefined,
+    tokensPerS: undefined,
+    lagMs: undefined,
+    responseMs: undefined,
+    goodputPerS: undefined,
+    goodputShare: undefined,
+    goodputReason: "",
+    keepsUp: undefined,
+    peakInflight: 0,
+    loopLagMs: 0,
+    flags: [],
+  };
+}
+
+export const LoadResult: MessageFns<LoadResult> = {
+  encode(message: LoadResult, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.kind !== "") {
+      writer.uint32(10).string(message.kind);
+    }
+    if (message.value !== 0) {
+      writer.uint32(17).double(message.value);
+    }
+    if (message.windows !== 0) {
+      writer.uint32(24).uint32(message.windows);
+    }
+    if (message.windowS !== 0) {
+      writer.uint32(33).double(message.windowS);
+    }
+    if (message.requests !== 0) {
+      writer.uint32(40).uint32(message.requests);
+    }
+    if (message.answered !== 0) {
+      writer.uint32(48).uint32(message.answered);
+    }
+    if (message.failed !== 0) {
+      writer.uint32(56).uint32(message.failed);
+    }
+    if (message.unfinished !== 0) {
+      writer.uint32(64).uint32(message.unfinished);
+    }
+    if (message.offeredPerS !== undefined) {
+      writer.uint32(73).double(message.offeredPerS);
+    }
+    if (message.requestsPerS !== undefined) {
+      writer.uint32(81).double(message.requestsPerS);
+    }
+    if (message.tokensPerS !== undefined) {
+      writer.uint32(89).double(message.tokensPerS);
+    }
+    if (message.lagMs !== undefined) {
+      Distribution.encode(message.lagMs, writer.uint32(98).fork()).join();
+    }
+    if (message.responseMs !== undefined) {
+      Distribution.encode(message.responseMs, writer.uint32(106).fork()).join();
+    }
+    if (message.goodputPerS !== undefined) {
+      writer.uint32(113).double(message.goodputPerS);
+    }
+    if (message.goodputShare !== undefined) {
+      writer.uint32(121).double(message.goodputShare);
+    }
+    if (message.goodputReason !== "") {
+      writer.uint32(130).string(message.goodputReason);
+    }
+    if (message.keepsUp !== undefined) {
+      writer.uint32(136).bool(message.keepsUp);
+    }
+    if (message.peakInflight !== 0) {
+      writer.uint32(144).uint32(message.peakInflight);
+    }
+    if (message.loopLagMs !== 0) {
+      writer.uint32(153).double(message.loopLagMs);
+    }
+    for (const v of message.flags) {
+      writer.uint32(162).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): LoadResult {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseLoadResult();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.windows = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.windowS = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.requests = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.answered = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.failed = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.unfinished = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 73) {
+              break;
+            }
+
+            message.offeredPerS = reader.double();
+            continue;
+          }
+          case 10: {
+            if (tag !== 81) {
+              break;
+            }
+
+            message.requestsPerS = reader.double();
+            continue;
+          }
+          case 11: {
+            if (tag !== 89) {
+              break;
+            }
+
+            message.tokensPerS = reader.double();
+            continue;
+          }
+          case 12: {
+            if (tag !== 98) {
+              break;
+            }
+
+            message.lagMs = Distribution.decode(reader, reader.uint32());
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.responseMs = Distribution.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 113) {
+              break;
+            }
+
+            message.goodputPerS = reader.double();
+            continue;
+          }
+          case 15: {
+            if (tag !== 121) {
+              break;
+            }
+
+            message.goodputShare = reader.double();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.goodputReason = reader.string();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.keepsUp = reader.bool();
+            continue;
+          }
+          case 18: {
+            if (tag !== 144) {
+              break;
+            }
+
+            message.peakInflight = reader.uint32();
+            continue;
+          }
+          case 19: {
+            if (tag !== 153) {
+              break;
+            }
+
+            message.loopLagMs = reader.double();
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.flags.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): LoadResult {
+    return {
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+      windows: isSet(object.windows) ? globalThis.Number(object.windows) : 0,
+      windowS: isSet(object.windowS)
+        ? globalThis.Number(object.windowS)
+        : isSet(object.window_s)
+        ? globalThis.Number(object.window_s)
+        : 0,
+      requests: isSet(object.requests) ? globalThis.Number(object.requests) : 0,
+      answered: isSet(object.answered) ? globalThis.Number(object.answered) : 0,
+      failed: isSet(object.failed) ? globalThis.Number(object.failed) : 0,
+      unfinished: isSet(object.unfinished) ? globalThis.Number(object.unfinished) : 0,
+      offeredPerS: isSet(object.offeredPerS)
+        ? globalThis.Number(object.offeredPerS)
+        : isSet(object.offered_per_s)
+        ? globalThis.Number(object.offered_per_s)
+        : undefined,
+      requestsPerS: isSet(object.requestsPerS)
+        ? globalThis.Number(object.requestsPerS)
+        : isSet(object.requests_per_s)
+        ? globalThis.Number(object.requests_per_s)
+        : undefined,
+      tokensPerS: isSet(object.tokensPerS)
+        ? globalThis.Number(object.tokensPerS)
+        : isSet(object.tokens_per_s)
+        ? globalThis.Number(object.tokens_per_s)
+        : undefined,
+      lagMs: isSet(object.lagMs)
+        ? Distribution.fromJSON(object.lagMs)
+        : isSet(object.lag_ms)
+        ? Distribution.fromJSON(object.lag_ms)
+        : undefined,
+      responseMs: isSet(object.responseMs)
+        ? Distribution.fromJSON(object.responseMs)
+        : isSet(object.response_ms)
+        ? Distribution.fromJSON(object.response_ms)
+        : undefined,
+      goodputPerS: isSet(object.goodputPerS)
+        ? globalThis.Number(object.goodputPerS)
+        : isSet(object.goodput_per_s)
+        ? globalThis.Number(object.goodput_per_s)
+        : undefined,
+      goodputShare: isSet(object.goodputShare)
+        ? globalThis.Number(object.goodputShare)
+        : isSet(object.goodput_share)
+        ? globalThis.Number(object.goodput_share)
+        : undefined,
+      goodputReason: isSet(object.goodputReason)
+        ? globalThis.String(object.goodputReason)
+        : isSet(object.goodput_reason)
+        ? globalThis.String(object.goodput_reason)
+        : "",
+      keepsUp: isSet(object.keepsUp)
+        ? globalThis.Boolean(object.keepsUp)
+        : isSet(object.keeps_up)
+        ? globalThis.Boolean(object.keeps_up)
+        : undefined,
+      peakInflight: isSet(object.peakInflight)
+        ? globalThis.Number(object.peakInflight)
+        : isSet(object.peak_inflight)
+        ? globalThis.Number(object.peak_inflight)
+        : 0,
+      loopLagMs: isSet(object.loopLagMs)
+        ? globalThis.Number(object.loopLagMs)
+        : isSet(object.loop_lag_ms)
+        ? globalThis.Number(object.loop_lag_ms)
+        : 0,
+      flags: globalThis.Array.isArray(object?.flags)
+        ? object.flags.map((e: any) => globalThis.String(e))
+        : [],
+    };
+  },
+
+  toJSON(message: LoadResult): unknown {
+    const obj: any = {};
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.windows !== 0) {
+      obj.windows = Math.round(message.windows);
+    }
+    if (message.windowS !== 0) {
+      obj.windowS = floatToJson(message.windowS);
+    }
+    if (message.requests !== 0) {
+      obj.requests = Math.round(message.requests);
+    }
+    if (message.answered !== 0) {
+      obj.answered = Math.round(message.answered);
+    }
+    if (message.failed !== 0) {
+      obj.failed = Math.round(message.failed);
+    }
+    if (message.unfinished !== 0) {
+      obj.unfinished = Math.round(message.unfinished);
+    }
+    if (message.offeredPerS !== undefined) {
+      obj.offeredPerS = floatToJson(message.offeredPerS);
+    }
+    if (message.requestsPerS !== undefined) {
+      obj.requestsPerS = floatToJson(message.requestsPerS);
+    }
+    if (message.tokensPerS !== undefined) {
+      obj.tokensPerS = floatToJson(message.tokensPerS);
+    }
+    if (message.lagMs !== undefined) {
+      obj.lagMs = Distribution.toJSON(message.lagMs);
+    }
+    if (message.responseMs !== undefined) {
+      obj.responseMs = Distribution.toJSON(message.responseMs);
+    }
+    if (message.goodputPerS !== undefined) {
+      obj.goodputPerS = floatToJson(message.goodputPerS);
+    }
+    if (message.goodputShare !== undefined) {
+      obj.goodputShare = floatToJson(message.goodputShare);
+    }
+    if (message.goodputReason !== "") {
+      obj.goodputReason = message.goodputReason;
+    }
+    if (message.keepsUp !== undefined) {
+      obj.keepsUp = message.keepsUp;
+    }
+    if (message.peakInflight !== 0) {
+      obj.peakInflight = Math.round(message.peakInflight);
+    }
+    if (message.loopLagMs !== 0) {
+      obj.loopLagMs = floatToJson(message.loopLagMs);
+    }
+    if (message.flags?.length) {
+      obj.flags = message.flags;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<LoadResult>): LoadResult {
+    return LoadResult.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<LoadResult>): LoadResult {
+    const message = createBaseLoadResult();
+    message.kind = object.kind ?? "";
+    message.value = object.value ?? 0;
+    message.windows = object.windows ?? 0;
+    message.windowS = object.windowS ?? 0;
+    message.requests = object.requests ?? 0;
+    message.answered = object.answered ?? 0;
+    message.failed = object.failed ?? 0;
+    message.unfinished = object.unfinished ?? 0;
+    message.offeredPerS = object.offeredPerS ?? undefined;
+    message.requestsPerS = object.requestsPerS ?? undefined;
+    message.tokensPerS = object.tokensPerS ?? undefined;
+    message.lagMs = (object.lagMs !== undefined && object.lagMs !== null)
+      ? Distribution.fromPartial(object.lagMs)
+      : undefined;
+    message.responseMs = (object.responseMs !== undefined && object.responseMs !== null)
+      ? Distribution.fromPartial(object.responseMs)
+      : undefined;
+    message.goodputPerS = object.goodputPerS ?? undefined;
+    message.goodputShare = object.goodputShare ?? undefined;
+    message.goodputReason = object.goodputReason ?? "";
+    message.keepsUp = object.keepsUp ?? undefined;
+    message.peakInflight = object.peakInflight ?? 0;
+    message.loopLagMs = object.loopLagMs ?? 0;
+    message.flags = object.flags?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseSaturation(): Saturation {
+  return { model: "", prompt: "", dataset: "", kind: "", value: undefined, requestsPerS: undefined, text: "" };
+}
+
+export const Saturation: MessageFns<Saturation> = {
+  encode(message: Saturation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.prompt !== "") {
+      writer.uint32(18).string(message.prompt);
+    }
+    if (message.dataset !== "") {
+      writer.uint32(26).string(message.dataset);
+    }
+    if (message.kind !== "") {
+      writer.uint32(34).string(message.kind);
+    }
+    if (message.value !== undefined) {
+      writer.uint32(41).double(message.value);
+    }
+    if (message.requestsPerS !== undefined) {
+      writer.uint32(49).double(message.requestsPerS);
+    }
+    if (message.text !== "") {
+      writer.uint32(58).string(message.text);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Saturation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSaturation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dataset = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.kind = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.requestsPerS = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Saturation {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      prompt: isSet(object.prompt) ? globalThis.String(object.prompt) : "",
+      dataset: isSet(object.dataset) ? globalThis.String(object.dataset) : "",
+      kind: isSet(object.kind) ? globalThis.String(object.kind) : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : undefined,
+      requestsPerS: isSet(object.requestsPerS)
+        ? globalThis.Number(object.requestsPerS)
+        : isSet(object.requests_per_s)
+        ? globalThis.Number(object.requests_per_s)
+        : undefined,
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+    };
+  },
+
+  toJSON(message: Saturation): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.prompt !== "") {
+      obj.prompt = message.prompt;
+    }
+    if (message.dataset !== "") {
+      obj.dataset = message.dataset;
+    }
+    if (message.kind !== "") {
+      obj.kind = message.kind;
+    }
+    if (message.value !== undefined) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.requestsPerS !== undefined) {
+      obj.requestsPerS = floatToJson(message.requestsPerS);
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Saturation>): Saturation {
+    return Saturation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Saturation>): Saturation {
+    const message = createBaseSaturation();
+    message.model = object.model ?? "";
+    message.prompt = object.prompt ?? "";
+    message.dataset = object.dataset ?? "";
+    message.kind = object.kind ?? "";
+    message.value = object.value ?? undefined;
+    message.requestsPerS = object.requestsPerS ?? undefined;
+    message.text = object.text ?? "";
     return message;
   },
 };
@@ -3492,6 +4949,7 @@ function createBaseComparison(): Comparison {
     pHolm: 0,
     method: "",
     verdict: "",
+    interval: undefined,
   };
 }
 
@@ -3538,6 +4996,9 @@ export const Comparison: MessageFns<Comparison> = {
     }
     if (message.verdict !== "") {
       writer.uint32(114).string(message.verdict);
+    }
+    if (message.interval !== undefined) {
+      Interval.encode(message.interval, writer.uint32(122).fork()).join();
     }
     return writer;
   },
@@ -3667,6 +5128,14 @@ export const Comparison: MessageFns<Comparison> = {
             message.verdict = reader.string();
             continue;
           }
+          case 15: {
+            if (tag !== 122) {
+              break;
+            }
+
+            message.interval = Interval.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3707,6 +5176,7 @@ export const Comparison: MessageFns<Comparison> = {
         : 0,
       method: isSet(object.method) ? globalThis.String(object.method) : "",
       verdict: isSet(object.verdict) ? globalThis.String(object.verdict) : "",
+      interval: isSet(object.interval) ? Interval.fromJSON(object.interval) : undefined,
     };
   },
 
@@ -3754,6 +5224,9 @@ export const Comparison: MessageFns<Comparison> = {
     if (message.verdict !== "") {
       obj.verdict = message.verdict;
     }
+    if (message.interval !== undefined) {
+      obj.interval = Interval.toJSON(message.interval);
+    }
     return obj;
   },
 
@@ -3776,6 +5249,9 @@ export const Comparison: MessageFns<Comparison> = {
     message.pHolm = object.pHolm ?? 0;
     message.method = object.method ?? "";
     message.verdict = object.verdict ?? "";
+    message.interval = (object.interval !== undefined && object.interval !== null)
+      ? Interval.fromPartial(object.interval)
+      : undefined;
     return message;
   },
 };
@@ -4283,6 +5759,1920 @@ export const ExportResponse: MessageFns<ExportResponse> = {
   },
 };
 
+function createBaseGetLeaderboardRequest(): GetLeaderboardRequest {
+  return {
+    metric: "",
+    model: "",
+    engine: "",
+    prompt: "",
+    dataset: "",
+    campaignId: "",
+    tenant: "",
+    all: false,
+    limit: 0,
+  };
+}
+
+export const GetLeaderboardRequest: MessageFns<GetLeaderboardRequest> = {
+  encode(message: GetLeaderboardRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.metric !== "") {
+      writer.uint32(10).string(message.metric);
+    }
+    if (message.model !== "") {
+      writer.uint32(18).string(message.model);
+    }
+    if (message.engine !== "") {
+      writer.uint32(26).string(message.engine);
+    }
+    if (message.prompt !== "") {
+      writer.uint32(34).string(message.prompt);
+    }
+    if (message.dataset !== "") {
+      writer.uint32(42).string(message.dataset);
+    }
+    if (message.campaignId !== "") {
+      writer.uint32(50).string(message.campaignId);
+    }
+    if (message.tenant !== "") {
+      writer.uint32(58).string(message.tenant);
+    }
+    if (message.all !== false) {
+      writer.uint32(64).bool(message.all);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(72).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLeaderboardRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLeaderboardRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.metric = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.engine = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.prompt = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.dataset = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.campaignId = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.tenant = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.all = reader.bool();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetLeaderboardRequest {
+    return {
+      metric: isSet(object.metric) ? globalThis.String(object.metric) : "",
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
+      prompt: isSet(object.prompt) ? globalThis.String(object.prompt) : "",
+      dataset: isSet(object.dataset) ? globalThis.String(object.dataset) : "",
+      campaignId: isSet(object.campaignId)
+        ? globalThis.String(object.campaignId)
+        : isSet(object.campaign_id)
+        ? globalThis.String(object.campaign_id)
+        : "",
+      tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      all: isSet(object.all) ? globalThis.Boolean(object.all) : false,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: GetLeaderboardRequest): unknown {
+    const obj: any = {};
+    if (message.metric !== "") {
+      obj.metric = message.metric;
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.engine !== "") {
+      obj.engine = message.engine;
+    }
+    if (message.prompt !== "") {
+      obj.prompt = message.prompt;
+    }
+    if (message.dataset !== "") {
+      obj.dataset = message.dataset;
+    }
+    if (message.campaignId !== "") {
+      obj.campaignId = message.campaignId;
+    }
+    if (message.tenant !== "") {
+      obj.tenant = message.tenant;
+    }
+    if (message.all !== false) {
+      obj.all = message.all;
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetLeaderboardRequest>): GetLeaderboardRequest {
+    return GetLeaderboardRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetLeaderboardRequest>): GetLeaderboardRequest {
+    const message = createBaseGetLeaderboardRequest();
+    message.metric = object.metric ?? "";
+    message.model = object.model ?? "";
+    message.engine = object.engine ?? "";
+    message.prompt = object.prompt ?? "";
+    message.dataset = object.dataset ?? "";
+    message.campaignId = object.campaignId ?? "";
+    message.tenant = object.tenant ?? "";
+    message.all = object.all ?? false;
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetLeaderboardResponse(): GetLeaderboardResponse {
+  return { metric: "", unit: "", higherIsBetter: false, places: [], total: 0, metrics: [], behind: 0 };
+}
+
+export const GetLeaderboardResponse: MessageFns<GetLeaderboardResponse> = {
+  encode(message: GetLeaderboardResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.metric !== "") {
+      writer.uint32(10).string(message.metric);
+    }
+    if (message.unit !== "") {
+      writer.uint32(18).string(message.unit);
+    }
+    if (message.higherIsBetter !== false) {
+      writer.uint32(24).bool(message.higherIsBetter);
+    }
+    for (const v of message.places) {
+      Place.encode(v!, writer.uint32(34).fork()).join();
+    }
+    if (message.total !== 0) {
+      writer.uint32(40).uint32(message.total);
+    }
+    for (const v of message.metrics) {
+      writer.uint32(50).string(v!);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(56).uint32(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetLeaderboardResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetLeaderboardResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.metric = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.unit = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.higherIsBetter = reader.bool();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.places.push(Place.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.metrics.push(reader.string());
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetLeaderboardResponse {
+    return {
+      metric: isSet(object.metric) ? globalThis.String(object.metric) : "",
+      unit: isSet(object.unit) ? globalThis.String(object.unit) : "",
+      higherIsBetter: isSet(object.higherIsBetter)
+        ? globalThis.Boolean(object.higherIsBetter)
+        : isSet(object.higher_is_better)
+        ? globalThis.Boolean(object.higher_is_better)
+        : false,
+      places: globalThis.Array.isArray(object?.places) ? object.places.map((e: any) => Place.fromJSON(e)) : [],
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      metrics: globalThis.Array.isArray(object?.metrics) ? object.metrics.map((e: any) => globalThis.String(e)) : [],
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+    };
+  },
+
+  toJSON(message: GetLeaderboardResponse): unknown {
+    const obj: any = {};
+    if (message.metric !== "") {
+      obj.metric = message.metric;
+    }
+    if (message.unit !== "") {
+      obj.unit = message.unit;
+    }
+    if (message.higherIsBetter !== false) {
+      obj.higherIsBetter = message.higherIsBetter;
+    }
+    if (message.places?.length) {
+      obj.places = message.places.map((e) => Place.toJSON(e));
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.metrics?.length) {
+      obj.metrics = message.metrics;
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetLeaderboardResponse>): GetLeaderboardResponse {
+    return GetLeaderboardResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetLeaderboardResponse>): GetLeaderboardResponse {
+    const message = createBaseGetLeaderboardResponse();
+    message.metric = object.metric ?? "";
+    message.unit = object.unit ?? "";
+    message.higherIsBetter = object.higherIsBetter ?? false;
+    message.places = object.places?.map((e) => Place.fromPartial(e)) || [];
+    message.total = object.total ?? 0;
+    message.metrics = object.metrics?.map((e) => e) || [];
+    message.behind = object.behind ?? 0;
+    return message;
+  },
+};
+
+function createBasePlace(): Place {
+  return {
+    campaignId: "",
+    job: "",
+    model: "",
+    engine: "",
+    engineVersion: "",
+    simulated: false,
+    prompt: "",
+    dataset: "",
+    datasetSha256: "",
+    settingsJson: "",
+    endedAt: "",
+    value: 0,
+    interval: undefined,
+    n: 0,
+    planned: 0,
+    answered: 0,
+    failed: 0,
+    e2eP50Ms: undefined,
+    e2eP95Ms: undefined,
+    ttftP50Ms: undefined,
+    tpotP50Ms: undefined,
+    rank: 0,
+  };
+}
+
+export const Place: MessageFns<Place> = {
+  encode(message: Place, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaignId !== "") {
+      writer.uint32(10).string(message.campaignId);
+    }
+    if (message.job !== "") {
+      writer.uint32(18).string(message.job);
+    }
+    if (message.model !== "") {
+      writer.uint32(26).string(message.model);
+    }
+    if (message.engine !== "") {
+      writer.uint32(34).string(message.engine);
+    }
+    if (message.engineVersion !== "") {
+      writer.uint32(42).string(message.engineVersion);
+    }
+    if (message.simulated !== false) {
+      writer.uint32(48).bool(message.simulated);
+    }
+    if (message.prompt !== "") {
+      writer.uint32(58).string(message.prompt);
+    }
+    if (message.dataset !== "") {
+      writer.uint32(66).string(message.dataset);
+    }
+    if (message.datasetSha256 !== "") {
+      writer.uint32(74).string(message.datasetSha256);
+    }
+    if (message.settingsJson !== "") {
+      writer.uint32(82).string(message.settingsJson);
+    }
+    if (message.endedAt !== "") {
+      writer.uint32(90).string(message.endedAt);
+    }
+    if (message.value !== 0) {
+      writer.uint32(97).double(message.value);
+    }
+    if (message.interval !== undefined) {
+      Interval.encode(message.interval, writer.uint32(106).fork()).join();
+    }
+    if (message.n !== 0) {
+      writer.uint32(112).uint32(message.n);
+    }
+    if (message.planned !== 0) {
+      writer.uint32(120).uint32(message.planned);
+    }
+    if (message.answered !== 0) {
+      writer.uint32(128).uint32(message.answered);
+    }
+    if (message.failed !== 0) {
+      writer.uint32(136).uint32(message.failed);
+    }
+    if (message.e2eP50Ms !== undefined) {
+      writer.uint32(145).double(message.e2eP50Ms);
+    }
+    if (message.e2eP95Ms !== undefined) {
+      writer.uint32(153).double(message.e2eP95Ms);
+    }
+    if (message.ttftP50Ms !== undefined) {
+      writer.uint32(161).double(message.ttftP50Ms);
+    }
+    if (message.tpotP50Ms !== undefined) {
+      writer.uint32(169).double(message.tpotP50Ms);
+    }
+    if (message.rank !== 0) {
+      writer.uint32(176).uint32(message.rank);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Place {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePlace();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaignId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.job = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.engine = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.engineVersion = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.simulated = reader.bool();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.prompt = reader.string();
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.dataset = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.datasetSha256 = reader.string();
+            continue;
+          }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            message.settingsJson = reader.string();
+            continue;
+          }
+          case 11: {
+            if (tag !== 90) {
+              break;
+            }
+
+            message.endedAt = reader.string();
+            continue;
+          }
+          case 12: {
+            if (tag !== 97) {
+              break;
+            }
+
+            message.value = reader.double();
+            continue;
+          }
+          case 13: {
+            if (tag !== 106) {
+              break;
+            }
+
+            message.interval = Interval.decode(reader, reader.uint32());
+            continue;
+          }
+          case 14: {
+            if (tag !== 112) {
+              break;
+            }
+
+            message.n = reader.uint32();
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.planned = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 128) {
+              break;
+            }
+
+            message.answered = reader.uint32();
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.failed = reader.uint32();
+            continue;
+          }
+          case 18: {
+            if (tag !== 145) {
+              break;
+            }
+
+            message.e2eP50Ms = reader.double();
+            continue;
+          }
+          case 19: {
+            if (tag !== 153) {
+              break;
+            }
+
+            message.e2eP95Ms = reader.double();
+            continue;
+          }
+          case 20: {
+            if (tag !== 161) {
+              break;
+            }
+
+            message.ttftP50Ms = reader.double();
+            continue;
+          }
+          case 21: {
+            if (tag !== 169) {
+              break;
+            }
+
+            message.tpotP50Ms = reader.double();
+            continue;
+          }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.rank = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Place {
+    return {
+      campaignId: isSet(object.campaignId)
+        ? globalThis.String(object.campaignId)
+        : isSet(object.campaign_id)
+        ? globalThis.String(object.campaign_id)
+        : "",
+      job: isSet(object.job) ? globalThis.String(object.job) : "",
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      engine: isSet(object.engine) ? globalThis.String(object.engine) : "",
+      engineVersion: isSet(object.engineVersion)
+        ? globalThis.String(object.engineVersion)
+        : isSet(object.engine_version)
+        ? globalThis.String(object.engine_version)
+        : "",
+      simulated: isSet(object.simulated) ? globalThis.Boolean(object.simulated) : false,
+      prompt: isSet(object.prompt) ? globalThis.String(object.prompt) : "",
+      dataset: isSet(object.dataset) ? globalThis.String(object.dataset) : "",
+      datasetSha256: isSet(object.datasetSha256)
+        ? globalThis.String(object.datasetSha256)
+        : isSet(object.dataset_sha256)
+        ? globalThis.String(object.dataset_sha256)
+        : "",
+      settingsJson: isSet(object.settingsJson)
+        ? globalThis.String(object.settingsJson)
+        : isSet(object.settings_json)
+        ? globalThis.String(object.settings_json)
+        : "",
+      endedAt: isSet(object.endedAt)
+        ? globalThis.String(object.endedAt)
+        : isSet(object.ended_at)
+        ? globalThis.String(object.ended_at)
+        : "",
+      value: isSet(object.value) ? globalThis.Number(object.value) : 0,
+      interval: isSet(object.interval) ? Interval.fromJSON(object.interval) : undefined,
+      n: isSet(object.n) ? globalThis.Number(object.n) : 0,
+      planned: isSet(object.planned) ? globalThis.Number(object.planned) : 0,
+      answered: isSet(object.answered) ? globalThis.Number(object.answered) : 0,
+      failed: isSet(object.failed) ? globalThis.Number(object.failed) : 0,
+      e2eP50Ms: isSet(object.e2eP50Ms)
+        ? globalThis.Number(object.e2eP50Ms)
+        : isSet(object.e2e_p50_ms)
+        ? globalThis.Number(object.e2e_p50_ms)
+        : undefined,
+      e2eP95Ms: isSet(object.e2eP95Ms)
+        ? globalThis.Number(object.e2eP95Ms)
+        : isSet(object.e2e_p95_ms)
+        ? globalThis.Number(object.e2e_p95_ms)
+        : undefined,
+      ttftP50Ms: isSet(object.ttftP50Ms)
+        ? globalThis.Number(object.ttftP50Ms)
+        : isSet(object.ttft_p50_ms)
+        ? globalThis.Number(object.ttft_p50_ms)
+        : undefined,
+      tpotP50Ms: isSet(object.tpotP50Ms)
+        ? globalThis.Number(object.tpotP50Ms)
+        : isSet(object.tpot_p50_ms)
+        ? globalThis.Number(object.tpot_p50_ms)
+        : undefined,
+      rank: isSet(object.rank) ? globalThis.Number(object.rank) : 0,
+    };
+  },
+
+  toJSON(message: Place): unknown {
+    const obj: any = {};
+    if (message.campaignId !== "") {
+      obj.campaignId = message.campaignId;
+    }
+    if (message.job !== "") {
+      obj.job = message.job;
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.engine !== "") {
+      obj.engine = message.engine;
+    }
+    if (message.engineVersion !== "") {
+      obj.engineVersion = message.engineVersion;
+    }
+    if (message.simulated !== false) {
+      obj.simulated = message.simulated;
+    }
+    if (message.prompt !== "") {
+      obj.prompt = message.prompt;
+    }
+    if (message.dataset !== "") {
+      obj.dataset = message.dataset;
+    }
+    if (message.datasetSha256 !== "") {
+      obj.datasetSha256 = message.datasetSha256;
+    }
+    if (message.settingsJson !== "") {
+      obj.settingsJson = message.settingsJson;
+    }
+    if (message.endedAt !== "") {
+      obj.endedAt = message.endedAt;
+    }
+    if (message.value !== 0) {
+      obj.value = floatToJson(message.value);
+    }
+    if (message.interval !== undefined) {
+      obj.interval = Interval.toJSON(message.interval);
+    }
+    if (message.n !== 0) {
+      obj.n = Math.round(message.n);
+    }
+    if (message.planned !== 0) {
+      obj.planned = Math.round(message.planned);
+    }
+    if (message.answered !== 0) {
+      obj.answered = Math.round(message.answered);
+    }
+    if (message.failed !== 0) {
+      obj.failed = Math.round(message.failed);
+    }
+    if (message.e2eP50Ms !== undefined) {
+      obj.e2eP50Ms = floatToJson(message.e2eP50Ms);
+    }
+    if (message.e2eP95Ms !== undefined) {
+      obj.e2eP95Ms = floatToJson(message.e2eP95Ms);
+    }
+    if (message.ttftP50Ms !== undefined) {
+      obj.ttftP50Ms = floatToJson(message.ttftP50Ms);
+    }
+    if (message.tpotP50Ms !== undefined) {
+      obj.tpotP50Ms = floatToJson(message.tpotP50Ms);
+    }
+    if (message.rank !== 0) {
+      obj.rank = Math.round(message.rank);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Place>): Place {
+    return Place.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Place>): Place {
+    const message = createBasePlace();
+    message.campaignId = object.campaignId ?? "";
+    message.job = object.job ?? "";
+    message.model = object.model ?? "";
+    message.engine = object.engine ?? "";
+    message.engineVersion = object.engineVersion ?? "";
+    message.simulated = object.simulated ?? false;
+    message.prompt = object.prompt ?? "";
+    message.dataset = object.dataset ?? "";
+    message.datasetSha256 = object.datasetSha256 ?? "";
+    message.settingsJson = object.settingsJson ?? "";
+    message.endedAt = object.endedAt ?? "";
+    message.value = object.value ?? 0;
+    message.interval = (object.interval !== undefined && object.interval !== null)
+      ? Interval.fromPartial(object.interval)
+      : undefined;
+    message.n = object.n ?? 0;
+    message.planned = object.planned ?? 0;
+    message.answered = object.answered ?? 0;
+    message.failed = object.failed ?? 0;
+    message.e2eP50Ms = object.e2eP50Ms ?? undefined;
+    message.e2eP95Ms = object.e2eP95Ms ?? undefined;
+    message.ttftP50Ms = object.ttftP50Ms ?? undefined;
+    message.tpotP50Ms = object.tpotP50Ms ?? undefined;
+    message.rank = object.rank ?? 0;
+    return message;
+  },
+};
+
+function createBaseQuerySamplesRequest(): QuerySamplesRequest {
+  return { where: [], pageSize: 0, pageToken: "" };
+}
+
+export const QuerySamplesRequest: MessageFns<QuerySamplesRequest> = {
+  encode(message: QuerySamplesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.where) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.pageSize !== 0) {
+      writer.uint32(16).uint32(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      writer.uint32(26).string(message.pageToken);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QuerySamplesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuerySamplesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.where.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.pageSize = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.pageToken = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): QuerySamplesRequest {
+    return {
+      where: globalThis.Array.isArray(object?.where) ? object.where.map((e: any) => globalThis.String(e)) : [],
+      pageSize: isSet(object.pageSize)
+        ? globalThis.Number(object.pageSize)
+        : isSet(object.page_size)
+        ? globalThis.Number(object.page_size)
+        : 0,
+      pageToken: isSet(object.pageToken)
+        ? globalThis.String(object.pageToken)
+        : isSet(object.page_token)
+        ? globalThis.String(object.page_token)
+        : "",
+    };
+  },
+
+  toJSON(message: QuerySamplesRequest): unknown {
+    const obj: any = {};
+    if (message.where?.length) {
+      obj.where = message.where;
+    }
+    if (message.pageSize !== 0) {
+      obj.pageSize = Math.round(message.pageSize);
+    }
+    if (message.pageToken !== "") {
+      obj.pageToken = message.pageToken;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<QuerySamplesRequest>): QuerySamplesRequest {
+    return QuerySamplesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QuerySamplesRequest>): QuerySamplesRequest {
+    const message = createBaseQuerySamplesRequest();
+    message.where = object.where?.map((e) => e) || [];
+    message.pageSize = object.pageSize ?? 0;
+    message.pageToken = object.pageToken ?? "";
+    return message;
+  },
+};
+
+function createBaseQuerySamplesResponse(): QuerySamplesResponse {
+  return { recordsJson: [], nextPageToken: "", behind: 0 };
+}
+
+export const QuerySamplesResponse: MessageFns<QuerySamplesResponse> = {
+  encode(message: QuerySamplesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.recordsJson) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.nextPageToken !== "") {
+      writer.uint32(18).string(message.nextPageToken);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(24).uint32(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QuerySamplesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQuerySamplesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.recordsJson.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.nextPageToken = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): QuerySamplesResponse {
+    return {
+      recordsJson: globalThis.Array.isArray(object?.recordsJson)
+        ? object.recordsJson.map((e: any) => globalThis.String(e))
+        : globalThis.Array.isArray(object?.records_json)
+        ? object.records_json.map((e: any) => globalThis.String(e))
+        : [],
+      nextPageToken: isSet(object.nextPageToken)
+        ? globalThis.String(object.nextPageToken)
+        : isSet(object.next_page_token)
+        ? globalThis.String(object.next_page_token)
+        : "",
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+    };
+  },
+
+  toJSON(message: QuerySamplesResponse): unknown {
+    const obj: any = {};
+    if (message.recordsJson?.length) {
+      obj.recordsJson = message.recordsJson;
+    }
+    if (message.nextPageToken !== "") {
+      obj.nextPageToken = message.nextPageToken;
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<QuerySamplesResponse>): QuerySamplesResponse {
+    return QuerySamplesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QuerySamplesResponse>): QuerySamplesResponse {
+    const message = createBaseQuerySamplesResponse();
+    message.recordsJson = object.recordsJson?.map((e) => e) || [];
+    message.nextPageToken = object.nextPageToken ?? "";
+    message.behind = object.behind ?? 0;
+    return message;
+  },
+};
+
+function createBaseQueryTimesRequest(): QueryTimesRequest {
+  return { where: [], time: "" };
+}
+
+export const QueryTimesRequest: MessageFns<QueryTimesRequest> = {
+  encode(message: QueryTimesRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.where) {
+      writer.uint32(10).string(v!);
+    }
+    if (message.time !== "") {
+      writer.uint32(18).string(message.time);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QueryTimesRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueryTimesRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.where.push(reader.string());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.time = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): QueryTimesRequest {
+    return {
+      where: globalThis.Array.isArray(object?.where) ? object.where.map((e: any) => globalThis.String(e)) : [],
+      time: isSet(object.time) ? globalThis.String(object.time) : "",
+    };
+  },
+
+  toJSON(message: QueryTimesRequest): unknown {
+    const obj: any = {};
+    if (message.where?.length) {
+      obj.where = message.where;
+    }
+    if (message.time !== "") {
+      obj.time = message.time;
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<QueryTimesRequest>): QueryTimesRequest {
+    return QueryTimesRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QueryTimesRequest>): QueryTimesRequest {
+    const message = createBaseQueryTimesRequest();
+    message.where = object.where?.map((e) => e) || [];
+    message.time = object.time ?? "";
+    return message;
+  },
+};
+
+function createBaseQueryTimesResponse(): QueryTimesResponse {
+  return { n: 0, mean: 0, min: 0, p50: 0, p90: 0, p95: 0, p99: 0, max: 0, behind: 0 };
+}
+
+export const QueryTimesResponse: MessageFns<QueryTimesResponse> = {
+  encode(message: QueryTimesResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.n !== 0) {
+      writer.uint32(8).uint32(message.n);
+    }
+    if (message.mean !== 0) {
+      writer.uint32(17).double(message.mean);
+    }
+    if (message.min !== 0) {
+      writer.uint32(25).double(message.min);
+    }
+    if (message.p50 !== 0) {
+      writer.uint32(33).double(message.p50);
+    }
+    if (message.p90 !== 0) {
+      writer.uint32(41).double(message.p90);
+    }
+    if (message.p95 !== 0) {
+      writer.uint32(49).double(message.p95);
+    }
+    if (message.p99 !== 0) {
+      writer.uint32(57).double(message.p99);
+    }
+    if (message.max !== 0) {
+      writer.uint32(65).double(message.max);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(72).uint32(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): QueryTimesResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseQueryTimesResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.n = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.mean = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.min = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.p50 = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.p90 = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.p95 = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.p99 = reader.double();
+            continue;
+          }
+          case 8: {
+            if (tag !== 65) {
+              break;
+            }
+
+            message.max = reader.double();
+            continue;
+          }
+          case 9: {
+            if (tag !== 72) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): QueryTimesResponse {
+    return {
+      n: isSet(object.n) ? globalThis.Number(object.n) : 0,
+      mean: isSet(object.mean) ? globalThis.Number(object.mean) : 0,
+      min: isSet(object.min) ? globalThis.Number(object.min) : 0,
+      p50: isSet(object.p50) ? globalThis.Number(object.p50) : 0,
+      p90: isSet(object.p90) ? globalThis.Number(object.p90) : 0,
+      p95: isSet(object.p95) ? globalThis.Number(object.p95) : 0,
+      p99: isSet(object.p99) ? globalThis.Number(object.p99) : 0,
+      max: isSet(object.max) ? globalThis.Number(object.max) : 0,
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+    };
+  },
+
+  toJSON(message: QueryTimesResponse): unknown {
+    const obj: any = {};
+    if (message.n !== 0) {
+      obj.n = Math.round(message.n);
+    }
+    if (message.mean !== 0) {
+      obj.mean = floatToJson(message.mean);
+    }
+    if (message.min !== 0) {
+      obj.min = floatToJson(message.min);
+    }
+    if (message.p50 !== 0) {
+      obj.p50 = floatToJson(message.p50);
+    }
+    if (message.p90 !== 0) {
+      obj.p90 = floatToJson(message.p90);
+    }
+    if (message.p95 !== 0) {
+      obj.p95 = floatToJson(message.p95);
+    }
+    if (message.p99 !== 0) {
+      obj.p99 = floatToJson(message.p99);
+    }
+    if (message.max !== 0) {
+      obj.max = floatToJson(message.max);
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<QueryTimesResponse>): QueryTimesResponse {
+    return QueryTimesResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<QueryTimesResponse>): QueryTimesResponse {
+    const message = createBaseQueryTimesResponse();
+    message.n = object.n ?? 0;
+    message.mean = object.mean ?? 0;
+    message.min = object.min ?? 0;
+    message.p50 = object.p50 ?? 0;
+    message.p90 = object.p90 ?? 0;
+    message.p95 = object.p95 ?? 0;
+    message.p99 = object.p99 ?? 0;
+    message.max = object.max ?? 0;
+    message.behind = object.behind ?? 0;
+    return message;
+  },
+};
+
+function createBasePairJobsRequest(): PairJobsRequest {
+  return { campaignA: "", jobA: "", campaignB: "", jobB: "", score: "", limit: 0 };
+}
+
+export const PairJobsRequest: MessageFns<PairJobsRequest> = {
+  encode(message: PairJobsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.campaignA !== "") {
+      writer.uint32(10).string(message.campaignA);
+    }
+    if (message.jobA !== "") {
+      writer.uint32(18).string(message.jobA);
+    }
+    if (message.campaignB !== "") {
+      writer.uint32(26).string(message.campaignB);
+    }
+    if (message.jobB !== "") {
+      writer.uint32(34).string(message.jobB);
+    }
+    if (message.score !== "") {
+      writer.uint32(42).string(message.score);
+    }
+    if (message.limit !== 0) {
+      writer.uint32(48).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairJobsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairJobsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.campaignA = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.jobA = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.campaignB = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.jobB = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.score = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PairJobsRequest {
+    return {
+      campaignA: isSet(object.campaignA)
+        ? globalThis.String(object.campaignA)
+        : isSet(object.campaign_a)
+        ? globalThis.String(object.campaign_a)
+        : "",
+      jobA: isSet(object.jobA)
+        ? globalThis.String(object.jobA)
+        : isSet(object.job_a)
+        ? globalThis.String(object.job_a)
+        : "",
+      campaignB: isSet(object.campaignB)
+        ? globalThis.String(object.campaignB)
+        : isSet(object.campaign_b)
+        ? globalThis.String(object.campaign_b)
+        : "",
+      jobB: isSet(object.jobB)
+        ? globalThis.String(object.jobB)
+        : isSet(object.job_b)
+        ? globalThis.String(object.job_b)
+        : "",
+      score: isSet(object.score) ? globalThis.String(object.score) : "",
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: PairJobsRequest): unknown {
+    const obj: any = {};
+    if (message.campaignA !== "") {
+      obj.campaignA = message.campaignA;
+    }
+    if (message.jobA !== "") {
+      obj.jobA = message.jobA;
+    }
+    if (message.campaignB !== "") {
+      obj.campaignB = message.campaignB;
+    }
+    if (message.jobB !== "") {
+      obj.jobB = message.jobB;
+    }
+    if (message.score !== "") {
+      obj.score = message.score;
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PairJobsRequest>): PairJobsRequest {
+    return PairJobsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PairJobsRequest>): PairJobsRequest {
+    const message = createBasePairJobsRequest();
+    message.campaignA = object.campaignA ?? "";
+    message.jobA = object.jobA ?? "";
+    message.campaignB = object.campaignB ?? "";
+    message.jobB = object.jobB ?? "";
+    message.score = object.score ?? "";
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBasePairJobsResponse(): PairJobsResponse {
+  return {
+    n: 0,
+    meanA: 0,
+    meanB: 0,
+    aHigher: 0,
+    bHigher: 0,
+    otherTruth: 0,
+    aAlone: 0,
+    bAlone: 0,
+    flips: [],
+    behind: 0,
+  };
+}
+
+export const PairJobsResponse: MessageFns<PairJobsResponse> = {
+  encode(message: PairJobsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.n !== 0) {
+      writer.uint32(8).uint32(message.n);
+    }
+    if (message.meanA !== 0) {
+      writer.uint32(17).double(message.meanA);
+    }
+    if (message.meanB !== 0) {
+      writer.uint32(25).double(message.meanB);
+    }
+    if (message.aHigher !== 0) {
+      writer.uint32(32).uint32(message.aHigher);
+    }
+    if (message.bHigher !== 0) {
+      writer.uint32(40).uint32(message.bHigher);
+    }
+    if (message.otherTruth !== 0) {
+      writer.uint32(48).uint32(message.otherTruth);
+    }
+    if (message.aAlone !== 0) {
+      writer.uint32(56).uint32(message.aAlone);
+    }
+    if (message.bAlone !== 0) {
+      writer.uint32(64).uint32(message.bAlone);
+    }
+    for (const v of message.flips) {
+      Flip.encode(v!, writer.uint32(74).fork()).join();
+    }
+    if (message.behind !== 0) {
+      writer.uint32(80).uint32(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PairJobsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePairJobsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.n = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.meanA = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.meanB = reader.double();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.aHigher = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.bHigher = reader.uint32();
+            continue;
+          }
+          case 6: {
+            if (tag !== 48) {
+              break;
+            }
+
+            message.otherTruth = reader.uint32();
+            continue;
+          }
+          case 7: {
+            if (tag !== 56) {
+              break;
+            }
+
+            message.aAlone = reader.uint32();
+            continue;
+          }
+          case 8: {
+            if (tag !== 64) {
+              break;
+            }
+
+            message.bAlone = reader.uint32();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.flips.push(Flip.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 10: {
+            if (tag !== 80) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): PairJobsResponse {
+    return {
+      n: isSet(object.n) ? globalThis.Number(object.n) : 0,
+      meanA: isSet(object.meanA)
+        ? globalThis.Number(object.meanA)
+        : isSet(object.mean_a)
+        ? globalThis.Number(object.mean_a)
+        : 0,
+      meanB: isSet(object.meanB)
+        ? globalThis.Number(object.meanB)
+        : isSet(object.mean_b)
+        ? globalThis.Number(object.mean_b)
+        : 0,
+      aHigher: isSet(object.aHigher)
+        ? globalThis.Number(object.aHigher)
+        : isSet(object.a_higher)
+        ? globalThis.Number(object.a_higher)
+        : 0,
+      bHigher: isSet(object.bHigher)
+        ? globalThis.Number(object.bHigher)
+        : isSet(object.b_higher)
+        ? globalThis.Number(object.b_higher)
+        : 0,
+      otherTruth: isSet(object.otherTruth)
+        ? globalThis.Number(object.otherTruth)
+        : isSet(object.other_truth)
+        ? globalThis.Number(object.other_truth)
+        : 0,
+      aAlone: isSet(object.aAlone)
+        ? globalThis.Number(object.aAlone)
+        : isSet(object.a_alone)
+        ? globalThis.Number(object.a_alone)
+        : 0,
+      bAlone: isSet(object.bAlone)
+        ? globalThis.Number(object.bAlone)
+        : isSet(object.b_alone)
+        ? globalThis.Number(object.b_alone)
+        : 0,
+      flips: globalThis.Array.isArray(object?.flips)
+        ? object.flips.map((e: any) => Flip.fromJSON(e))
+        : [],
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+    };
+  },
+
+  toJSON(message: PairJobsResponse): unknown {
+    const obj: any = {};
+    if (message.n !== 0) {
+      obj.n = Math.round(message.n);
+    }
+    if (message.meanA !== 0) {
+      obj.meanA = floatToJson(message.meanA);
+    }
+    if (message.meanB !== 0) {
+      obj.meanB = floatToJson(message.meanB);
+    }
+    if (message.aHigher !== 0) {
+      obj.aHigher = Math.round(message.aHigher);
+    }
+    if (message.bHigher !== 0) {
+      obj.bHigher = Math.round(message.bHigher);
+    }
+    if (message.otherTruth !== 0) {
+      obj.otherTruth = Math.round(message.otherTruth);
+    }
+    if (message.aAlone !== 0) {
+      obj.aAlone = Math.round(message.aAlone);
+    }
+    if (message.bAlone !== 0) {
+      obj.bAlone = Math.round(message.bAlone);
+    }
+    if (message.flips?.length) {
+      obj.flips = message.flips.map((e) => Flip.toJSON(e));
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<PairJobsResponse>): PairJobsResponse {
+    return PairJobsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<PairJobsResponse>): PairJobsResponse {
+    const message = createBasePairJobsResponse();
+    message.n = object.n ?? 0;
+    message.meanA = object.meanA ?? 0;
+    message.meanB = object.meanB ?? 0;
+    message.aHigher = object.aHigher ?? 0;
+    message.bHigher = object.bHigher ?? 0;
+    message.otherTruth = object.otherTruth ?? 0;
+    message.aAlone = object.aAlone ?? 0;
+    message.bAlone = object.bAlone ?? 0;
+    message.flips = object.flips?.map((e) => Flip.fromPartial(e)) || [];
+    message.behind = object.behind ?? 0;
+    return message;
+  },
+};
+
+function createBaseFlip(): Flip {
+  return { item: "", ordinalA: 0, ordinalB: 0, scoreA: 0, scoreB: 0 };
+}
+
+export const Flip: MessageFns<Flip> = {
+  encode(message: Flip, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.item !== "") {
+      writer.uint32(10).string(message.item);
+    }
+    if (message.ordinalA !== 0) {
+      writer.uint32(16).uint32(message.ordinalA);
+    }
+    if (message.ordinalB !== 0) {
+      writer.uint32(24).uint32(message.ordinalB);
+    }
+    if (message.scoreA !== 0) {
+      writer.uint32(33).double(message.scoreA);
+    }
+    if (message.scoreB !== 0) {
+      writer.uint32(41).double(message.scoreB);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Flip {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseFlip();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.item = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.ordinalA = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.ordinalB = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.scoreA = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.scoreB = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Flip {
+    return {
+      item: isSet(object.item) ? globalThis.String(object.item) : "",
+      ordinalA: isSet(object.ordinalA)
+        ? globalThis.Number(object.ordinalA)
+        : isSet(object.ordinal_a)
+        ? globalThis.Number(object.ordinal_a)
+        : 0,
+      ordinalB: isSet(object.ordinalB)
+        ? globalThis.Number(object.ordinalB)
+        : isSet(object.ordinal_b)
+        ? globalThis.Number(object.ordinal_b)
+        : 0,
+      scoreA: isSet(object.scoreA)
+        ? globalThis.Number(object.scoreA)
+        : isSet(object.score_a)
+        ? globalThis.Number(object.score_a)
+        : 0,
+      scoreB: isSet(object.scoreB)
+        ? globalThis.Number(object.scoreB)
+        : isSet(object.score_b)
+        ? globalThis.Number(object.score_b)
+        : 0,
+    };
+  },
+
+  toJSON(message: Flip): unknown {
+    const obj: any = {};
+    if (message.item !== "") {
+      obj.item = message.item;
+    }
+    if (message.ordinalA !== 0) {
+      obj.ordinalA = Math.round(message.ordinalA);
+    }
+    if (message.ordinalB !== 0) {
+      obj.ordinalB = Math.round(message.ordinalB);
+    }
+    if (message.scoreA !== 0) {
+      obj.scoreA = floatToJson(message.scoreA);
+    }
+    if (message.scoreB !== 0) {
+      obj.scoreB = floatToJson(message.scoreB);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Flip>): Flip {
+    return Flip.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Flip>): Flip {
+    const message = createBaseFlip();
+    message.item = object.item ?? "";
+    message.ordinalA = object.ordinalA ?? 0;
+    message.ordinalB = object.ordinalB ?? 0;
+    message.scoreA = object.scoreA ?? 0;
+    message.scoreB = object.scoreB ?? 0;
+    return message;
+  },
+};
+
 /** Results: aggregates, samples, exports, reports. */
 export type ResultServiceService = typeof ResultServiceService;
 export const ResultServiceService = {
@@ -4295,6 +7685,16 @@ export const ResultServiceService = {
     requestDeserialize: (value: Buffer): GetSummaryRequest => GetSummaryRequest.decode(value),
     responseSerialize: (value: GetSummaryResponse): Buffer => Buffer.from(GetSummaryResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetSummaryResponse => GetSummaryResponse.decode(value),
+  },
+  /** The same by other rules, from the answers that are there: nothing is asked of a model, and nothing is stored. */
+  rescore: {
+    path: "/sai.v1.ResultService/Rescore" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RescoreRequest): Buffer => Buffer.from(RescoreRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RescoreRequest => RescoreRequest.decode(value),
+    responseSerialize: (value: RescoreResponse): Buffer => Buffer.from(RescoreResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RescoreResponse => RescoreResponse.decode(value),
   },
   /** Result records, one JSON object each, in job and ordinal order. */
   listSamples: {
@@ -4316,15 +7716,68 @@ export const ResultServiceService = {
     responseSerialize: (value: ExportResponse): Buffer => Buffer.from(ExportResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): ExportResponse => ExportResponse.decode(value),
   },
+  /** What models reached by one metric, over all campaigns that have ended. From the results index. */
+  getLeaderboard: {
+    path: "/sai.v1.ResultService/GetLeaderboard" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetLeaderboardRequest): Buffer =>
+      Buffer.from(GetLeaderboardRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetLeaderboardRequest => GetLeaderboardRequest.decode(value),
+    responseSerialize: (value: GetLeaderboardResponse): Buffer =>
+      Buffer.from(GetLeaderboardResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetLeaderboardResponse => GetLeaderboardResponse.decode(value),
+  },
+  /** Result records of all campaigns that have ended, by conditions. From the results index. */
+  querySamples: {
+    path: "/sai.v1.ResultService/QuerySamples" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: QuerySamplesRequest): Buffer => Buffer.from(QuerySamplesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): QuerySamplesRequest => QuerySamplesRequest.decode(value),
+    responseSerialize: (value: QuerySamplesResponse): Buffer =>
+      Buffer.from(QuerySamplesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): QuerySamplesResponse => QuerySamplesResponse.decode(value),
+  },
+  /** The distribution of a time over samples of all campaigns that have ended, by conditions. From the results index. */
+  queryTimes: {
+    path: "/sai.v1.ResultService/QueryTimes" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: QueryTimesRequest): Buffer => Buffer.from(QueryTimesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): QueryTimesRequest => QueryTimesRequest.decode(value),
+    responseSerialize: (value: QueryTimesResponse): Buffer => Buffer.from(QueryTimesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): QueryTimesResponse => QueryTimesResponse.decode(value),
+  },
+  /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
+  pairJobs: {
+    path: "/sai.v1.ResultService/PairJobs" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: PairJobsRequest): Buffer => Buffer.from(PairJobsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): PairJobsRequest => PairJobsRequest.decode(value),
+    responseSerialize: (value: PairJobsResponse): Buffer => Buffer.from(PairJobsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): PairJobsResponse => PairJobsResponse.decode(value),
+  },
 } as const;
 
 export interface ResultServiceServer extends UntypedServiceImplementation {
   /** Metrics with intervals, comparisons and failures of one campaign, running or ended. */
   getSummary: handleUnaryCall<GetSummaryRequest, GetSummaryResponse>;
+  /** The same by other rules, from the answers that are there: nothing is asked of a model, and nothing is stored. */
+  rescore: handleUnaryCall<RescoreRequest, RescoreResponse>;
   /** Result records, one JSON object each, in job and ordinal order. */
   listSamples: handleUnaryCall<ListSamplesRequest, ListSamplesResponse>;
   /** A whole file in chunks: the report or an export. */
   export: handleServerStreamingCall<ExportRequest, ExportResponse>;
+  /** What models reached by one metric, over all campaigns that have ended. From the results index. */
+  getLeaderboard: handleUnaryCall<GetLeaderboardRequest, GetLeaderboardResponse>;
+  /** Result records of all campaigns that have ended, by conditions. From the results index. */
+  querySamples: handleUnaryCall<QuerySamplesRequest, QuerySamplesResponse>;
+  /** The distribution of a time over samples of all campaigns that have ended, by conditions. From the results index. */
+  queryTimes: handleUnaryCall<QueryTimesRequest, QueryTimesResponse>;
+  /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
+  pairJobs: handleUnaryCall<PairJobsRequest, PairJobsResponse>;
 }
 
 export interface ResultServiceClient extends Client {
@@ -4343,6 +7796,22 @@ export interface ResultServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetSummaryResponse) => void,
+  ): ClientUnaryCall;
+  /** The same by other rules, from the answers that are there: nothing is asked of a model, and nothing is stored. */
+  rescore(
+    request: RescoreRequest,
+    callback: (error: ServiceError | null, response: RescoreResponse) => void,
+  ): ClientUnaryCall;
+  rescore(
+    request: RescoreRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RescoreResponse) => void,
+  ): ClientUnaryCall;
+  rescore(
+    request: RescoreRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RescoreResponse) => void,
   ): ClientUnaryCall;
   /** Result records, one JSON object each, in job and ordinal order. */
   listSamples(
@@ -4367,6 +7836,70 @@ export interface ResultServiceClient extends Client {
     metadata?: Metadata,
     options?: Partial<CallOptions>,
   ): ClientReadableStream<ExportResponse>;
+  /** What models reached by one metric, over all campaigns that have ended. From the results index. */
+  getLeaderboard(
+    request: GetLeaderboardRequest,
+    callback: (error: ServiceError | null, response: GetLeaderboardResponse) => void,
+  ): ClientUnaryCall;
+  getLeaderboard(
+    request: GetLeaderboardRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetLeaderboardResponse) => void,
+  ): ClientUnaryCall;
+  getLeaderboard(
+    request: GetLeaderboardRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetLeaderboardResponse) => void,
+  ): ClientUnaryCall;
+  /** Result records of all campaigns that have ended, by conditions. From the results index. */
+  querySamples(
+    request: QuerySamplesRequest,
+    callback: (error: ServiceError | null, response: QuerySamplesResponse) => void,
+  ): ClientUnaryCall;
+  querySamples(
+    request: QuerySamplesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: QuerySamplesResponse) => void,
+  ): ClientUnaryCall;
+  querySamples(
+    request: QuerySamplesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: QuerySamplesResponse) => void,
+  ): ClientUnaryCall;
+  /** The distribution of a time over samples of all campaigns that have ended, by conditions. From the results index. */
+  queryTimes(
+    request: QueryTimesRequest,
+    callback: (error: ServiceError | null, response: QueryTimesResponse) => void,
+  ): ClientUnaryCall;
+  queryTimes(
+    request: QueryTimesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: QueryTimesResponse) => void,
+  ): ClientUnaryCall;
+  queryTimes(
+    request: QueryTimesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: QueryTimesResponse) => void,
+  ): ClientUnaryCall;
+  /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
+  pairJobs(
+    request: PairJobsRequest,
+    callback: (error: ServiceError | null, response: PairJobsResponse) => void,
+  ): ClientUnaryCall;
+  pairJobs(
+    request: PairJobsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: PairJobsResponse) => void,
+  ): ClientUnaryCall;
+  pairJobs(
+    request: PairJobsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: PairJobsResponse) => void,
+  ): ClientUnaryCall;
 }
 
 export const ResultServiceClient = makeGenericClientConstructor(

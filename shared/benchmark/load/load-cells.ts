@@ -1,0 +1,38 @@
+/** What a summary says of jobs that put a server under load, beside what it says of every job. */
+import type { JobSpec } from "../plan.js";
+import type { Cell } from "../summary.js";
+import type { LoadRequest } from "./load-request.js";
+import { levelText } from "./load-spec.js";
+import { measureLoad } from "./measure-load.js";
+
+interface LoadInput {
+  job: JobSpec;
+  samples: readonly { request?: LoadRequest }[];
+}
+
+/** The cell with the figures of its load; of other jobs the cell as it is. */
+export function withLoad(cell: Cell, { job, samples }: LoadInput): Cell {
+  if (job.load === undefined) return cell;
+  const requests = samples.flatMap(({ request }) => request ?? []);
+  const load = measureLoad(job.load, requests, cell.ttftMs ?? cell.e2eMs);
+  const { counts } = cell;
+  // In the plan stand windows, in the records requests.
+  return { ...cell, load, counts: load && counts && { ...counts, planned: load.requests, notRun: 0 } };
+}
+
+export function loadWarnings({ job, samples }: LoadInput, { load, counts }: Cell): string[] {
+  if (job.load === undefined) return [];
+  const where = `${job.model.id} × ${job.prompt.id} × ${job.dataset.id}, ${levelText(job.load)}`;
+  if (load === undefined) return samples.length > 0 || counts ? [`${where}: not run`] : [];
+  const says: { [flag: string]: string } = {
+    censored: `${load.failed + load.unfinished} of ${load.requests} requests have no end (${load.unfinished} unfinished); the percentiles are censored`,
+    sched_lag:
+      "requests were sent later than scheduled by more than 5 % of the time to the first token (99th percentile): the client may be the bottleneck",
+    max_inflight: `requests waited at max_inflight ${job.load.maxInflight}`,
+  };
+  const { windows } = load;
+  return [
+    ...(windows < job.samples ? [`${where}: ${windows} of ${job.samples} windows ran`] : []),
+    ...load.flags.map((flag) => `${where}: ${says[flag] ?? flag}`),
+  ];
+}
