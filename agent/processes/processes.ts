@@ -4,7 +4,8 @@
  *
  * 1. Everything started is marked in its environment from its first moment on, and noted on the disk once its id is known:
  *    programs that name themselves overwrite their environment, and an agent may die before it has noted anything.
- * 2. `stop` resolves when nothing of it is left, or when killing had no effect for `KILL_MS`; then what is left is named.
+ * 2. `stop` resolves when nothing of it is left and its end is known, or when killing had no effect for `KILL_MS`; then
+ *    what is left is named.
  * 3. When a program ends by itself, what it has left behind is killed.
  * 4. A process that is not known to be ours is never ended: of the session noted in this boot, begun no later than it, and
  *    not with a legible environment that lacks the mark.
@@ -94,13 +95,15 @@ interface Noted extends Session {
 export const GRACE_MS = 20_000;
 /** How long what was killed has to be gone, ms. */
 const KILL_MS = 5_000;
+/** How long the kernel's word that a program has ended may take to come, once it is gone; ms. */
+const END_MS = 1_000;
 const POLL_MS = 20;
 const SLOW_POLL_MS = 500;
 const MARK = "SAI_STARTED_BY";
 const SECRET = /KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL|^SAI_/i;
 
 export class Processes {
-  private readonly running = new Map<number, RunningProgram>();
+  private readonly running = new Map<number, RunningProgram & { session: Session }>();
   private closed = false;
   private started = 0;
 
@@ -178,7 +181,16 @@ export class Processes {
     await Promise.all([...this.running.values()].map((program) => program.stop(graceMs)));
   }
 
-  /** True for a process of a program that runs now, and for what it has started. */
+  /** True for a process of a program that runs or is being stopped, and for what it has started. */
+  runs(pid: number): boolean {
+    const session = seeProcess(pid)?.session;
+    if (session === undefined) return false;
+    if (this.running.has(session)) return true;
+    const environment = environmentOf(pid);
+    return [...this.running.values()].some((program) => environment.includes(program.session.mark));
+  }
+
+  /** True for a process of a program that this agent has started, and for what that has started. */
   owns(pid: number): boolean {
     const session = seeProcess(pid)?.session;
     if (session === undefined) return false;
@@ -210,19 +222,20 @@ export class Processes {
         clock.after(LAST_WORDS_MS, say);
       });
     });
-    const running: RunningProgram & { end: ProgramEnd | undefined } = {
-      ...{ pid, ended, end: undefined },
+    const running: RunningProgram & { end: ProgramEnd | undefined; session: Session } = {
+      ...{ pid, ended, end: undefined, session },
       stdio: { stdin: child.stdin, stdout: child.stdout },
       said: (since) => tail.text(since),
       mark: () => tail.total,
       stop: (graceMs = GRACE_MS) => {
-        if (graceMs === 0) this.signal([-pid], "SIGKILL");
+        // Once it is gone its id may be somebody else's (invariant 4).
+        if (graceMs === 0 && this.running.get(pid) === running) this.signal([-pid], "SIGKILL");
         stopping ??= this.stop(session, graceMs).then(async (left) => {
           child.stdin?.destroy();
           child.stdout?.destroy();
           child.stderr?.destroy();
           if (left.length > 0) child.unref();
-          else await this.forget(pid);
+          else await Promise.all([this.forget(pid), this.within(END_MS, ended)]);
           this.running.delete(pid);
           return left;
         });
@@ -264,6 +277,12 @@ export class Processes {
       log.error({ program: name, left, hint }, "processes outlive their killing");
     }
     return left;
+  }
+
+  private async within(ms: number, awaited: Promise<unknown>): Promise<void> {
+    const waited = new AbortController();
+    await Promise.race([awaited, this.parts.clock.sleep(ms, waited.signal).catch(() => {})]);
+    waited.abort();
   }
 
   private signal(pids: readonly number[], signal: NodeJS.Signals): void {

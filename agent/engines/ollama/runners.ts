@@ -15,9 +15,10 @@ export const runnersOf = (serverPid: number): Runner[] =>
     .filter(({ pid, session }) => session === serverPid && pid !== serverPid && hasModel(pid))
     .map(({ pid, startTicks }) => ({ pid, startTicks }));
 
+/** A killed one may look as if it ran for a moment yet, but without its memory, and so without its arguments. */
 export function isAlive({ pid, startTicks }: Runner): boolean {
   const now = seeProcess(pid);
-  return now !== undefined && now.startTicks === startTicks && !/[ZX]/.test(now.state);
+  return now !== undefined && now.startTicks === startTicks && !/[ZX]/.test(now.state) && hasModel(pid);
 }
 
 /** Others look for devices, and end soon. */
