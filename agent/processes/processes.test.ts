@@ -22,9 +22,13 @@ afterEach(async () => {
   await rm(dir, { recursive: true });
 });
 
-async function open(env: NodeJS.ProcessEnv = process.env, memoryLimitBytes?: number): Promise<Processes> {
+async function open(
+  env: NodeJS.ProcessEnv = process.env,
+  memoryLimitBytes?: number,
+  disk = nodeDisk,
+): Promise<Processes> {
   const processes = await Processes.open({
-    ...{ disk: nodeDisk, dir: join(dir, "programs"), env, clock: systemClock, log, memoryLimitBytes },
+    ...{ disk, dir: join(dir, "programs"), env, clock: systemClock, log, memoryLimitBytes },
   });
   opened.push(processes);
   return processes;
@@ -56,6 +60,28 @@ describe("programs an agent starts", () => {
     await until(() => program.said() === "hello");
     expect(await program.stop()).toEqual([]);
     expect(program.end).toEqual({ how: "signal SIGTERM", said: "hello" });
+    expect(await readdir(join(dir, "programs"))).toEqual([]);
+  });
+
+  test("one that is ended while it is being noted leaves no note", async () => {
+    let [noting, note] = [false, () => {}];
+    const slow: typeof nodeDisk = {
+      ...nodeDisk,
+      async writeAtomic(path, data) {
+        noting = true;
+        await new Promise<void>((resolve) => {
+          note = resolve;
+        });
+        return nodeDisk.writeAtomic(path, data);
+      },
+    };
+    const processes = await open(process.env, undefined, slow);
+    const starting = processes.start(shell("exec sleep 100"));
+    await until(() => noting);
+    const closing = processes.close(0);
+    await systemClock.sleep(300);
+    note();
+    await Promise.all([starting, closing]);
     expect(await readdir(join(dir, "programs"))).toEqual([]);
   });
 

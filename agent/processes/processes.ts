@@ -150,16 +150,16 @@ export class Processes {
     if (!talks) child.stdout?.on("data", (part: Buffer) => tail.push(part));
     child.stderr?.on("data", (part: Buffer) => tail.push(part));
     const startTicks = seeProcess(pid)?.startTicks ?? "";
-    const running = this.follow({ name, pid, startTicks, mark }, child, tail, isBrief);
+    const session: Session = { name, pid, startTicks, mark };
+    const note: Noted = { v: 1, boot: bootId(), ...session };
+    const noted = this.parts.disk.writeAtomic(this.noteOf(pid), JSON.stringify(note));
+    const running = this.follow(session, noted, child, tail, isBrief);
     try {
-      const noted: Noted = { v: 1, boot: bootId(), name, pid, startTicks, mark };
-      await this.parts.disk.writeAtomic(this.noteOf(pid), JSON.stringify(noted));
+      await noted;
     } catch (error) {
       await running.stop(0);
       throw error;
     }
-    // It may have ended while it was being noted.
-    if (running.end && this.running.get(pid) !== running) await this.forget(pid);
     return running;
   }
 
@@ -197,7 +197,13 @@ export class Processes {
     return this.running.has(session) || environmentOf(pid).some((entry) => entry.startsWith(this.mark));
   }
 
-  private follow(session: Session, child: ChildProcess, tail: Tail, isBrief: boolean): RunningProgram {
+  private follow(
+    session: Session,
+    noted: Promise<void>,
+    child: ChildProcess,
+    tail: Tail,
+    isBrief: boolean,
+  ): RunningProgram {
     const { clock, log } = this.parts;
     const { name, pid } = session;
     let stopping: Promise<number[]> | undefined;
@@ -234,6 +240,7 @@ export class Processes {
           child.stdin?.destroy();
           child.stdout?.destroy();
           child.stderr?.destroy();
+          await noted.catch(() => {}); // or the note would come after it is forgotten
           if (left.length > 0) child.unref();
           else await Promise.all([this.forget(pid), this.within(END_MS, ended)]);
           this.running.delete(pid);

@@ -57,9 +57,10 @@ export function resultService(
       }
       if (format === "jsonl") return yield* lines(results.records(campaignId));
       const summary = await results.summary(campaignId);
+      const examples = format === "html" ? await results.examples(campaignId) : [];
       const text =
         format === "html"
-          ? renderHtml(summary, { version, generatedAt: new Date().toISOString() })
+          ? renderHtml(summary, { version, generatedAt: new Date().toISOString(), examples })
           : format === "csv"
             ? renderCsv(summary)
             : renderJson(summary);

@@ -9,6 +9,7 @@ import type {
   MetricValue,
   Summary,
 } from "../../shared/benchmark/summary.js";
+import type { ExampleAnswer } from "./example.js";
 import { renderHtml } from "./report-html.js";
 
 const GPU: GpuUse = {
@@ -48,6 +49,39 @@ describe("renderHtml", () => {
     expect(text).toContain("† p99: 60 values, 299 needed");
     expect(text).toContain("n/a: engine does not stream");
     expect(text).not.toContain("SIMULATED");
+  });
+
+  it("shows samples with their boxes and answers; what a model says is shown, never run", () => {
+    const box = { xc: 0.5, yc: 0.5, w: 0.2, h: 0.4 };
+    const [model = ""] = smoke.cells.map((cell) => cell.model);
+    const answers: ExampleAnswer[] = [
+      {
+        model,
+        status: "ok",
+        mark: 0.5,
+        text: "<script>alert(1)</script>",
+        boxes: [{ label: "", box, score: 0.9 }],
+      },
+      { model: "another", status: "timeout", mark: 0, text: "timeout: none came", boxes: [] },
+    ];
+    const shared = { why: "models differ" as const, level: undefined, input: "a < b", expected: undefined };
+    const picture = { width: 640, height: 480, url: "data:image/jpeg;base64,AAAA" };
+    const trueBoxes = [{ label: "smoke", box: { ...box, w: 3 } }];
+    const examples = [
+      { ...shared, id: "i<1>", picture, pictures: 2, trueBoxes, answers },
+      { ...shared, id: "2", picture: undefined, pictures: 1, trueBoxes: [], answers: [] },
+    ];
+    const text = { prompt: "p", dataset: "d", template: "{{ input }}", system: "<b>", items: 9, lookedAt: 4 };
+    const page = renderHtml(smoke, { examples: [{ ...text, examples }] });
+    expectSound(page);
+    // The true box is as wide as the picture: it does not leave it.
+    expect(page).toContain('<rect class="box-true" x="0" y="94.5" width="420" height="126"/>');
+    expect(page).toContain(`<rect class="box m0" x="168" y="94.5" width="84" height="126"/>`);
+    expect(words(page)).toContain("2 of the first 4 of 9 items.");
+    expect(words(page)).toContain("0.50 0.50 0.20 0.40 (0.90)");
+    expect(words(page)).toContain("TIMEOUT timeout: none came");
+    expect(words(page)).toContain("The picture cannot be shown here.");
+    expect(words(renderHtml(smoke))).not.toContain("Chosen by rule");
   });
 
   it("shows the original's numbers apart, as what they are, and not where nobody asked for them", () => {
@@ -309,7 +343,8 @@ function expectSound(html: string): void {
         if (ids.has(value)) throw new Error(`id ${value} twice`);
         ids.add(value);
       }
-      if (key === "href" && !value.startsWith("#")) throw new Error(`link to ${value}`);
+      if (key === "href" && !/^(?:#|data:image\/jpeg;base64,[\w+/=]*$)/.test(value))
+        throw new Error(`link to ${value}`);
       if (/^on|^src/.test(key)) throw new Error(`attribute ${key}`);
       if (/NaN|Infinity|undefined/.test(value)) throw new Error(`${key}="${value}"`);
     }

@@ -1,9 +1,10 @@
 /**
- * The report: one static HTML file, drawn from a summary and nothing else. Invariants: (1) no script and no external
+ * The report: one static HTML file, drawn from a summary and a few samples, and nothing else. Invariants: (1) no script and no external
  * resource, enforced for the browser by a content security policy; (2) every text from outside is escaped (markup.ts);
  * (3) the same summary and options give the same bytes; (4) every figure has its numbers in a table behind it.
  */
 import type { Summary } from "../../shared/benchmark/summary.js";
+import type { ExampleTask } from "./example.js";
 import { html, type Markup, nothing } from "./markup.js";
 import { confusions } from "./sections/confusions.js";
 import { gpus } from "./sections/gpus.js";
@@ -17,6 +18,7 @@ import { footer, warnings } from "./sections/notes.js";
 import { outcomes } from "./sections/outcomes.js";
 import { provenance } from "./sections/provenance.js";
 import { quality } from "./sections/quality.js";
+import { samples } from "./sections/samples.js";
 import { targets } from "./sections/targets.js";
 import { tradeoffs } from "./sections/tradeoffs.js";
 import { verdicts } from "./sections/verdicts.js";
@@ -28,6 +30,8 @@ export interface ReportOptions {
   generatedAt?: string;
   /** The program's version, shown at the end. */
   version?: string;
+  /** Samples to show, by task. */
+  examples?: readonly ExampleTask[];
 }
 
 /** The whole report as one HTML document (UTF-8). Throws RangeError only on a mistake in the drawing code. */
@@ -44,6 +48,7 @@ export function renderHtml(summary: Summary, options: ReportOptions = {}): strin
     ["gpus", "GPUs", gpus(view)],
     ["confusion", "Confusion", confusions(view)],
     ["targets", "Targets", targets(view)],
+    ["samples", "Samples", samples(view, options.examples ?? [])],
     ["outcomes", "Outcomes", outcomes(view)],
     ["legacy", "Legacy", legacy(view)],
     ["provenance", "Environment", provenance(view)],

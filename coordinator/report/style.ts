@@ -64,6 +64,8 @@ details{margin:4px 0}summary{cursor:pointer;font-size:12.5px;color:var(--link)}
 .verdicts{list-style:none;margin:0;padding:0}.verdicts li{display:flex;gap:12px;align-items:baseline;padding:7px 0;border-bottom:1px solid var(--rule);overflow-wrap:anywhere}.verdicts li:last-child{border-bottom:0}
 .verdicts .badge{flex:0 0 68px;text-align:center}.verdicts small{display:block}
 .share{display:inline-block;width:90px;height:8px;border-radius:4px;background:var(--mute-bg);vertical-align:1px;margin-right:8px;overflow:hidden}.share span{display:block;height:100%;background:var(--ok)}
+.sample{display:flow-root;border-top:1px solid var(--rule);padding:4px 0 10px;break-inside:avoid}.sample h4{overflow-wrap:anywhere}.shot{float:left;margin:4px 22px 8px 0;max-width:min(100%,420px)}figure.shot svg[role=img]{width:auto;max-width:100%}.said{min-width:min(100%,300px);overflow:hidden}
+.box,.box-true,.box-under{fill:none}.box{stroke:var(--c);stroke-width:2;stroke-dasharray:7 4}.box-true{stroke:var(--good);stroke-width:2.5}.box-under{stroke:#fff;stroke-opacity:.75;stroke-width:4.5}
 footer{font-size:13px;color:var(--soft)}footer h2{font-size:15px;color:var(--ink)}footer ul{margin:0 0 10px;padding-left:18px}
 svg text{font-family:inherit}.lbl,.val{fill:var(--ink)}.halo{paint-order:stroke;stroke:var(--card);stroke-width:3.5px;stroke-linejoin:round}.val{font-variant-numeric:tabular-nums}.strong{font-weight:700}.ax{fill:var(--soft);font-variant-numeric:tabular-nums}
 .axis line{stroke:var(--grid);stroke-width:1}.target{stroke:var(--ink);stroke-width:1.4;stroke-dasharray:4 3}

@@ -3,6 +3,7 @@ import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import type { CampaignEntry, JobEntry } from "../campaigns/board.js";
+import type { ExampleTask } from "../report/example.js";
 import type { DoneValue } from "../store/values.js";
 
 /** Which records of a campaign; absent means all. */
@@ -28,6 +29,8 @@ export interface ResultsIndex {
    * for rules that would have other questions.
    */
   rescore(campaign: string, rules?: Rules): Promise<Summary>;
+  /** A few samples of each task as they were asked and answered, for a report. Throws not_found. */
+  examples(campaign: string): Promise<ExampleTask[]>;
   /** Records of committed shards in job and ordinal order. Throws not_found. */
   records(campaign: string, filter?: RecordFilter): AsyncIterable<ResultRecord>;
   /** The records of one committed shard, by ordinal. */

@@ -19,9 +19,11 @@ import { SaiError } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
 import { type Board, type CampaignEntry, type JobEntry, rangeOf } from "../campaigns/board.js";
 import { type ChainShard, chainShards, loadedChain } from "../campaigns/board-chain.js";
+import type { ExampleTask } from "../report/example.js";
 import type { DoneValue } from "../store/values.js";
 import { chainRecords } from "./chain-records.js";
 import { givenUpRecords } from "./given-up-records.js";
+import { examplesOf } from "./report-examples.js";
 import type { RecordFilter, ResultsIndex, Rules } from "./results-index.js";
 import { type Summarizer, type SummarySource, SummaryThread } from "./summary-thread.js";
 
@@ -99,6 +101,16 @@ export class StreamedResults implements ResultsIndex {
       this.batches(chain, ids),
       this.metaOf(entry, chain),
     );
+  }
+
+  async examples(campaign: string): Promise<ExampleTask[]> {
+    const chain = await this.chain(campaign);
+    return examplesOf({
+      jobs: chain[0]?.plan?.jobs ?? [],
+      records: (job) => this.batches(chain, [job]),
+      items: async (manifest) => (await this.dataset(manifest)).items,
+      media: (hash) => getCas(this.artifacts, hash),
+    });
   }
 
   /** Ends what computes summaries. */

@@ -1,6 +1,7 @@
 /** The results index of a simulated coordinator: it reads what was committed, and works nothing out of it. */
 
 import type { Board, CampaignEntry, JobEntry } from "../../coordinator/campaigns/board.js";
+import type { ExampleTask } from "../../coordinator/report/example.js";
 import type { ResultsIndex } from "../../coordinator/results/results-index.js";
 import type { DoneValue } from "../../coordinator/store/values.js";
 import { type ArtifactStore, getVerified } from "../../shared/artifacts/store.js";
@@ -20,6 +21,10 @@ export class CommittedRecords implements ResultsIndex {
 
   rescore(): Promise<Summary> {
     return Promise.reject(new Error("nothing is scored here"));
+  }
+
+  examples(): Promise<ExampleTask[]> {
+    return Promise.reject(new Error("nothing is shown here"));
   }
 
   async *records(): AsyncGenerator<ResultRecord> {}

@@ -36,14 +36,15 @@ export function detections(truth: Fields, answer: Fields | undefined): Detection
   });
 }
 
-interface Labelled {
+export interface Labelled {
+  /** "" where boxes have none. */
   label: string;
   box: Box;
   score?: number;
 }
 
-/** `boxes`, or the one `bbox`; none where the item is said to have no smoke. */
-function trueBoxes(truth: Fields): Labelled[] | undefined {
+/** `boxes`, or the one `bbox`; none where the item is said to have no smoke, undefined where nothing is said. */
+export function trueBoxes(truth: Fields): Labelled[] | undefined {
   if (Array.isArray(truth["boxes"])) return truth["boxes"].flatMap(labelled);
   if (toBoolean(truth["has_smoke"]) === false) return [];
   const box = readBox(truth["bbox"]);
@@ -51,7 +52,7 @@ function trueBoxes(truth: Fields): Labelled[] | undefined {
 }
 
 /** `boxes`, or the one `bbox` with `score`, else with P(smoke), as its score. */
-function answeredBoxes(answer: Fields): Labelled[] {
+export function answeredBoxes(answer: Fields): Labelled[] {
   if (Array.isArray(answer["boxes"])) return answer["boxes"].flatMap(labelled);
   const box = readBox(answer["bbox"]);
   if (box === undefined) return [];
