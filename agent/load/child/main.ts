@@ -95,5 +95,6 @@ lines.on("line", (line) => {
     .catch((error: unknown) =>
       say({ event: "failed", message: error instanceof Error ? error.message : String(error) }),
     )
-    .finally(() => process.exit(0));
+    // A reader may be slow, and what is still on its way to it would be lost.
+    .finally(() => process.stdout.end(() => process.exit(0)));
 });
