@@ -22,10 +22,8 @@ export interface LoadGenerators {
 const isSource = import.meta.url.endsWith(".ts");
 const MAIN = fileURLToPath(new URL(`./child/main.${isSource ? "ts" : "js"}`, import.meta.url));
 /** Few and short pauses for garbage: what a window keeps is small, and what passes through is young. */
-const NODE_FLAGS = [
-  "--max-semi-space-size=64",
-  ...(isSource ? ["--import", import.meta.resolve("tsx")] : []),
-];
+export const GENERATOR_FLAGS: readonly string[] = ["--max-semi-space-size=64"];
+const NODE_FLAGS = [...GENERATOR_FLAGS, ...(isSource ? ["--import", import.meta.resolve("tsx")] : [])];
 /** For its start, the last aborts and telling what it saw, ms. */
 const SLACK_MS = 60_000;
 
