@@ -190,13 +190,14 @@ const remote = (kind: string, engine: RemoteEngineConfig, dataDir: string): Remo
 /** A name without a slash is looked up in PATH. */
 const pathOf = (python: string): string => (python.includes("/") ? resolve(python) : python);
 
-const coreOptions = ({ agent, artifacts, resourceManager }: Config) => ({
+const coreOptions = ({ agent, artifacts, resourceManager, performance }: Config) => ({
   coordinatorAddress: agent.coordinatorAddress,
   reconnect: { baseMs: agent.reconnectBaseMs, capMs: agent.reconnectCapMs },
   journalSync: { ms: agent.journalSyncMs, records: agent.journalSyncSamples },
   spoolQuotaBytes: agent.spoolQuotaBytes,
   // A local folder is as near as a cache would be.
   cacheBytes: artifacts.kind === "folder" ? 0 : agent.cacheQuotaBytes,
+  ...(performance.resultCache && { responseTtlMs: performance.resultCacheTtlMs }),
   maxLoadedModels: resourceManager.maxConcurrentModels,
   drainTimeoutMs: agent.drainTimeoutMs,
 });

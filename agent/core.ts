@@ -29,6 +29,7 @@ import { readJournals } from "./attempt/journals.js";
 import { LoadedModels } from "./attempt/loaded-models.js";
 import type { Replayed } from "./attempt/replay.js";
 import { RequestSlots } from "./attempt/request-slots.js";
+import { ResponseCache } from "./attempt/response-cache.js";
 import { attemptRunner } from "./attempt/run-attempt.js";
 import { SampleGate } from "./attempt/sample-gate.js";
 import { Spool } from "./attempt/spool.js";
@@ -90,6 +91,8 @@ export interface AgentCoreOptions {
   spoolQuotaBytes: number;
   /** Most bytes of inputs that are kept on the disk for later attempts; absent or 0: none are. */
   cacheBytes?: number;
+  /** How long answers in the response cache count, ms; absent: none are taken from it, and none kept. */
+  responseTtlMs?: number;
   /** At the stop running attempts get this long, ms. */
   drainTimeoutMs: number;
 }
@@ -238,6 +241,9 @@ function runnerOf(
     gate: new SampleGate(),
     ...{ artifacts, models, journals, intake, clock, random, log },
     ...(work.load && { load: work.load }),
+    ...(options.responseTtlMs !== undefined && {
+      cache: new ResponseCache(artifacts, options.responseTtlMs, { clock, log }),
+    }),
     ...(parts.gpus?.telemetry && { telemetry: parts.gpus.telemetry }),
   });
   return { run, models };

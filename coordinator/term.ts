@@ -12,6 +12,7 @@ import { version } from "../shared/runtime/version.js";
 import { addApi } from "./api/services.js";
 import { isEnded } from "./campaigns/board.js";
 import { Sweeper } from "./campaigns/sweep.js";
+import { ResponseSweeper } from "./campaigns/sweep-responses.js";
 import { type Core, type CoreOptions, every, startCore } from "./core.js";
 import type { Role } from "./doors.js";
 import { LOOK_MS } from "./index/indexing.js";
@@ -121,7 +122,12 @@ export async function startTerm(config: Config, parts: TermParts): Promise<Term>
   addAgentService(agents, core, limits, clock, open);
   const sweeper = new Sweeper({ artifacts, state, board, clock, log });
   const sweeping = AbortSignal.any([core.lost, stopping.signal]);
-  const stopSweeping = every(clock, SWEEP_MS, () => void sweeper.round(sweeping));
+  const { resultCacheTtlMs: ttlMs, resultCacheQuotaBytes: maxBytes } = config.performance;
+  const responses = new ResponseSweeper({ artifacts, ttlMs, maxBytes, clock, log });
+  const stopSweeping = every(clock, SWEEP_MS, () => {
+    void sweeper.round(sweeping);
+    void responses.round(sweeping);
+  });
   return {
     ...{ api, agents, metrics, core, clusterId, transferred: transfer.signal },
     checks: {

@@ -13,7 +13,9 @@
  *    nobody has told this agent. The last are taken, so that others run before they are measured.
  * 5. Waiting for other attempts (`max_concurrent_requests`, suspects and loads, which run alone), or for a turn at a server
  *    with limits, does not count towards the deadline.
- * 6. A window of a load is one sample here: alone on this agent, whole in the journal or not at all.
+ * 6. What the response cache answers is taken from it before anything is measured, so that the lookups are in no time and
+ *    no energy of a sample; only what is left warms up and runs. What was answered goes there when the device is free.
+ * 7. A window of a load is one sample here: alone on this agent, whole in the journal or not at all.
  */
 import type { ArtifactStore } from "../../shared/artifacts/store.js";
 import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
@@ -39,8 +41,9 @@ import { readJournal } from "./journals.js";
 import type { Borrowed, LoadedModels } from "./loaded-models.js";
 import { recordsFile, type WrittenRecord, written, writtenWindow } from "./records-file.js";
 import type { RequestSlots } from "./request-slots.js";
+import type { ResponseCache } from "./response-cache.js";
 import { AgentStops, type AttemptOutcome, type RunAttempt, type RunDevice, type RunHooks } from "./run.js";
-import { runSample } from "./run-sample.js";
+import { recallSample, runSample } from "./run-sample.js";
 import { runWindow } from "./run-window.js";
 import { type SampleContext, sampleContext } from "./sample-context.js";
 import type { SampleGate } from "./sample-gate.js";
@@ -53,6 +56,8 @@ export interface AttemptParts {
   models: LoadedModels;
   slots: RequestSlots;
   gate: SampleGate;
+  /** Absent where the operator wants none. */
+  cache?: ResponseCache;
   /** Absent where no load is generated. */
   load?: LoadGenerators;
   /** Absent where nobody looks at GPUs. */
@@ -65,6 +70,8 @@ export interface AttemptParts {
   log: Logger;
 }
 
+const LOOKUPS_AT_ONCE = 8;
+
 /** The work of one attempt, while it runs. */
 interface Work {
   assignment: Assignment;
@@ -73,6 +80,8 @@ interface Work {
   records: Map<number, WrittenRecord>;
   /** Begun and without a record. */
   inFlight: Set<number>;
+  /** Of samples that ran, for the response cache. */
+  answers: SampleContext["answers"];
   suspects: ReadonlySet<number>;
   hooks: RunHooks;
   meter: AttemptMeter;
@@ -103,6 +112,7 @@ export const attemptRunner =
       meter.close();
       // Only storing is left: the next attempt may have the device meanwhile.
       hooks.released();
+      await parts.cache?.keep(work.answers.splice(0));
       await work.journal.flush();
       await work.journal.close();
       const { result, bytes } = recordsFile(assignment, [...work.records.values()]);
@@ -114,6 +124,8 @@ export const attemptRunner =
       await noteFailure(parts, work, failure, error);
       return { kind: "failed", failure };
     } finally {
+      // What was answered before it failed.
+      void parts.cache?.keep(work?.answers ?? []);
       meter.close();
       deadline.cancel();
       signal.removeEventListener("abort", onAbort);
@@ -138,7 +150,7 @@ async function begin(
       "an attempt goes on where this agent's end cut it short",
     );
   }
-  return { assignment, journal, records, inFlight: new Set(), suspects, ...more };
+  return { assignment, journal, records, inFlight: new Set(), answers: [], suspects, ...more };
 }
 
 /** Suspects first and alone, then what else has no record yet. */
@@ -153,11 +165,14 @@ async function runSamples(parts: AttemptParts, work: Work, device: RunDevice): P
     const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
     const waiting = <T>(what: () => Promise<T>) => work.deadline.standingStill(what); // invariant 5
     const ctx = contextOf(parts, assignment, job, items, model, device, { readBlob, waiting });
-    const missing = ordinalsOf(job, shard).filter((ordinal) => !records.has(ordinal));
+    work.answers = ctx.answers;
+    const isMissing = (ordinal: number) => !records.has(ordinal);
+    await recall(ctx, work, ordinalsOf(job, shard).filter(isMissing));
+    const missing = ordinalsOf(job, shard).filter(isMissing);
     const usual = missing.filter((ordinal) => !suspects.has(ordinal));
     // A load generator warms up itself.
     if (model.fresh && job.load === undefined) await warmUp(parts, ctx, work, usual);
-    work.meter.begin(missing.length, model.fresh ? model.prepared.loadNs : 0);
+    if (missing.length > 0) work.meter.begin(missing.length, model.fresh ? model.prepared.loadNs : 0);
     hooks.started();
     hooks.progressed(records.size);
     for (const ordinal of missing) if (suspects.has(ordinal)) await runOne(parts, ctx, work, ordinal);
@@ -165,6 +180,25 @@ async function runSamples(parts: AttemptParts, work: Work, device: RunDevice): P
   } finally {
     model.giveBack();
   }
+}
+
+/** Takes from the response cache what it has of the samples (invariant 6). */
+async function recall(ctx: SampleContext, work: Work, ordinals: readonly number[]): Promise<void> {
+  const { cache } = ctx;
+  if (cache === undefined) return;
+  const { journal, records, signal, deadline } = work;
+  const left = [...ordinals];
+  const look = async () => {
+    for (let ordinal = left.shift(); ordinal !== undefined; ordinal = left.shift()) {
+      signal.throwIfAborted();
+      const found = await recallSample(ctx, cache, ordinal);
+      if (found === undefined) continue;
+      const record = written(found);
+      journal.record(record);
+      records.set(ordinal, record);
+    }
+  };
+  await deadline.standingStill(() => Promise.all(Array.from({ length: LOOKUPS_AT_ONCE }, look)));
 }
 
 async function runOne(parts: AttemptParts, ctx: SampleContext, work: Work, ordinal: number): Promise<void> {
@@ -285,6 +319,7 @@ function contextOf(
     clock: parts.clock,
     random: parts.random,
     sha256,
+    ...(parts.cache && { cache: parts.cache }),
     ...hooks,
   });
 }
@@ -299,7 +334,7 @@ async function warmUp(
   for (let i = 0; i < ctx.job.warmup; i += 1) {
     const ordinal = usual.at(-1 - (i % usual.length));
     if (ordinal === undefined) return;
-    await ranOnce(parts, ctx, work, ordinal, () => work.journal.warmed(ordinal));
+    await ranOnce(parts, { ...ctx, cache: undefined }, work, ordinal, () => work.journal.warmed(ordinal));
   }
 }
 

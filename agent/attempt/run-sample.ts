@@ -9,7 +9,9 @@
  * 2. Only transient failures are tried again, at most `max_retries` times, each after a longer pause with full jitter
  *    (or as long as the server asked for). A timeout is not: it would cost its full time again. Before each try an engine
  *    with limits is waited for, which counts to no time and towards no deadline.
- * 3. Times are of the last try, so that a latency never contains failed ones; `tries` tells of all.
+ * 3. An answer from the response cache is a record like any other, but for its tries, which it has none of, its times,
+ *    which are of the lookup, and its cost.
+ * 4. Times are of the last try, so that a latency never contains failed ones; `tries` tells of all.
  */
 
 import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
@@ -22,6 +24,8 @@ import { type RenderedMessages, renderMessages } from "../../shared/benchmark/te
 import { errorText } from "../../shared/runtime/errors.js";
 import type { Random } from "../../shared/runtime/random.js";
 import type { InferenceRequest, Turn, TurnEnd } from "../engines/engine.js";
+import { cacheable } from "./cache-entry.js";
+import { sureModel } from "./cached-job.js";
 import { loadMedia } from "./media.js";
 import type { SampleContext } from "./sample-context.js";
 import { type Finished, recordOf } from "./sample-record.js";
@@ -36,18 +40,45 @@ export async function runSample(
   ordinal: number,
   signal: AbortSignal,
 ): Promise<ResultRecord> {
+  const about = sampleAt(ctx, ordinal);
+  if (signal.aborted) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: CANCELLED });
+
+  const asked = await requestOf(ctx, about.item, ordinal, about.repetition, about.generation);
+  if (!asked.ok) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: asked.outcome });
+  const ran = await tried(ctx, asked.request, signal);
+  const answer = ctx.cache && ran.outcome.kind === "answered" ? cacheable(ran.outcome.done) : undefined;
+  if (answer) ctx.answers.push({ key: asked.cacheKey, answer });
+  return recordOf(ctx, { ...about, ...ran, cacheKey: asked.cacheKey, flags: asked.flags });
+}
+
+/** The record of a sample that the response cache answers; undefined when it does not. Throws what `readBlob` throws. */
+export async function recallSample(
+  ctx: SampleContext,
+  cache: NonNullable<SampleContext["cache"]>,
+  ordinal: number,
+): Promise<ResultRecord | undefined> {
+  const about = sampleAt(ctx, ordinal);
+  const asked = await requestOf(ctx, about.item, ordinal, about.repetition, about.generation);
+  if (!asked.ok) return undefined;
+  const answer = await cache.find(asked.cacheKey);
+  if (answer === undefined) return undefined;
+  const done = { kind: "done" as const, tNs: ctx.clock.nowNs(), refused: false, server: {}, ...answer };
+  const outcome: Finished["outcome"] = { kind: "answered", done };
+  return recordOf(ctx, {
+    ...{ ...about, ...NOT_TRIED, outcome, isRecalled: true },
+    ...{ cacheKey: asked.cacheKey, flags: asked.flags },
+  });
+}
+
+function sampleAt(
+  ctx: SampleContext,
+  ordinal: number,
+): Pick<Finished, "ordinal" | "item" | "repetition" | "generation" | "scheduledNs"> {
   const scheduledNs = ctx.clock.nowNs();
   const item = ctx.items[ordinal % ctx.items.length];
   if (item === undefined) throw new RangeError(`job ${ctx.job.id} has no items`);
   const repetition = Math.floor(ordinal / ctx.items.length);
-  const generation = seeded(ctx.job.generation, repetition);
-  const about = { ordinal, item, repetition, generation, scheduledNs };
-  if (signal.aborted) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: CANCELLED });
-
-  const asked = await requestOf(ctx, item, ordinal, repetition, generation);
-  if (!asked.ok) return recordOf(ctx, { ...about, ...NOT_TRIED, outcome: asked.outcome });
-  const ran = await tried(ctx, asked.request, signal);
-  return recordOf(ctx, { ...about, ...ran, cacheKey: asked.cacheKey, flags: asked.flags });
+  return { ordinal, item, repetition, generation: seeded(ctx.job.generation, repetition), scheduledNs };
 }
 
 const NOT_TRIED = { cacheKey: "", tries: [], times: undefined, flags: [] };
@@ -97,12 +128,17 @@ export async function requestOf(
       {
         ...messages,
         mediaSha256: media.images.map((image) => image.sha256),
-        modelDigest: prepared.identity.digest ?? job.model.model,
+        modelDigest: sureModel(job.model, prepared.identity) ?? job.model.model,
+        model: job.model,
         engine: job.model.engine,
         engineVersion: prepared.identity.version,
+        engineArgs: prepared.identity.args,
+        options: job.engineOptions,
+        deviceClass: ctx.node.device_class,
         generation,
         ...(generation.seed === undefined ? {} : { seed: generation.seed }),
         repetition,
+        ...(job.model.engine === "simulated" && { simulated: { ordinal, target: target ?? null } }),
       },
       ctx.sha256,
     ),

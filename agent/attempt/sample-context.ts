@@ -7,6 +7,9 @@ import type { ResultRecord } from "../../shared/benchmark/record.js";
 import type { Clock } from "../../shared/runtime/clock.js";
 import type { Random } from "../../shared/runtime/random.js";
 import type { PreparedModel } from "../engines/engine.js";
+import type { CachedAnswer } from "./cache-entry.js";
+import { whyNotCached } from "./cached-job.js";
+import type { ResponseCache } from "./response-cache.js";
 
 export interface SampleParts {
   campaign: string;
@@ -23,11 +26,17 @@ export interface SampleParts {
   sha256: Sha256;
   /** Bytes of a picture by its hash. Throws SaiError not_found when there are none; all else ends the attempt. */
   readBlob(sha256: string): Promise<Uint8Array>;
+  /** Absent where the operator wants none. */
+  cache?: Pick<ResponseCache, "find" | "keep">;
   /** Runs what only waits for others: it does not count towards the attempt's deadline. */
   waiting<T>(work: () => Promise<T>): Promise<T>;
 }
 
-export interface SampleContext extends SampleParts {
+export interface SampleContext extends Omit<SampleParts, "cache"> {
+  /** Where answers of this job may come from; undefined where none may. */
+  readonly cache: SampleParts["cache"] | undefined;
+  /** What is to be kept there, when the attempt has its device no more. */
+  readonly answers: { key: string; answer: CachedAnswer }[];
   /** Base pair key of each item. */
   readonly pairKeys: readonly string[];
   /** Flags that every record of the attempt carries. */
@@ -38,12 +47,18 @@ export interface SampleContext extends SampleParts {
 
 /** Make one per attempt: it also paces the attempt's requests. */
 export function sampleContext(parts: SampleParts): SampleContext {
-  const { job, prepared } = parts;
+  const { job, prepared, cache } = parts;
   const ignored = prepared.notApplied(job.generation, job.engineOptions);
+  const uncached = job.cache ? (cache ? whyNotCached(job, prepared, ignored) : "off") : undefined;
   return {
     ...parts,
+    ...{ cache: job.cache && uncached === undefined ? cache : undefined, answers: [] },
     pairKeys: pairKeysOf(parts.items, parts.sha256),
-    flags: [...prepared.flags, ...ignored.map((key) => `not_applied:${key}`)],
+    flags: [
+      ...prepared.flags,
+      ...ignored.map((key) => `not_applied:${key}`),
+      ...(uncached === undefined ? [] : [`not_cached:${uncached}`]),
+    ],
     pace: pacer(parts.clock, (job.generation.requestDelayS ?? 0) * 1000),
   };
 }

@@ -36,6 +36,8 @@ export interface Finished {
         message: string;
       };
   flags: readonly string[];
+  /** The answer came from the response cache. */
+  isRecalled?: true;
 }
 
 export function recordOf(ctx: SampleContext, finished: Finished): ResultRecord {
@@ -68,13 +70,13 @@ export function recordOf(ctx: SampleContext, finished: Finished): ResultRecord {
     engine: { kind: job.model.engine, version: identity.version, args: identity.args },
     node: ctx.node,
     gen: finished.generation,
-    cached: false,
+    cached: finished.isRecalled === true,
     tries: finished.tries,
     t_ns: timesOf(finished, ctx.clock.nowNs()),
     chunks: finished.times?.chunks ?? 0,
     target_sha: targetSha(item, sha256),
     ...(outcome.kind === "answered"
-      ? answered(ctx, item, outcome.done, finished.flags)
+      ? answered(ctx, finished, outcome.done)
       : failed(ctx, item, outcome, finished.flags)),
   };
 }
@@ -92,11 +94,16 @@ type Verdict = Pick<
   | "tokens"
   | "server"
   | "cost_usd"
+  | "cost_avoided_usd"
   | "price_source"
   | "flags"
 >;
 
-function answered(ctx: SampleContext, item: Item, done: EngineDone, extra: readonly string[]): Verdict {
+function answered(
+  ctx: SampleContext,
+  { item, flags: extra, isRecalled }: Finished,
+  done: EngineDone,
+): Verdict {
   const isLoad = ctx.job.load !== undefined;
   // A load asks how fast answers come; nobody reads them.
   const score: SampleScore = isLoad
@@ -110,7 +117,10 @@ function answered(ctx: SampleContext, item: Item, done: EngineDone, extra: reado
   const flags = [...ctx.flags, ...extra, ...done.flags];
   if (done.finish === "length") flags.push("truncated");
   if (keep && output.capped) flags.push("output_capped");
-  if ((done.tokens.cached ?? 0) > PREFIX_CACHE_SHARE * (done.tokens.in ?? Number.POSITIVE_INFINITY)) {
+  if (
+    !isRecalled &&
+    (done.tokens.cached ?? 0) > PREFIX_CACHE_SHARE * (done.tokens.in ?? Number.POSITIVE_INFINITY)
+  ) {
     flags.push("prefix_cache");
   }
   return {
@@ -125,7 +135,8 @@ function answered(ctx: SampleContext, item: Item, done: EngineDone, extra: reado
     ...(score.detections === undefined ? {} : { detections: score.detections }),
     tokens: done.tokens,
     server: done.server,
-    ...(cost === undefined ? {} : { cost_usd: cost, price_source: price?.source ?? "suite" }),
+    ...(cost !== undefined && (isRecalled ? { cost_usd: 0, cost_avoided_usd: cost } : { cost_usd: cost })),
+    ...(cost === undefined ? {} : { price_source: price?.source ?? "suite" }),
     flags: [...new Set(flags)],
   };
 }

@@ -54,6 +54,8 @@ export interface EngineProbe {
 export interface PreparedModel {
   /** As seen, not as wished: goes into every record. */
   readonly identity: { version: string; digest?: string; quant?: string; args: string[] };
+  /** It draws nothing at random: the same request has the same answer, whatever temperature and seed say. */
+  readonly drawsNothing?: true;
   /** Time the load took; 0 if it was loaded before. */
   readonly loadNs: number;
   /** What every record of this model must say, answered or not: simulated, prompt_ignored, partial_offload. */

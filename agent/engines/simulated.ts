@@ -47,6 +47,7 @@ export function createSimulatedEngine(parts: {
           digest: sha256(JSON.stringify({ model: model.model, script, dieOn: [...script.dieOn] })),
         },
         loadNs: 0,
+        drawsNothing: true,
         flags: FLAGS,
         notApplied: (generation, options) => notApplied(generation, options, []),
         run: (request, requestSignal) =>

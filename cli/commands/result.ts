@@ -225,7 +225,11 @@ const LISTING: Listing<ResultRecord> = {
       value: (r) => r.status,
       color: (r) => (r.status === "ok" ? "green" : r.status === "refused" ? "yellow" : "red"),
     },
-    { title: "MS", align: "right", value: (r) => formatNumber((r.t_ns.done - r.t_ns.sent) / 1e6) },
+    {
+      title: "MS",
+      align: "right",
+      value: (r) => (r.cached ? "cached" : formatNumber((r.t_ns.done - r.t_ns.sent) / 1e6)),
+    },
     { title: "SCORES", value: (r) => scoresText(r.scores) },
     { title: "NODE", value: (r) => r.node.id, wide: true },
     {

@@ -270,7 +270,7 @@ function noteLines(summary: Summary, paint: Paint): string[] {
   });
   const flagged = summary.cells.flatMap((cell) =>
     Object.entries(cell.flags)
-      .filter(([flag]) => !flag.startsWith("not_applied:") && !SAID_ELSEWHERE.includes(flag))
+      .filter(([flag]) => !/^not_(applied|cached):/.test(flag) && !SAID_ELSEWHERE.includes(flag))
       .map(([flag, n]) => `${cell.model} · ${cell.dataset}: ${count(n, "sample")} flagged ${flag}`),
   );
   const notes = [...unapplied, ...flagged];

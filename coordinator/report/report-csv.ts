@@ -81,6 +81,8 @@ const COLUMNS: readonly [string, (row: Row, summary: Summary) => Field][] = [
       (r) => overall(r)?.[key]?.[p],
     ]),
   ),
+  ["cached", (r) => overall(r)?.cached],
+  ["cost_avoided_usd", (r) => overall(r)?.costAvoidedUsd],
   ["load_p50_ms", (r) => overall(r)?.loadMs?.p50],
   ["loads", (r) => overall(r)?.loadMs?.n],
   ...GPU.map((key): [string, (row: Row) => Field] => [`gpu_${snake(key)}`, (r) => gpuOf(r)?.[key]]),

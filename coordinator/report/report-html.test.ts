@@ -463,6 +463,8 @@ function summaries(): fc.Arbitrary<Summary> {
     gpu: fc.option(gpu, { nil: undefined }),
     load: fc.option(load, { nil: undefined }),
     loadMs: times,
+    cached: count,
+    costAvoidedUsd: fc.option(number, { nil: undefined }),
   });
   return fc.record({
     campaignId: text,

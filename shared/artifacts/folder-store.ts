@@ -20,7 +20,7 @@ import {
   nodeFiles,
 } from "./files.js";
 import { type Incoming, IncomingFile } from "./incoming.js";
-import { type Artifacts, casKey, checkedKey, getVerified } from "./store.js";
+import { type Artifacts, casKey, checkedKey, type Entry, getVerified } from "./store.js";
 
 /** Opens the store in `dir`, which is made if absent. Throws failed_precondition if it cannot be written. */
 export async function openFolderStore(dir: string, random: Random): Promise<Artifacts> {
@@ -115,6 +115,10 @@ export class FolderStore implements Artifacts {
     for await (const key of this.listing(prefix)) if (key !== undefined) yield key;
   }
 
+  async *entries(prefix: string): AsyncGenerator<Entry> {
+    for await (const entry of this.looking(prefix)) if (entry !== undefined) yield entry;
+  }
+
   async removeLeftovers(olderThanMs: number): Promise<number> {
     let removed = 0;
     for await (const key of this.removing(olderThanMs)) if (key !== undefined) removed += 1;
@@ -125,17 +129,32 @@ export class FolderStore implements Artifacts {
   async *listing(prefix: string): AsyncGenerator<string | undefined> {
     const below = prefix.slice(0, prefix.lastIndexOf("/") + 1);
     if (below !== "") checkedKey(below.slice(0, -1));
-    for await (const entry of this.entries(below))
+    for await (const entry of this.files(below))
       yield entry !== undefined && !TEMP.test(entry.name) && entry.key.startsWith(prefix)
         ? entry.key
         : undefined;
+  }
+
+  /** `entries` in the same way; what is removed meanwhile is none. */
+  async *looking(prefix: string): AsyncGenerator<Entry | undefined> {
+    for await (const key of this.listing(prefix)) {
+      if (key === undefined) {
+        yield undefined;
+        continue;
+      }
+      const found = await this.rules.files.stat(join(this.location, key)).catch((error: unknown) => {
+        if (codeOf(error) === "ENOENT") return undefined;
+        throw this.refusal("look at", key, error);
+      });
+      yield found && { key, bytes: found.size, writtenMs: found.mtimeMs };
+    }
   }
 
   /** `removeLeftovers` in the same way, with what was removed. One that cannot be removed keeps no other. */
   async *removing(olderThanMs: number): AsyncGenerator<string | undefined> {
     const { files } = this.rules;
     let refused: unknown;
-    for await (const entry of this.entries("")) {
+    for await (const entry of this.files("")) {
       let removed: string | undefined;
       if (entry !== undefined && TEMP.test(entry.name)) {
         const { key } = entry;
@@ -171,7 +190,7 @@ export class FolderStore implements Artifacts {
   async close(): Promise<void> {}
 
   /** Files below a folder, with their keys; undefined for each folder. */
-  private async *entries(below: string): AsyncGenerator<{ name: string; key: string } | undefined> {
+  private async *files(below: string): AsyncGenerator<{ name: string; key: string } | undefined> {
     const pending = [below];
     for (let at = pending.pop(); at !== undefined; at = pending.pop()) {
       const folder = join(this.location, at);

@@ -108,6 +108,14 @@ export function artifactPromises(store: () => Artifacts): void {
     for (const key of keys) await store().put(key, Buffer.from(key));
     await store().put(recordsKey(campaign, "j0001", 0, "1.1"), Buffer.from("another job"));
     expect((await collected(store().list(`run/${campaign}/j0000/`))).sort()).toEqual([...keys].sort());
+    const sizes = (await collected(store().entries(`run/${campaign}/j0000/`))).map(({ key, bytes }) => ({
+      ...{ key, bytes },
+    }));
+    expect(sizes.sort((a, b) => (a.key < b.key ? -1 : 1))).toEqual(
+      [...keys].sort().map((key) => ({ key, bytes: key.length })),
+    );
+    for (const { writtenMs } of await collected(store().entries(`run/${campaign}/`)))
+      expect(Math.abs(Date.now() - writtenMs)).toBeLessThan(3_600_000);
     await store().remove(keys[0] ?? "");
     expect((await collected(store().list(`run/${campaign}/j0000/`))).sort()).toEqual(keys.slice(1).sort());
     expect(await collected(store().list(`run/c-${systemRandom.id(8)}/`))).toEqual([]);

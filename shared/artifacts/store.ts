@@ -1,6 +1,7 @@
 /**
  * The artifact store: immutable blobs under keys, shared by the coordinator and its agents. `cas/sha256/<aa>/<hex>`
- * holds datasets, media and plans by their hash; `run/<campaign>/<job>/<shard>/<fence>/` holds what attempts wrote.
+ * holds datasets, media and plans by their hash; `run/<campaign>/<job>/<shard>/<fence>/` holds what attempts wrote;
+ * `cache/v1/<aa>/<hex>` is the response cache, which anybody may remove at any time.
  *
  * 1. A key is written once: the same bytes again are no error, other bytes are refused. Only where the key is a hash and
  *    other bytes are there, these are damaged, and whoever has the right ones replaces them.
@@ -32,6 +33,8 @@ export interface Artifacts extends ArtifactStore, IncomingStore {
   read(key: string): AsyncGenerator<Uint8Array>;
   /** Keys that begin with `prefix`, in any order. */
   list(prefix: string): AsyncGenerator<string>;
+  /** The same with size and age of each. */
+  entries(prefix: string): AsyncGenerator<Entry>;
   /** Removes what uploads that were cut off left, when it is older than `olderThanMs`; answers how many. */
   removeLeftovers(olderThanMs: number): Promise<number>;
   /** A URL that anybody may read the blob with, without us, for `forS` seconds; undefined where the store has none. */
@@ -40,6 +43,14 @@ export interface Artifacts extends ArtifactStore, IncomingStore {
   check(): Promise<string>;
   /** Lets go of connections and processes. */
   close(): Promise<void>;
+}
+
+/** A blob as it lies there. */
+export interface Entry {
+  key: string;
+  bytes: number;
+  /** When it was written, by the store's own clock, ms since 1970. */
+  writtenMs: number;
 }
 
 /** Whether waiting may mend what a store said (invariant 4). */
@@ -63,6 +74,7 @@ const OWN_KEY = new RegExp(
   [
     "^cas/sha256/[0-9a-f]{2}/[0-9a-f]{64}$",
     "^run/[^/]+/([^/]+/\\d+/\\d+\\.\\d+/records\\.jsonl|summary\\.json)$",
+    "^cache/v1/[0-9a-f]{2}/[0-9a-f]{64}$",
     "^probe/(check|condition)-[A-Za-z0-9]{16}$",
   ].join("|"),
 );
@@ -78,6 +90,12 @@ export function casKey(sha256: string): string {
 /** Key of an attempt's records file. */
 export const recordsKey = (campaign: string, job: string, shard: number, fence: string): string =>
   `run/${campaign}/${job}/${shard}/${fence}/records.jsonl`;
+
+/** What the keys of the response cache begin with. */
+export const RESPONSES = "cache/v1/";
+
+/** Key of an answer in the response cache, by its `cache_key`. */
+export const responseKey = (cacheKey: string): string => `${RESPONSES}${cacheKey.slice(0, 2)}/${cacheKey}`;
 
 /** Stores a blob by its hash and returns the hash. */
 export async function putCas(store: ArtifactStore, data: Uint8Array): Promise<string> {

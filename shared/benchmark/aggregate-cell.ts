@@ -56,6 +56,8 @@ export function summarizeCell({ job, samples }: CellInput): Cell {
       .filter((flag) => flag.startsWith(NOT_APPLIED))
       .map((flag) => flag.slice(NOT_APPLIED.length))
       .sort(),
+    cached: samples.filter((sample) => sample.cached).length,
+    costAvoidedUsd: sumOf(samples.map((sample) => sample.costAvoidedUsd)),
     flags: Object.fromEntries([...flags].filter(([flag]) => !flag.startsWith(NOT_APPLIED)).sort()),
     gpu: gpuUseOf(samples, (ttftMs ?? e2eMs)?.p50),
     loadMs: distribution(
@@ -63,6 +65,12 @@ export function summarizeCell({ job, samples }: CellInput): Cell {
       0,
     ),
   };
+}
+
+/** Of those that are known; undefined where none is. */
+function sumOf(values: readonly (number | undefined)[]): number | undefined {
+  const known = values.filter((value) => value !== undefined);
+  return known.length === 0 ? undefined : known.reduce((sum, value) => sum + value, 0);
 }
 
 /** What the records say, sorted; normally one value. */

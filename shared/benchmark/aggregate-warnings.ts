@@ -16,6 +16,21 @@ const GPU_FLAGS: ReadonlyMap<string, string> = new Map([
   ["sched_lag", "the agent was late by more than 5 % of the time it measures: it may be what is slow"],
 ]);
 
+/** Why answers were neither taken from the cache nor kept there, by the flag of the records. */
+const NOT_CACHED: ReadonlyMap<string, string> = new Map([
+  [
+    "not_cached:not_deterministic",
+    "neither temperature 0 nor a seed that the engine applies fixes its answers",
+  ],
+  [
+    "not_cached:model_unknown",
+    "nothing says which version of the model answers (a revision in the suite would)",
+  ],
+  ["not_cached:off", "it is switched off on an agent (performance.result_cache)"],
+]);
+
+const usd = (value: number): string => `$${value.toFixed(value < 1 ? 4 : 2)}`;
+
 export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] {
   const where = `${job.model.id} × ${job.prompt.id} × ${job.dataset.id}`;
   const warnings: string[] = [];
@@ -25,6 +40,13 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
   const { notRun = 0, cancelled = 0, timeout = 0 } = cell.counts ?? {};
   if (notRun + cancelled > 0) warn(`${notRun + cancelled} of ${count(job.samples, "sample")} not run`);
   if (timeout > 0) warn(`${count(timeout, "sample")} timed out; the latency percentiles are censored`);
+  if (cell.cached > 0) {
+    const spared = cell.costAvoidedUsd === undefined ? "" : `, ${usd(cell.costAvoidedUsd)} not spent`;
+    const left = "they are in no time, rate, throughput or energy";
+    warn(`${cell.cached} of ${count(samples.length, "sample")} answered from the cache${spared}; ${left}`);
+  }
+  for (const [flag, why] of NOT_CACHED)
+    if ((cell.flags[flag] ?? 0) > 0) warn(`the response cache was not used: ${why}`);
   const truncated = cell.flags["truncated"] ?? 0;
   if (truncated > 0) warn(`${count(truncated, "answer")} cut off at max_tokens`);
   const prefix = cachedShare(samples);
@@ -69,8 +91,8 @@ function itemsBelow(k: number, samples: CellInput["samples"]): number {
 function cachedShare(samples: CellInput["samples"]): number {
   let cached = 0;
   let all = 0;
-  for (const { tokens } of samples) {
-    if (tokens.in === undefined) continue;
+  for (const { tokens, cached: isRecalled } of samples) {
+    if (tokens.in === undefined || isRecalled) continue;
     cached += tokens.cached ?? 0;
     all += tokens.in;
   }

@@ -81,6 +81,7 @@ function qualityJob(suite: Suite, cell: Cell): Omit<JobSpec, "id"> {
     shardSize: suite.run.shardSize,
     warmup: suite.run.warmup ?? 0,
     maxAttempts: suite.run.maxAttempts,
+    ...(suite.run.cache === "deterministic" ? { cache: true as const } : {}),
     ...(suite.placement.mixed ? { mixedClasses: true as const } : {}),
   };
 }
@@ -94,8 +95,10 @@ function loadJob(
 ): Omit<JobSpec, "id"> {
   const { maxConcurrentRequests: _most, requestDelayS: _delay, ...generation } = cell.generation;
   const { repetitions } = suite.run;
+  // What a cache answers says nothing of a server.
+  const { cache: _cache, ...job } = qualityJob(suite, cell);
   return {
-    ...qualityJob(suite, cell),
+    ...job,
     // What failed is counted, not asked again: its time would be another request's.
     generation: { ...generation, maxRetries: 0 },
     metrics: [],

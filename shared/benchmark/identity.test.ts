@@ -58,6 +58,10 @@ test("every part of the cache key counts", () => {
     user: "u",
     mediaSha256: ["m"],
     modelDigest: "d",
+    model: { model: "m", options: {} },
+    engineArgs: ["base_url=a", "devices=GPU-1"],
+    options: { num_ctx: 1 },
+    deviceClass: "cpu",
     engine: "ollama",
     engineVersion: "1",
     generation: { temperature: 0, timeoutS: 1, maxRetries: 1, retryDelayS: 1 },
@@ -72,12 +76,22 @@ test("every part of the cache key counts", () => {
     { modelDigest: "e" },
     { engine: "openai" },
     { engineVersion: "2" },
+    { model: { model: "n", options: {} } },
+    { model: { model: "m", options: { upscale: 2 } } },
+    { model: { model: "m", options: {}, quant: "Q4" } },
+    { engineArgs: ["base_url=b"] },
+    { options: { num_ctx: 2 } },
+    { deviceClass: "NVIDIA H200" },
+    { simulated: { ordinal: 0, target: null } },
+    { simulated: { ordinal: 1, target: null } },
     { generation: { ...parts.generation, temperature: 1 } },
     { seed: 2 },
     { repetition: 1 },
   ];
   const keys = variants.map((change) => cacheKey({ ...parts, ...change }, sha256));
   expect(new Set(keys).size).toBe(variants.length);
+  // Another GPU of the same class.
+  expect(cacheKey({ ...parts, engineArgs: ["base_url=a", "devices=GPU-2"] }, sha256)).toBe(keys[0]);
   const patient = { ...parts.generation, seed: 99, timeoutS: 600, maxRetries: 9, requestDelayS: 1 };
   expect(cacheKey({ ...parts, generation: patient }, sha256)).toBe(keys[0]);
 });

@@ -9,7 +9,7 @@
  */
 import type { Item } from "./item.js";
 import { canonicalJson, type Json, type Sha256 } from "./json.js";
-import type { EngineKind, GenerationSettings } from "./plan.js";
+import type { EngineKind, GenerationSettings, ModelSpec } from "./plan.js";
 
 /** Hex name of one sample; `ordinal` covers item index and repetition. */
 export function recordId(campaign: string, job: string, ordinal: number, sha256: Sha256): string {
@@ -49,16 +49,28 @@ export interface CacheKeyParts {
   user: string;
   /** Hex SHA-256 of the bytes of each picture after preprocessing, in order. */
   mediaSha256: readonly string[];
-  /** Digest of the model where the engine knows one, else its name. */
+  /** What names its weights where that is sure, else its name. */
   modelDigest: string;
+  model: Pick<ModelSpec, "model" | "quant" | "options">;
   engine: EngineKind;
   engineVersion: string;
+  /** How its server was started or is reached, as it says itself. */
+  engineArgs: readonly string[];
+  /** The job's engineOptions. */
+  options: { readonly [key: string]: Json };
+  /** Class of the device it runs on: others compute slightly other numbers. */
+  deviceClass: string;
   /** Effective settings. Their seed is replaced by `seed`; timeouts, retries and pacing decide no answer. */
   generation: GenerationSettings;
   /** Seed of this repetition (the job's seed + repetition), if there is one. */
   seed?: number;
   repetition: number;
+  /** Of the simulated engine, whose answers depend on these. */
+  simulated?: { ordinal: number; target: string | null };
 }
+
+/** Which GPUs of a class, and how many threads, is no part of what is asked. */
+const OF_PLACE = /^(devices|threads)=/;
 
 const NOT_DECIDING: ReadonlySet<string> = new Set([
   "seed",
@@ -77,13 +89,25 @@ export function cacheKey(parts: CacheKeyParts, sha256: Sha256): string {
   }
   return sha256(
     canonicalJson({
-      engine: { kind: parts.engine, version: parts.engineVersion },
+      device: parts.deviceClass,
+      engine: {
+        args: parts.engineArgs.filter((arg) => !OF_PLACE.test(arg)),
+        kind: parts.engine,
+        options: { ...parts.options },
+        version: parts.engineVersion,
+      },
       generation,
       media: [...parts.mediaSha256],
       messages: { system: parts.system ?? null, user: parts.user },
-      model: parts.modelDigest,
+      model: {
+        digest: parts.modelDigest,
+        name: parts.model.model,
+        options: parts.model.options,
+        quant: parts.model.quant ?? null,
+      },
       repetition: parts.repetition,
       seed: parts.seed ?? null,
+      ...(parts.simulated && { simulated: { ...parts.simulated } }),
     }),
   );
 }

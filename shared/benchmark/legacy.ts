@@ -24,7 +24,8 @@ import type { Legacy, LegacyMetric } from "./summary.js";
 /** What is kept of a record for it. */
 export interface LegacySample {
   answered: boolean;
-  latencyMs: number;
+  /** Undefined where the answer came from the cache. */
+  latencyMs: number | undefined;
   /** Undefined where the original has no metrics: failed, not parsed, no truth. */
   values: { readonly [metric: string]: number } | undefined;
 }
@@ -33,7 +34,7 @@ export function legacySampleOf(record: ResultRecord, prompt: PromptSpec): Legacy
   const { t_ns: times, tries } = record;
   return {
     answered: isAnswered(record.status),
-    latencyMs: (times.done - (tries[0]?.t_ns ?? times.sent)) / 1e6,
+    latencyMs: record.cached ? undefined : (times.done - (tries[0]?.t_ns ?? times.sent)) / 1e6,
     values: valuesOf(record, prompt),
   };
 }
@@ -97,11 +98,12 @@ const WARNING =
 /** `metrics` as the suite asks for them. */
 export function legacySummary(samples: readonly LegacySample[], metrics: readonly string[]): Legacy {
   const tests = samples.length;
+  const latencies = samples.map((sample) => sample.latencyMs).filter((ms) => ms !== undefined);
   return {
     warning: WARNING,
     tests,
     successful: samples.filter((sample) => sample.answered).length,
-    meanLatencyMs: tests === 0 ? 0 : mean(samples.map((sample) => sample.latencyMs)),
+    meanLatencyMs: latencies.length === 0 ? 0 : mean(latencies),
     metrics: metrics.map((id) => legacyMetric(id, samples)),
   };
 }

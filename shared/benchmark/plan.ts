@@ -54,6 +54,8 @@ export interface JobSpec {
   warmup: number;
   /** Attempts of one shard that may fail before its samples get engine_error records. */
   maxAttempts: number;
+  /** Answers that are sure to be the same again may come from the response cache. */
+  cache?: true;
   /** It may run on devices of several classes although its times are compared. */
   mixedClasses?: true;
   /** Parts of the dataset with expectations of their own. */

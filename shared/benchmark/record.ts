@@ -49,6 +49,7 @@ export interface ResultRecord {
   engine: { kind: EngineKind; version: string; args: string[] };
   node: { id: string; device_class: string; gpu_uuids: string[]; driver?: string };
   gen: GenerationSettings;
+  /** The answer is one of before, from the response cache: its times are of the lookup, its tokens of then. */
   cached: boolean;
   /** In-engine tries, the last one included. */
   tries: { t_ns: number; status: string }[];
@@ -74,6 +75,8 @@ export interface ResultRecord {
   /** Boxes matched with true ones, per label; where map_50 is asked for and the item has truth about boxes. */
   detections?: Detection[];
   cost_usd?: number;
+  /** Of an answer from the response cache: what asking would have cost. */
+  cost_avoided_usd?: number;
   /** Whose prices `cost_usd` is by: `suite`, or `table` with its date. */
   price_source?: string;
   /** Of its GPUs while it ran; only where it was alone on them and took at least ten seconds. */

@@ -110,6 +110,7 @@ const nameOf = ({ prompt, model, dataset }: JobSpec): string => `${model.id} × 
 function askedBy(job: JobSpec): { [part: string]: Json } {
   const { id: _id, metrics: _metrics, samples: _samples, shardSize: _size, warmup: _warmup, ...others } = job;
   const {
+    cache: _cache,
     maxAttempts: _attempts,
     mixedClasses: _mixed,
     scenarios: _scenarios,

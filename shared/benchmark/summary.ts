@@ -60,6 +60,8 @@ export interface Cell {
   gpu: GpuUse | undefined;
   loadMs: Distribution | undefined;
   load: LoadResult | undefined;
+  cached: number;
+  costAvoidedUsd?: number | undefined;
 }
 
 export interface LoadResult {

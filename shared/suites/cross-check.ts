@@ -22,6 +22,7 @@ export async function crossCheck(
     for (const dataset of datasets) await checkRendering(prompt, field, dataset, findings);
   }
   checkTruthIsThere(suite, datasets, findings);
+  if (suite.run.cache === "deterministic") checkCache(suite, models, findings);
   for (const model of models) {
     if (model.engine !== "ocr") continue;
     const field = suite.models.find(({ id }) => id === model.id)?.field ?? "models";
@@ -77,6 +78,30 @@ async function checkRendering(
       field,
       `prompt ${prompt.id} asks about pictures, and the dataset ${dataset.id} has none`,
     );
+  }
+}
+
+/** Engines that draw nothing at random. */
+const DRAWS_NOTHING: readonly ModelSpec["engine"][] = ["ocr", "simulated"];
+
+/** What the agents will find when they ask: said before anything runs. */
+function checkCache(suite: Suite, models: readonly ModelSpec[], findings: FindingList): void {
+  for (const model of models) {
+    const spec = suite.models.find(({ id }) => id === model.id);
+    const { temperature, seed } = { ...suite.generation, ...spec?.config?.generation };
+    const field = spec?.field ?? "models";
+    if (temperature !== 0 && seed === undefined && !DRAWS_NOTHING.includes(model.engine))
+      findings.warning(
+        field,
+        `run.cache is not applied to ${model.id}: its answers are drawn at random`,
+        "set engine_config.temperature to 0, or a seed",
+      );
+    if ((model.engine === "openai" || model.engine === "anthropic") && model.revision === undefined)
+      findings.warning(
+        field,
+        `run.cache is not applied to ${model.id}: nothing says which version of it answers`,
+        "where its server keeps one version under this name, say which with revision",
+      );
   }
 }
 

@@ -99,6 +99,7 @@ export function createOcrEngine(config: OcrConfig, parts: { clock: Clock }): Ocr
         },
         loadNs: first ? tookNs : 0,
         flags: FLAGS,
+        drawsNothing: true,
         notApplied: (generation, given) => notApplied(generation, { ...given, ...model.options }, OPTIONS),
         run: (request, requestSignal) => recognize(pool, clock, where, request, requestSignal),
         unload: leave,

@@ -20,12 +20,14 @@ function endings(view: View): Markup {
     return c.counts === undefined || c.counts === null ? [] : [{ label, counts: c.counts }];
   });
   const seen = OUTCOMES.filter(({ key }) => bars.some((b) => b.counts[key] > 0));
+  const anyCached = view.summary.cells.some((c) => c.cached > 0);
   const rows = view.summary.cells.map((c) => [
     modelName(view, c),
     name(c.prompt),
     name(c.dataset),
     c.counts ? formatCount(c.counts.planned) : na(""),
     ...OUTCOMES.map(({ key }) => (c.counts ? formatCount(c.counts[key]) : na(""))),
+    ...(anyCached ? [formatCount(c.cached)] : []),
   ]);
   const numeric = true;
   const columns = [
@@ -34,6 +36,7 @@ function endings(view: View): Markup {
     { label: "Dataset" },
     { label: "Planned", numeric },
     ...OUTCOMES.map(({ text }) => ({ label: text, numeric })),
+    ...(anyCached ? [{ label: "of them from the cache", numeric }] : []),
   ];
   const said = bars.map(
     (b) => `${b.label}: ${seen.map(({ key, text }) => `${b.counts[key]} ${text}`).join(", ")}`,

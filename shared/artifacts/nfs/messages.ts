@@ -8,9 +8,9 @@ export type NfsCall =
   | { do: "begin"; upload: number; sha256: string }
   | { do: "write"; upload: number; data: Uint8Array }
   | { do: "commit" | "abort"; upload: number }
-  /** Something that comes piece by piece: a blob's bytes, or keys (of what was removed). */
+  /** Something that comes piece by piece: a blob's bytes, or keys (of what was removed), or more of each. */
   | { do: "read"; stream: number; key: string }
-  | { do: "list"; stream: number; prefix: string }
+  | { do: "list" | "entries"; stream: number; prefix: string }
   | { do: "next" | "end"; stream: number }
   | { do: "leftovers"; stream: number; olderThanMs: number }
   | { do: "check" };

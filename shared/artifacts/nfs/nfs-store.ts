@@ -5,7 +5,7 @@
  */
 import type { Clock } from "../../runtime/clock.js";
 import type { Incoming } from "../incoming.js";
-import type { Artifacts } from "../store.js";
+import type { Artifacts, Entry } from "../store.js";
 import type { NfsCall } from "./messages.js";
 import { NfsProcess } from "./nfs-process.js";
 
@@ -73,6 +73,11 @@ export class NfsStore implements Artifacts {
 
   async *list(prefix: string): AsyncGenerator<string> {
     for await (const keys of this.stream<string[]>((stream) => ({ do: "list", stream, prefix }))) yield* keys;
+  }
+
+  async *entries(prefix: string): AsyncGenerator<Entry> {
+    for await (const found of this.stream<Entry[]>((stream) => ({ do: "entries", stream, prefix })))
+      yield* found;
   }
 
   async removeLeftovers(olderThanMs: number): Promise<number> {

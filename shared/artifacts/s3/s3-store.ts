@@ -31,7 +31,7 @@ import { sha256 as hashOf } from "../../runtime/hash.js";
 import type { Random } from "../../runtime/random.js";
 import { NotKept } from "../files.js";
 import type { Incoming } from "../incoming.js";
-import { type Artifacts, casKey, checkedKey, isOwnKey } from "../store.js";
+import { type Artifacts, casKey, checkedKey, type Entry, isOwnKey } from "../store.js";
 import { type Asking, S3_LIMITS, S3Access, type S3Options } from "./s3-client.js";
 import { isAbsent, isEndedUpload, isNotFound, isTaken, isUnknownThere, s3Error } from "./s3-errors.js";
 import { S3Upload } from "./s3-upload.js";
@@ -165,6 +165,10 @@ export class S3Store implements Artifacts {
   }
 
   async *list(prefix: string): AsyncGenerator<string> {
+    for await (const { key } of this.entries(prefix)) yield key;
+  }
+
+  async *entries(prefix: string): AsyncGenerator<Entry> {
     const { bucket: Bucket, prefix: ours } = this.options;
     const what = `list ${prefix}`;
     for (let from: string | undefined, more = true; more; ) {
@@ -172,7 +176,10 @@ export class S3Store implements Artifacts {
       const found: ListObjectsV2CommandOutput = await this.doing(what, () =>
         this.send(what, (client, abortSignal) => client.send(page, { abortSignal })),
       );
-      for (const { Key } of found.Contents ?? []) if (Key !== undefined) yield Key.slice(ours.length);
+      for (const { Key, Size = 0, LastModified } of found.Contents ?? []) {
+        const writtenMs = LastModified?.getTime() ?? this.parts.clock.wallMs();
+        if (Key !== undefined) yield { key: Key.slice(ours.length), bytes: Size, writtenMs };
+      }
       from = found.NextContinuationToken;
       more = found.IsTruncated === true && from !== undefined;
     }

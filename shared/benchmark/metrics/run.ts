@@ -36,7 +36,8 @@ export function cost(samples: readonly Sample[], price: ModelSpec["price"]): Run
   if (samples.length === 0) return { reason: "nothing was run" };
   const n = samples.length;
   const isKnown = billed.every((sample) => sample.costUsd !== undefined || !sample.answered);
-  if (isKnown && billed.some((sample) => sample.costUsd !== undefined)) {
+  // What came from the cache has its cost, 0, where its price is known.
+  if (isKnown && samples.some((sample) => sample.costUsd !== undefined)) {
     return { value: billed.reduce((sum, sample) => sum + (sample.costUsd ?? 0), 0), n };
   }
   if (price === undefined) return { reason: "the model has no price" };

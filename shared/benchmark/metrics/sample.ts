@@ -44,6 +44,7 @@ export interface Sample {
   cached: boolean;
   tokens: ResultRecord["tokens"];
   costUsd: number | undefined;
+  costAvoidedUsd: number | undefined;
   flags: readonly string[];
   error: { class: string; message: string } | undefined;
   attempt: string;
@@ -88,6 +89,7 @@ export function sampleOf(record: ResultRecord, job: JobSpec, compat?: Plan["comp
     cached: record.cached,
     tokens: record.tokens,
     costUsd: record.cost_usd,
+    costAvoidedUsd: record.cost_avoided_usd,
     flags: record.flags,
     error: record.error,
     attempt: record.attempt,

@@ -35,6 +35,7 @@ export function readRun(root: Fields, test: TestConfig, generation: GenerationSe
     mode: "quality",
     shardSize: run?.number("shard_size", { min: 1, max: 100_000, integer: true }) ?? 16,
     maxAttempts: 3,
+    cache: "off",
   };
   const warmup = run?.number("warmup", WARMUP) ?? warmups;
   if (warmup !== undefined) settings.warmup = warmup;
@@ -44,14 +45,9 @@ export function readRun(root: Fields, test: TestConfig, generation: GenerationSe
 
 function readRest(run: Fields, settings: RunSettings, test: TestConfig): void {
   settings.mode = run.oneOf("mode", ["quality", "load", "both"] as const) ?? settings.mode;
-  const cache = run.oneOf("cache", ["off", "deterministic"] as const);
-  if (cache === "deterministic") {
-    run.findings.error(
-      run.path("cache"),
-      "the response cache is not supported in this version",
-      "cache: off",
-    );
-  }
+  settings.cache = run.oneOf("cache", ["off", "deterministic"] as const) ?? settings.cache;
+  if (settings.cache === "deterministic" && settings.mode === "load")
+    run.findings.warning(run.path("cache"), "a load is never answered from the cache", "cache: off");
   const retry = run.object("retry");
   settings.maxAttempts = retry?.number("max", { min: 1, max: 100, integer: true }) ?? settings.maxAttempts;
   retry?.accept("backoff");

@@ -76,7 +76,7 @@ test("a minimal SAI suite has the defaults", () => {
       generation: { timeoutS: 120, maxRetries: 3, retryDelayS: 1 },
       engineOptions: {},
       test: { iouThreshold: 0.5, confidenceThreshold: 0.5, includeRawResponses: true },
-      run: { mode: "quality", repetitions: 1, shardSize: 16, maxAttempts: 3 },
+      run: { mode: "quality", repetitions: 1, shardSize: 16, maxAttempts: 3, cache: "off" },
       placement: { mixed: false },
     },
   });
@@ -506,7 +506,7 @@ const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
   ["synthetic texts of no length", made({ input_tokens: null }), "datasets[0].input_tokens", /is missing/],
   ["a prefix longer than the text", made({ prefix_tokens: 9 }), "datasets[0].prefix_tokens", /9 of 8 input/],
   ["too much synthetic text", made({ input_tokens: 1e6 }), "datasets[0].n", /too many/],
-  ["a cache", { run: { cache: "deterministic" } }, "run.cache", /not supported in this version/],
+  ["a cache", { run: { cache: "always" } }, "run.cache", /"always" is not known/],
   ["fewshot without n", { fewshot: { seed: 2 } }, "fewshot", /no n/],
   ["fewshot as turns", { fewshot: { n: 2, as: "turns" } }, "fewshot.as", /not supported in this version/],
   ["a template of answers", { fewshot: { n: 2, target_template: "{{" } }, "fewshot.target_template", /wrong/],

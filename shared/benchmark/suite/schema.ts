@@ -193,7 +193,10 @@ export const SUITE_SCHEMA: { readonly [key: string]: Json } = {
         repetitions: whole("Of every item.", 1),
         warmup: whole("Items run before measuring.", 0),
         shard_size: whole("Samples in one piece of work.", 1),
-        cache: oneOf("The response cache.", ["off"]),
+        cache: oneOf("Whether answers of before may be taken, where temperature 0 or a seed fixes them.", [
+          "off",
+          "deterministic",
+        ]),
         retry: strict("Of pieces of work.", { max: whole("Attempts.", 1), backoff: ANY }),
         max_failures: whole("The rest of a job is cancelled after so many.", 1),
         failure_threshold: { description: "The same, as a share.", type: "number", minimum: 0, maximum: 1 },

@@ -180,6 +180,8 @@ export interface RunSettings {
   shardSize: number;
   /** Attempts of one shard that may fail. */
   maxAttempts: number;
+  /** deterministic: answers that are sure to be the same again may come from the response cache. */
+  cache: "deterministic" | "off";
 }
 
 /** Levels to be measured one after the other; see load/load-spec.ts. */

@@ -59,6 +59,8 @@ export function resolveConfig(file: FileConfig): Config {
     performance: {
       maxWorkers: file.performance.max_workers,
       workerTimeoutMs: file.performance.worker_timeout * 1000,
+      resultCache: file.performance.result_cache,
+      resultCacheQuotaBytes: bytes(file.performance.result_cache_quota),
       resultCacheTtlMs: file.performance.result_cache_ttl * 1000,
       enableMetricsCollection: file.performance.enable_metrics_collection,
     },

@@ -237,7 +237,11 @@ export const fileSchema = z.strictObject({
       max_workers: z.int().min(1).max(65_536).optional(),
       worker_timeout: seconds(1800),
     }),
-    ...unused("summaries are computed from the records when asked for", { result_cache_ttl: seconds(3600) }),
+    // Whether agents take answers of before where a suite asks for it (run.cache: deterministic), how long those count, in
+    // seconds, and how much of the artifact store they may take.
+    result_cache: z.boolean().default(true),
+    result_cache_ttl: seconds(604_800),
+    result_cache_quota: size().default("1GiB"),
     enable_metrics_collection: z.boolean().default(true),
   }),
   coordinator: section({

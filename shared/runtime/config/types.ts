@@ -144,7 +144,10 @@ export interface SecurityConfig {
 export interface PerformanceConfig {
   maxWorkers: number | undefined;
   workerTimeoutMs: number;
+  /** The response cache: whether agents use it, for how long answers count, how many bytes it may have. */
+  resultCache: boolean;
   resultCacheTtlMs: number;
+  resultCacheQuotaBytes: number;
   enableMetricsCollection: boolean;
 }
 

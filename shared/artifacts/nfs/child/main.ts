@@ -59,6 +59,9 @@ async function answer(call: NfsCall): Promise<unknown> {
     case "list":
       streams.set(call.stream, inSteps(store.listing(call.prefix)));
       return undefined;
+    case "entries":
+      streams.set(call.stream, inSteps(store.looking(call.prefix)));
+      return undefined;
     case "leftovers":
       streams.set(call.stream, inSteps(store.removing(call.olderThanMs)));
       return undefined;
@@ -84,11 +87,11 @@ function uploadOf(id: number): Incoming {
   return upload;
 }
 
-async function* inSteps(keys: AsyncGenerator<string | undefined>): AsyncGenerator<string[]> {
-  let batch: string[] = [];
+async function* inSteps<T>(found: AsyncGenerator<T | undefined>): AsyncGenerator<T[]> {
+  let batch: T[] = [];
   let sinceMs = systemClock.nowMs();
-  for await (const key of keys) {
-    if (key !== undefined) batch.push(key);
+  for await (const one of found) {
+    if (one !== undefined) batch.push(one);
     if (batch.length < KEYS_AT_ONCE && systemClock.nowMs() - sinceMs < STEP_MS) continue;
     yield batch;
     batch = [];

@@ -178,7 +178,13 @@ export interface Cell {
     | Distribution
     | undefined;
   /** Of a job that puts a server under load; its other times are from sent. */
-  load: LoadResult | undefined;
+  load:
+    | LoadResult
+    | undefined;
+  /** Samples answered from the response cache, which are in no time, rate, throughput or energy. */
+  cached: number;
+  /** What asking for those would have cost, in USD; absent where no price is known. */
+  costAvoidedUsd?: number | undefined;
 }
 
 export interface Cell_FlagsEntry {
@@ -1718,6 +1724,8 @@ function createBaseCell(): Cell {
     gpu: undefined,
     loadMs: undefined,
     load: undefined,
+    cached: 0,
+    costAvoidedUsd: undefined,
   };
 }
 
@@ -1785,6 +1793,12 @@ export const Cell: MessageFns<Cell> = {
     }
     if (message.load !== undefined) {
       LoadResult.encode(message.load, writer.uint32(170).fork()).join();
+    }
+    if (message.cached !== 0) {
+      writer.uint32(176).uint32(message.cached);
+    }
+    if (message.costAvoidedUsd !== undefined) {
+      writer.uint32(185).double(message.costAvoidedUsd);
     }
     return writer;
   },
@@ -1973,6 +1987,22 @@ export const Cell: MessageFns<Cell> = {
             message.load = LoadResult.decode(reader, reader.uint32());
             continue;
           }
+          case 22: {
+            if (tag !== 176) {
+              break;
+            }
+
+            message.cached = reader.uint32();
+            continue;
+          }
+          case 23: {
+            if (tag !== 185) {
+              break;
+            }
+
+            message.costAvoidedUsd = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2053,6 +2083,12 @@ export const Cell: MessageFns<Cell> = {
         ? Distribution.fromJSON(object.load_ms)
         : undefined,
       load: isSet(object.load) ? LoadResult.fromJSON(object.load) : undefined,
+      cached: isSet(object.cached) ? globalThis.Number(object.cached) : 0,
+      costAvoidedUsd: isSet(object.costAvoidedUsd)
+        ? globalThis.Number(object.costAvoidedUsd)
+        : isSet(object.cost_avoided_usd)
+        ? globalThis.Number(object.cost_avoided_usd)
+        : undefined,
     };
   },
 
@@ -2127,6 +2163,12 @@ export const Cell: MessageFns<Cell> = {
     if (message.load !== undefined) {
       obj.load = LoadResult.toJSON(message.load);
     }
+    if (message.cached !== 0) {
+      obj.cached = Math.round(message.cached);
+    }
+    if (message.costAvoidedUsd !== undefined) {
+      obj.costAvoidedUsd = floatToJson(message.costAvoidedUsd);
+    }
     return obj;
   },
 
@@ -2176,6 +2218,8 @@ export const Cell: MessageFns<Cell> = {
     message.load = (object.load !== undefined && object.load !== null)
       ? LoadResult.fromPartial(object.load)
       : undefined;
+    message.cached = object.cached ?? 0;
+    message.costAvoidedUsd = object.costAvoidedUsd ?? undefined;
     return message;
   },
 };
