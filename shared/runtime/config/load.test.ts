@@ -155,7 +155,12 @@ describe("every key", () => {
     const unset = loadConfig({ env: { SAI_DB_HOST: "h" } });
     if (!unset.ok) throw new Error("defaults do not load");
     const before = describeConfig(unset.config, unset.sources).find((one) => one.key === leaf.key);
-    const fixed = ["logging.format", "artifacts.kind", "performance.enable_metrics_collection", "performance.result_cache"];
+    const fixed = [
+      "logging.format",
+      "artifacts.kind",
+      "performance.enable_metrics_collection",
+      "performance.result_cache",
+    ];
     if (!fixed.includes(leaf.key)) expect(row?.value).not.toBe(before?.value);
   });
 });
