@@ -5,7 +5,7 @@ import { CHAT_MODEL, COMPLETION_MODEL } from "./ollama.js";
 export const LADDER_SEED = 7;
 
 /** A few worked tasks, then the item's. A model of this size understands a pattern far better than an instruction. */
-const SHOTS: [string, string][] = [
+export const SHOTS: [string, string][] = [
   ["Copy: silver 31 window", "silver 31 window"],
   ["2 + 4 =", "6"],
   ["Tom lives in Madrid and has 4 boxes. Where does Tom live?", "Madrid"],
