@@ -14,6 +14,8 @@ export interface History {
   /** Leases of before that a start found on the disk. */
   found: number;
   dirty: number;
+  /** Leases that were not freed so far. */
+  open: number;
 }
 
 interface Open {
@@ -22,7 +24,7 @@ interface Open {
 }
 
 export function historyOf(lines: readonly LogLine[]): History {
-  const history: History = { wrong: [], leased: 0, freed: 0, found: 0, dirty: 0 };
+  const history: History = { wrong: [], leased: 0, freed: 0, found: 0, dirty: 0, open: 0 };
   let open = new Map<string, Open>();
   let before = new Map<string, Open>();
   for (const line of lines) {
@@ -61,6 +63,7 @@ export function historyOf(lines: readonly LogLine[]): History {
         open = new Map();
     }
   }
+  history.open = open.size;
   for (const [lease, { gpus }] of open) history.wrong.push(`${lease} of ${gpus} is leased for ever`);
   return history;
 }

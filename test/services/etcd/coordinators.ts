@@ -33,8 +33,8 @@ export interface Coordinators {
   readonly agentAddresses: readonly string[];
   /** SIGTERM to an agent; resolves with its exit code. */
   endAgent(id: string): Promise<number | null>;
-  /** Starts an agent, which was ended, with these coordinators. */
-  startAgent(id: string, addresses: readonly string[]): void;
+  /** Starts an agent, which was ended or is another, with these coordinators and two slots, or so many. */
+  startAgent(id: string, addresses: readonly string[], slots?: number): void;
   /** The one that says that it leads. */
   leader(): Promise<Coordinator>;
   logs(): string;
@@ -121,8 +121,10 @@ export async function startCoordinators(
   };
   const fleet: Coordinators = {
     ...{ all, endAgent: end, agentAddresses: places.map((place) => `127.0.0.1:${place.agents}`) },
-    startAgent: (id, addresses) =>
-      start(id, ["agent", "--id", id, "--cpu-slots", "2"], { SAI_AGENT_COORDINATOR: addresses.join(",") }),
+    startAgent: (id, addresses, slots = 2) =>
+      start(id, ["agent", "--id", id, "--cpu-slots", `${slots}`], {
+        SAI_AGENT_COORDINATOR: addresses.join(","),
+      }),
     logs,
     leader: () =>
       until(

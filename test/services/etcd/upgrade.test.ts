@@ -10,7 +10,9 @@ import { suiteOf } from "../../support/suites.js";
 import { until } from "../../support/until.js";
 import { type Coordinators, startCoordinators } from "./coordinators.js";
 
-const ITEMS = 720;
+/** For three agents the work of minutes, so that it outlasts the replacing also where that is slow; more end it quickly. */
+const ITEMS = 2400;
+const QUICK_SLOTS = 40;
 let etcd: EtcdCluster | undefined;
 let fleet: Coordinators | undefined;
 const eyes: OldEyes[] = [];
@@ -75,6 +77,7 @@ test("coordinators and agents are replaced one by one under a campaign: all exit
   }
   const { api } = await on.leader();
   expect((await api.get(id)).state).toBe(CampaignState.RUNNING); // all of that was under the campaign
+  on.startAgent("quick", on.agentAddresses, QUICK_SLOTS);
   expect((await api.ended(id, 120_000)).state).toBe(CampaignState.SUCCEEDED);
   expect((await api.records(id)).map(({ ordinal }) => ordinal)).toEqual(
     Array.from({ length: ITEMS }, (_, i) => i),

@@ -63,13 +63,13 @@ describe.each([
       const user = { name: "sai", password: "sai-secret" };
       const sees = async ({ client }: Pick<Tried, "client">) => {
         const denied = client.follow("/other/", 1n);
-        await until("the watch is denied", () => denied.ended !== undefined);
+        await until("the watch is denied", () => denied.ended !== undefined, 30_000);
         const { seen } = client.follow("/t/", 1n);
         const control = ourStore(world.address, { user });
         try {
           const other = control.follow("/t/", 1n);
           await client.put("/t/a", Buffer.from("x"));
-          await until("another client sees the event", () => other.seen.length > 0);
+          await until("another client sees the event", () => other.seen.length > 0, 30_000);
           // Answers of a stream come in order: what was to come for the put would be under way by now.
           for (let i = 0; i < 100; i++) await client.has("/t/a");
           return seen.length > 0;
