@@ -1,7 +1,11 @@
-/** Checks that need prompts, models and datasets together: does every template render, can the engine see pictures. */
+/**
+ * Checks that need prompts, models and datasets together: does every template render, can the engine see pictures. Only of what
+ * the matrix runs.
+ */
 import { setImmediate as letOthersRun } from "node:timers/promises";
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
 import type { Item } from "../benchmark/item.js";
+import { cellTest } from "../benchmark/matrix.js";
 import type { ModelSpec, PromptSpec } from "../benchmark/plan.js";
 import type { Suite } from "../benchmark/suite/suite-types.js";
 import { renderMessages } from "../benchmark/template.js";
@@ -17,20 +21,28 @@ export async function crossCheck(
   lineOf: LineOf,
 ): Promise<Finding[]> {
   const findings = new FindingList(lineOf);
+  const isRun = cellTest(suite);
+  const meet = (prompt: { id: string }, model: { id: string }, dataset: { id: string }): boolean =>
+    isRun({ prompt: prompt.id, model: model.id, dataset: dataset.id });
   for (const prompt of prompts) {
     const field = suite.prompts.find(({ id }) => id === prompt.id)?.field ?? "prompts";
-    for (const dataset of datasets) await checkRendering(prompt, field, dataset, findings);
+    for (const dataset of datasets)
+      if (models.some((model) => meet(prompt, model, dataset)))
+        await checkRendering(prompt, field, dataset, findings);
   }
   checkTruthIsThere(suite, datasets, findings);
   if (suite.run.cache === "deterministic") checkCache(suite, models, findings);
   for (const model of models) {
     if (model.engine !== "ocr") continue;
     const field = suite.models.find(({ id }) => id === model.id)?.field ?? "models";
-    findings.warning(
-      field,
-      `${model.id} runs on ocr, which reads the text in pictures and ignores prompts: ${prompts.map(({ id }) => id).join(", ")}`,
-    );
-    for (const { id, items } of datasets) {
+    const ignored = prompts.filter((prompt) => datasets.some((dataset) => meet(prompt, model, dataset)));
+    if (ignored.length > 0)
+      findings.warning(
+        field,
+        `${model.id} runs on ocr, which reads the text in pictures and ignores prompts: ${ignored.map(({ id }) => id).join(", ")}`,
+      );
+    for (const dataset of datasets.filter((one) => prompts.some((prompt) => meet(prompt, model, one)))) {
+      const { id, items } = dataset;
       if (items.length > 0 && items.every((item) => item.media.length === 0)) {
         findings.error(field, `${model.id} runs on ocr, and the dataset ${id} has no pictures`);
       }

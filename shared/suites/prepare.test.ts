@@ -214,6 +214,31 @@ test("a variable that rows lack is an error that names it, the item and how many
   expect(prepared.rendered(5).map(({ item }) => item)).toEqual(["0"]);
 });
 
+test("what the matrix leaves out is not checked together", async () => {
+  await put("a.jsonl", '{"question":"a","answer":"1"}\n');
+  await put("b.jsonl", '{"input":"b","answer":"2"}\n');
+  const suite = {
+    ...{ schema: "sai/v1", name: "two", metrics: ["latency"] },
+    prompts: [
+      { id: "ask", template: "{{ question }}" },
+      { id: "say", template: "{{ input }}" },
+    ],
+    models: [
+      { id: "lm", engine: "simulated", model: "lm" },
+      { id: "reader", engine: "ocr", model: "4.0.0" },
+    ],
+    datasets: ["a", "b"].map((id) => ({ id, path: `${id}.jsonl` })),
+  };
+  const include = [
+    { prompt: "ask", model: "lm", dataset: "a" },
+    { prompt: "say", model: "lm", dataset: "b" },
+  ];
+  expect(told(await prepare(JSON.stringify({ ...suite, matrix: { include } })))).toEqual([]);
+  const all = told(await prepare(JSON.stringify(suite))).join("\n");
+  expect(all).toContain("prompt ask cannot be rendered for item 0 of dataset b");
+  expect(all).toContain("reader runs on ocr, and the dataset b has no pictures");
+});
+
 test("an ocr model warns that prompts do nothing, and needs pictures", async () => {
   await put("qa.jsonl", '{"question":"a","answer":"#### 1"}\n');
   const text = QA.replace("engine: simulated, model: lm", "engine: ocr, model: 4.0.0");
