@@ -36,7 +36,7 @@ export interface Picture {
   /** Of the picture as it was asked about, px. */
   width: number;
   height: number;
-  /** JPEG, as a data: URL. */
+  /** JPEG or PNG, as a data: URL. */
   url: string;
 }
 

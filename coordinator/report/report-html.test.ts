@@ -343,7 +343,7 @@ function expectSound(html: string): void {
         if (ids.has(value)) throw new Error(`id ${value} twice`);
         ids.add(value);
       }
-      if (key === "href" && !/^(?:#|data:image\/jpeg;base64,[\w+/=]*$)/.test(value))
+      if (key === "href" && !/^(?:#|data:image\/(?:jpeg|png);base64,[\w+/=]*$)/.test(value))
         throw new Error(`link to ${value}`);
       if (/^on|^src/.test(key)) throw new Error(`attribute ${key}`);
       if (/NaN|Infinity|undefined/.test(value)) throw new Error(`${key}="${value}"`);

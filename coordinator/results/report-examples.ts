@@ -58,13 +58,15 @@ async function taskOf(
   const [first] = jobs;
   if (first === undefined) return undefined;
   const answers = new Map<number, ExampleAnswer[]>();
+  const levels = new Map<number, string | undefined>();
   for (const job of jobs)
     for await (const record of candidatesOf(source, job)) {
       const item = record.ordinal % Math.max(1, job.dataset.items);
       answers.set(item, [...(answers.get(item) ?? []), answerOf(record, job)]);
+      levels.set(item, record.level);
     }
   const candidates = [...answers].map(([item, of]) => ({
-    item,
+    ...{ item, level: levels.get(item) },
     marks: of.flatMap(({ mark }) => mark ?? []),
   }));
   const chosen = chooseExamples(
@@ -128,16 +130,12 @@ async function pictureOf(source: ExampleSource, item: Item): Promise<Picture | u
   try {
     const bytes = await source.media(media.sha256);
     // As it was measured when it was read: without turning it by what a camera noted.
-    const small = await sharp(bytes, { limitInputPixels: MOST_PIXELS })
-      .resize({ width: EDGE_PX, height: EDGE_PX, fit: "inside", withoutEnlargement: true })
-      .flatten({ background: "#ffffff" })
-      .jpeg({ quality: 72 })
-      .toBuffer();
-    return {
-      width: media.width,
-      height: media.height,
-      url: `data:image/jpeg;base64,${small.toString("base64")}`,
-    };
+    const shown = sharp(bytes, { limitInputPixels: MOST_PIXELS }).flatten({ background: "#ffffff" });
+    const isSmall = media.width <= EDGE_PX && media.height <= EDGE_PX;
+    if (!isSmall) shown.resize({ width: EDGE_PX, height: EDGE_PX, fit: "inside" });
+    const file = await (isSmall ? shown.png({ palette: true }) : shown.jpeg({ quality: 72 })).toBuffer();
+    const url = `data:image/${isSmall ? "png" : "jpeg"};base64,${file.toString("base64")}`;
+    return { width: media.width, height: media.height, url };
   } catch {
     return undefined; // invariant 2
   }

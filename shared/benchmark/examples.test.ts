@@ -21,6 +21,12 @@ describe("which samples are shown", () => {
     expect(chooseExamples([], 8)).toEqual([]);
   });
 
+  test("of equally clear ones each level has its first before any has its second", () => {
+    const levels = ["easy", "easy", "easy", "hard", "hard"];
+    const all = levels.map((level, item) => ({ item, level, marks: [1, 1] }));
+    expect(chooseExamples(all, 4).map(({ item }) => item)).toEqual([0, 3, 1, 4]);
+  });
+
   test("nothing to be right about is no reason to be left out", () => {
     expect(chooseExamples(candidates([]), 8)).toEqual([{ item: 0, why: "right" }]);
   });

@@ -13,6 +13,7 @@ export type Why = "models differ" | "wrong" | "right";
 export interface Candidate {
   /** Index of the item within its dataset. */
   item: number;
+  level?: string | undefined;
   /** How right each model is, 0 to 1; those that cannot be judged are left out. */
   marks: readonly number[];
 }
@@ -25,14 +26,23 @@ const SHARES: readonly [Why, number][] = [
 ];
 const DIFFER = 0.25;
 
-/** At most `most`, by kind, and within a kind the clearest first; equal ones in the order of the dataset. */
+/**
+ * At most `most`, by kind, and within a kind the clearest first; of equally clear ones the first of each level, then the second of
+ * each, in the order of the dataset.
+ */
 export function chooseExamples(candidates: readonly Candidate[], most: number): { item: number; why: Why }[] {
-  const kinds = new Map<Why, { item: number; clear: number }[]>(SHARES.map(([why]) => [why, []]));
-  for (const { item, marks } of candidates) {
+  const kinds = new Map<Why, { item: number; clear: number; nth: number }[]>(
+    SHARES.map(([why]) => [why, []]),
+  );
+  const before = new Map<string, number>();
+  for (const { item, level = "", marks } of candidates) {
     const { why, clear } = kindOf(marks);
-    kinds.get(why)?.push({ item, clear });
+    const alike = `${why} ${clear} ${level}`;
+    const nth = before.get(alike) ?? 0;
+    before.set(alike, nth + 1);
+    kinds.get(why)?.push({ item, clear, nth });
   }
-  for (const of of kinds.values()) of.sort((a, b) => b.clear - a.clear || a.item - b.item);
+  for (const of of kinds.values()) of.sort((a, b) => b.clear - a.clear || a.nth - b.nth || a.item - b.item);
   const taken = new Map(
     SHARES.map(([why, share]) => [why, Math.min(Math.ceil(share * most), kinds.get(why)?.length ?? 0)]),
   );

@@ -9,6 +9,8 @@ import type { View } from "../view.js";
 import { modelName, na, section } from "./words.js";
 
 const WIDTH = 420;
+/** A small picture is not made larger than this. */
+const MOST_SCALE = 2;
 
 export function samples(view: View, tasks: readonly ExampleTask[]): Markup | undefined {
   if (tasks.length === 0) return undefined;
@@ -66,7 +68,7 @@ function picture(view: View, example: Example, id: string): Markup {
   const { picture: shown, trueBoxes, answers } = example;
   if (shown === undefined)
     return example.pictures === 0 ? nothing : html`<p class="note">The picture cannot be shown here.</p>`;
-  const scale = WIDTH / Math.max(shown.width, shown.height);
+  const scale = Math.min(MOST_SCALE, WIDTH / Math.max(shown.width, shown.height));
   const [w, h] = [Math.max(1, shown.width * scale), Math.max(1, shown.height * scale)];
   const given = answers.filter(({ boxes }) => boxes.length > 0);
   const words = `Picture of ${example.id}: ${trueBoxes.length} true boxes; ${answers
