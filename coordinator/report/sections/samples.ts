@@ -24,7 +24,10 @@ export function samples(view: View, tasks: readonly ExampleTask[]): Markup | und
 
 function taskOf(view: View, task: ExampleTask, index: number): Markup {
   const { examples, lookedAt, items, system, template } = task;
-  const from = lookedAt < items ? `the first ${formatCount(lookedAt)} of ${formatCount(items)}` : "all";
+  const from =
+    lookedAt < items
+      ? `the first ${formatCount(lookedAt)} of ${formatCount(items)}`
+      : `all ${formatCount(items)}`;
   const asked = `${system === undefined ? "" : `system: ${system}\n\n`}${template}`;
   return html`<h3>${name(task.prompt)} <span class="on-data">on</span> ${name(task.dataset)}</h3>
 <p class="note">${examples.length} of ${from} items.</p>
