@@ -26,6 +26,7 @@ import {
   type UploadResponse,
 } from "../shared/gen/sai/v1/artifact.js";
 import {
+  type Budget,
   type Campaign,
   CampaignServiceClient,
   type CampaignSpec,
@@ -66,6 +67,7 @@ export {
   TransferLeadershipResponse,
 } from "../shared/gen/sai/v1/admin.js";
 export {
+  Budget,
   Campaign,
   CampaignSpec,
   CampaignState,
@@ -115,7 +117,7 @@ export interface Client {
   pauseCampaign(id: string, reason: string): Promise<Campaign>;
   resumeCampaign(id: string): Promise<Campaign>;
   /** The new campaign. */
-  retryCampaign(id: string, idempotencyKey: string, priority?: number): Promise<Campaign>;
+  retryCampaign(id: string, idempotencyKey: string, priority?: number, budget?: Budget): Promise<Campaign>;
   explainCampaign(id: string): Promise<ExplainCampaignResponse>;
   /** Events after `since` of `epoch`, then new ones unless `untilNow`; `signal` leaves without an error. */
   events(query: Partial<StreamEventsRequest>, signal?: AbortSignal): AsyncIterable<Event>;
@@ -219,8 +221,12 @@ export function connect(options: ClientOptions): Client {
     pauseCampaign: (id, reason) =>
       oneCampaign(campaigns.pauseCampaign.bind(campaigns), { id, reason }, "PauseCampaign"),
     resumeCampaign: (id) => oneCampaign(campaigns.resumeCampaign.bind(campaigns), { id }, "ResumeCampaign"),
-    retryCampaign: (id, idempotencyKey, priority) =>
-      oneCampaign(campaigns.retryCampaign.bind(campaigns), { id, idempotencyKey, priority }, "RetryCampaign"),
+    retryCampaign: (id, idempotencyKey, priority, budget) =>
+      oneCampaign(
+        campaigns.retryCampaign.bind(campaigns),
+        { id, idempotencyKey, priority, budget },
+        "RetryCampaign",
+      ),
     explainCampaign: (id) => unary(campaigns.explainCampaign.bind(campaigns), { id }),
     async *events(query, leave) {
       const none = { since: 0, campaignId: "", epoch: "", untilNow: false, nodeId: "" };

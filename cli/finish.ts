@@ -7,7 +7,7 @@ import { EXPORT_FORMATS, formatByEnding, printSummary, saveExport } from "./comm
 import { type Context, say } from "./context.js";
 import { EXIT } from "./exit.js";
 import { persist } from "./reconnect.js";
-import { endLine, exitCodeForState, waitForEnd } from "./wait.js";
+import { endLine, exitCodeOfEnd, waitForEnd } from "./wait.js";
 
 export interface FinishOptions {
   /** A file (by its ending) or a folder for report.html, summary.json, cells.csv and records.jsonl. */
@@ -33,7 +33,7 @@ export async function finish(
   const { output } = options;
   if (output !== undefined)
     await persist(context, "asking again", () => saveAll(context, client, campaign.id, output));
-  context.exit(exitCodeForState(ended.state));
+  context.exit(exitCodeOfEnd(ended));
   if (options.gate && ended.state === CampaignState.SUCCEEDED) {
     const targets = summary.cells
       .flatMap((cell) => [

@@ -6,7 +6,7 @@ import { captureIo, testContext } from "./cli.test-support.js";
 import { type Client, connect } from "./client.js";
 import { errorLines, exitCodeOf } from "./exit.js";
 import { campaigns, serve, stopServers, stops } from "./server.test-support.js";
-import { exitCodeForState, waitForEnd } from "./wait.js";
+import { exitCodeOfEnd, waitForEnd } from "./wait.js";
 
 afterEach(stopServers);
 
@@ -140,8 +140,9 @@ test("an interrupt is exit 130 and says that the campaign goes on", async () => 
 });
 
 test("every terminal state has its exit code", () => {
-  expect(exitCodeForState(CampaignState.SUCCEEDED)).toBe(0);
-  expect(exitCodeForState(CampaignState.PARTIAL)).toBe(5);
-  expect(exitCodeForState(CampaignState.FAILED)).toBe(5);
-  expect(exitCodeForState(CampaignState.CANCELLED)).toBe(6);
+  expect(exitCodeOfEnd({ state: CampaignState.SUCCEEDED, stoppedBy: "" })).toBe(0);
+  expect(exitCodeOfEnd({ state: CampaignState.PARTIAL, stoppedBy: "" })).toBe(5);
+  expect(exitCodeOfEnd({ state: CampaignState.FAILED, stoppedBy: "" })).toBe(5);
+  expect(exitCodeOfEnd({ state: CampaignState.PARTIAL, stoppedBy: "budget" })).toBe(6);
+  expect(exitCodeOfEnd({ state: CampaignState.CANCELLED, stoppedBy: "" })).toBe(6);
 });

@@ -116,10 +116,10 @@ function stallTimer(context: Context, ms: number | undefined, end: () => void) {
   };
 }
 
-/** 0 for a campaign that succeeded, 5 when samples failed, 6 when it was cancelled. */
-export function exitCodeForState(state: CampaignState): ExitCode {
+/** 0 for a campaign that succeeded, 5 when samples failed, 6 when it was cancelled or its budget was reached. */
+export function exitCodeOfEnd({ state, stoppedBy }: Pick<Campaign, "state" | "stoppedBy">): ExitCode {
   if (state === CampaignState.SUCCEEDED) return EXIT.ok;
-  if (state === CampaignState.CANCELLED) return EXIT.incomplete;
+  if (state === CampaignState.CANCELLED || stoppedBy !== "") return EXIT.incomplete;
   return EXIT.failures;
 }
 

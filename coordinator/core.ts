@@ -14,6 +14,7 @@ import type { Logger } from "../shared/runtime/logger.js";
 import type { Random } from "../shared/runtime/random.js";
 import { detached } from "./campaigns/background.js";
 import { Board } from "./campaigns/board.js";
+import { lookAtBudgets } from "./campaigns/budgets.js";
 import { CommitQueue } from "./campaigns/commit-queue.js";
 import { expireAttempt, shardEvent } from "./campaigns/complete-attempt.js";
 import { sweepIdempotency } from "./campaigns/idempotency.js";
@@ -195,6 +196,7 @@ export async function startCore(parts: CoreParts): Promise<Core> {
     brake.look(lateMs);
     hold.check();
     health.look();
+    lookAtBudgets(campaigns);
     scheduling.sweep();
     showGauges(metrics, board, fleet);
   });

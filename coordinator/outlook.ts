@@ -4,6 +4,7 @@
  */
 import { deviceClass } from "../shared/domain/device.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
+import { budgetOf, mayDispatch } from "./campaigns/budgets.js";
 import { type Tenants, tenantOf } from "./campaigns/quotas.js";
 import { modelLoads, needsOf, staysOnClass } from "./job-needs.js";
 import {
@@ -29,7 +30,7 @@ interface NodeMemory {
 
 type FixedPart = Omit<
   JobSnapshot,
-  "inFlight" | "gate" | "held" | "paused" | "after" | "pending" | "ran" | "waitingSinceMs"
+  "inFlight" | "gate" | "held" | "paused" | "overBudget" | "after" | "pending" | "ran" | "waitingSinceMs"
 >;
 
 export class Outlook {
@@ -67,6 +68,8 @@ export class Outlook {
     for (const entry of campaigns) {
       const first = firstOf(entry);
       if (first?.spec.load && !jobs.has(first)) this.putJob(entry, first);
+      if (budgetOf(entry) === undefined) continue;
+      for (const job of entry.jobs) if (!jobs.has(job)) this.putJob(entry, job); // what one took is the others' budget
     }
     if (!all) return campaigns;
     for (const id of this.standing.agents.keys()) if (!this.fleet.node(id)) this.forget(id);
@@ -169,6 +172,7 @@ export class Outlook {
     }
     const known = this.standing.job(id, job.spec.id);
     const paused = entry.value.state.kind === "PAUSED" || state.kind === "PAUSED";
+    const overBudget = !mayDispatch(entry, job);
     const after = job.spec.load !== undefined && firstOf(entry) !== job;
     const same =
       known?.snapshot.waitingSinceMs === waitingSinceMs &&
@@ -177,6 +181,7 @@ export class Outlook {
       known.snapshot.gate === gate &&
       known.snapshot.held === held &&
       known.snapshot.paused === paused &&
+      (known.snapshot.overBudget ?? false) === overBudget &&
       known.snapshot.inFlight === inFlight &&
       known.snapshot.ran?.shards === ran.shards;
     if (same && !staysOnClass(job.spec)) return;
@@ -185,6 +190,7 @@ export class Outlook {
       ...this.classFor(job),
       ...(gate === 0n ? {} : { gate }),
       ...(after && { after }),
+      ...(overBudget && { overBudget }),
       ...{ held, inFlight, paused, pending, waitingSinceMs, ran: { ...ran } },
     });
   }

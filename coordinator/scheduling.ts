@@ -26,6 +26,7 @@ import {
   type ShardKey,
   suspectsOf,
 } from "./campaigns/board.js";
+import { mayDispatch } from "./campaigns/budgets.js";
 import type { Tenants } from "./campaigns/quotas.js";
 import { isUnanswered } from "./campaigns/unstarted.js";
 import { DispatchWindow } from "./dispatch-window.js";
@@ -219,6 +220,7 @@ export class Scheduling {
     if (!node || !this.fits(a, node) || fleet.credit(node, lane) <= 0) return;
     this.n += 1n;
     const fence = { epoch, n: this.n };
+    if (!this.isWithinBudget(entry, campaign)) return;
     const order = this.orderOf(entry, a, index, fence);
     if (order === undefined) return;
     entry.duplicated.add(index);
@@ -257,6 +259,11 @@ export class Scheduling {
       const batch = batches.get(node) ?? [];
       batches.set(node, batch);
       for (let index = a.first; index < a.first + a.count; index++) {
+        if (!this.isWithinBudget(job, a.campaign)) {
+          board.touch(a); // and the next cycle gives what is free to others
+          this.touched();
+          break;
+        }
         const order = this.assign(node, job, a, index);
         if (order) batch.push(order);
       }
@@ -268,6 +275,11 @@ export class Scheduling {
       sent += batch.length;
     }
     return sent;
+  }
+
+  private isWithinBudget(job: JobEntry, campaign: string): boolean {
+    const entry = this.parts.board.campaign(campaign);
+    return entry !== undefined && mayDispatch(entry, job);
   }
 
   /** Whether the node as it is now may have it. */

@@ -30,6 +30,14 @@ export interface Assignment {
   suspects: readonly number[];
 }
 
+/** What an attempt took, for budgets. */
+export interface Spent {
+  /** Of its records, where their price is known. */
+  usd: number;
+  /** Seconds × GPUs, or the share of one; loading included. */
+  gpuSeconds: number;
+}
+
 /** A finished attempt: where its records are, or the records themselves. */
 export interface ShardResult {
   fence: Fence;
@@ -44,6 +52,8 @@ export interface ShardResult {
   counts: { [status: string]: number };
   /** The records file itself when it is at most 1 KiB. */
   inline: Uint8Array | undefined;
+  /** Absent where a journal alone tells of it: how long it had GPUs is not written down. */
+  spent?: Spent;
 }
 
 /** Why an attempt gave up; the class decides about retries (see shared/domain/retry.ts). */
@@ -56,6 +66,7 @@ export interface ShardFailure {
   message: string;
   /** For poison: ordinals that were in flight when the engine's process died. */
   items: readonly number[];
+  spent?: Spent;
 }
 
 /** A sample in flight when this agent's process ended without warning. */

@@ -314,11 +314,14 @@ export class Attempts {
   private startOnGpus(held: Held, own: GpuPlace): void {
     const { waiting } = this.book.lane(held.assignment.lane);
     waiting.splice(waiting.indexOf(held), 1);
-    const { lane, lease, uuids: gpus, names, memoryBytes } = own;
+    const { lane, lease, uuids: gpus, names, memoryBytes, share } = own;
     const place = { lease, gpus, ...(memoryBytes === undefined ? {} : { memoryBytes }) };
     this.start(
       held,
-      { lane, deviceClass: deviceClass({ kind: lane, name: productText(names) }), place },
+      {
+        ...{ lane, deviceClass: deviceClass({ kind: lane, name: productText(names) }), place },
+        ...(share === undefined ? {} : { gpuShare: share }),
+      },
       (spoiled) => this.parts.gpus?.giveBack(own, held.name, spoiled),
     );
   }

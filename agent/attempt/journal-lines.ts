@@ -48,8 +48,9 @@ export function decodeLine(name: string, text: string): JournalLine | undefined 
   try {
     if (!line.startsWith(RECORD[0])) return JSON.parse(line, fromJson) as JournalLine;
     const json = line.slice(RECORD[0].length, -RECORD[1].length);
-    const { ordinal, status } = JSON.parse(json) as WrittenRecord;
-    return { k: "record", record: { ordinal, status, json } };
+    const { ordinal, status, cost_usd } = JSON.parse(json) as WrittenRecord & { cost_usd?: number };
+    const cost = cost_usd === undefined ? {} : { costUsd: cost_usd };
+    return { k: "record", record: { ordinal, status, json, ...cost } };
   } catch {
     return undefined;
   }

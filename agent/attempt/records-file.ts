@@ -10,12 +10,15 @@ export interface WrittenRecord {
   ordinal: number;
   status: Status;
   json: string;
+  /** Of its requests, where their price is known. */
+  costUsd?: number;
 }
 
 export const written = (record: ResultRecord): WrittenRecord => ({
   ordinal: record.ordinal,
   status: record.status,
   json: JSON.stringify(record),
+  ...(record.cost_usd === undefined ? {} : { costUsd: record.cost_usd }),
 });
 
 /**
@@ -26,7 +29,10 @@ export const writtenWindow = (
   ordinal: number,
   status: Status,
   requests: readonly ResultRecord[],
-): WrittenRecord => ({ ordinal, status, json: JSON.stringify({ requests, ordinal, status }) });
+): WrittenRecord => ({
+  ...{ ordinal, status, json: JSON.stringify({ requests, ordinal, status }) },
+  costUsd: requests.reduce((sum, { cost_usd = 0 }) => sum + cost_usd, 0),
+});
 
 const IS_WINDOW = '{"requests":[';
 

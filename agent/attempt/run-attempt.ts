@@ -31,7 +31,7 @@ import type { Logger } from "../../shared/runtime/logger.js";
 import type { Random } from "../../shared/runtime/random.js";
 import { EngineError, type EnginePlace } from "../engines/engine.js";
 import type { LoadGenerators } from "../load/generators.js";
-import { type Assignment, attemptText, type ShardFailure } from "./assignment.js";
+import { type Assignment, attemptText, type ShardFailure, type Spent } from "./assignment.js";
 import { AttemptMeter, type GpuMeters } from "./attempt-meter.js";
 import { Deadline } from "./deadline.js";
 import type { Inputs } from "./inputs.js";
@@ -103,6 +103,8 @@ export const attemptRunner =
       const message = `the attempt took longer than ${assignment.deadlineMs} ms`;
       end.abort(new SaiError("deadline_exceeded", message));
     });
+    const startMs = parts.clock.nowMs();
+    const spent = (): Spent => spentOn(device, parts.clock.nowMs() - startMs, work);
     const meter = new AttemptMeter(parts.telemetry?.lease(device.place));
     let work: Work | undefined;
     try {
@@ -110,16 +112,19 @@ export const attemptRunner =
       if (work.records.size < assignment.shard.count) await runSamples(parts, work, device);
       deadline.cancel();
       meter.close();
+      const took = spent();
       // Only storing is left: the next attempt may have the device meanwhile.
       hooks.released();
       await parts.cache?.keep(work.answers.splice(0));
       await work.journal.flush();
       await work.journal.close();
-      const { result, bytes } = recordsFile(assignment, [...work.records.values()]);
+      const { result: told, bytes } = recordsFile(assignment, [...work.records.values()]);
+      const result = { ...told, spent: took };
       return result.uri === "" ? { kind: "result", result } : { kind: "complete", result, bytes };
     } catch (error) {
       if (signal.aborted) return await stopped(work, signal.reason);
-      const failure = failureOf(assignment, end.signal.aborted ? end.signal.reason : error, work);
+      const why = end.signal.aborted ? end.signal.reason : error;
+      const failure = { ...failureOf(assignment, why, work), spent: spent() };
       log.warn({ class: failure.class, err: error }, "attempt failed");
       await noteFailure(parts, work, failure, error);
       return { kind: "failed", failure };
@@ -131,6 +136,13 @@ export const attemptRunner =
       signal.removeEventListener("abort", onAbort);
     }
   };
+
+/** What an attempt took that has its device for so long. */
+function spentOn({ place, gpuShare = 1 }: RunDevice, heldMs: number, work: Work | undefined): Spent {
+  let usd = 0;
+  for (const { costUsd = 0 } of work?.records.values() ?? []) usd += costUsd;
+  return { usd, gpuSeconds: (heldMs / 1000) * place.gpus.length * gpuShare };
+}
 
 async function begin(
   { journals }: AttemptParts,
@@ -305,7 +317,7 @@ function contextOf(
   job: JobSpec,
   items: Item[],
   { prepared }: Borrowed,
-  { deviceClass, place }: RunDevice,
+  { deviceClass, place, gpuShare }: RunDevice,
   hooks: Pick<SampleContext, "readBlob" | "waiting">,
 ): SampleContext {
   return sampleContext({
@@ -315,7 +327,10 @@ function contextOf(
     prepared,
     shard: shard.index,
     attempt: fenceText(fence),
-    node: { id: parts.nodeId, device_class: deviceClass, gpu_uuids: [...place.gpus] },
+    node: {
+      ...{ id: parts.nodeId, device_class: deviceClass, gpu_uuids: [...place.gpus] },
+      ...(gpuShare === undefined ? {} : { gpu_share: gpuShare }),
+    },
     clock: parts.clock,
     random: parts.random,
     sha256,

@@ -17,6 +17,8 @@ export interface RunDevice {
   /** What is comparable with it: `cpu`, or the product's name. */
   deviceClass: string;
   place: EnginePlace;
+  /** What is leased of the one GPU, above 0 to 1; absent for whole ones, and where there is none. */
+  gpuShare?: number;
 }
 
 export interface RunHooks {

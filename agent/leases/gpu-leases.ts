@@ -143,6 +143,11 @@ export class GpuLeases {
     return this.ledger.namesOf(uuids);
   }
 
+  /** What a hold has of its one GPU; undefined when it has GPUs whole. */
+  shareOf(hold: Pick<GpuHold, "wish" | "uuids">): number | undefined {
+    return this.ledger.shareOf(hold);
+  }
+
   /** Why this node could never grant it; undefined if it could. */
   refusal(wish: GpuWish): string | undefined {
     return this.known ? this.ledger.refusal(wish) : undefined;

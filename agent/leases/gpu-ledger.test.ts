@@ -216,6 +216,16 @@ test("under a limit of memory smaller GPUs are taken where the first ones are to
   expect(ledger.namesOf(["m2", "gone"])).toEqual([]);
 });
 
+test("the share of a hold: of memory, and of a slice its compute where that is more", () => {
+  const ledger = ledgerOf(gpu("a"), mig);
+  const share = (wish: GpuWish, ...held: string[]) => ledger.shareOf({ wish, uuids: held });
+  expect(share(whole(1), "a")).toBeUndefined();
+  expect(share(part(20), "a")).toBe(0.25);
+  expect(share(slice("3g.40gb"), "m1")).toBe(0.5);
+  expect(share(slice("1g.10gb"), "m2")).toBeCloseTo(1 / 7, 12); // of memory it is an eighth
+  expect(share(part(20), "gone")).toBe(1);
+});
+
 test("limits of the node hold over all its GPUs", () => {
   const ledger = new GpuLedger({ ...LIMITS, totalBytes: 100 * GIB, leases: 3 });
   ledger.see([gpu("a"), gpu("b"), mig]);

@@ -205,6 +205,22 @@ export class GpuLedger {
     return [...new Set(own.map(({ name }) => name))].sort();
   }
 
+  /**
+   * What a hold has of its one GPU, above 0 to 1; undefined when it has GPUs whole. A part has its share of the memory; a
+   * slice the larger of that and its compute slices of seven, which is what nobody else can have then.
+   */
+  shareOf({ wish, uuids }: Pick<GpuHold, "wish" | "uuids">): number | undefined {
+    if (wish.kind === "whole") return undefined;
+    const [uuid = ""] = uuids;
+    const gpu = this.places.find((place) =>
+      [place, ...(place.slices ?? [])].some((one) => one.uuid === uuid),
+    );
+    const ofMemory = gpu ? this.bytesOf(wish, uuids) / gpu.memoryBytes : 0;
+    const compute = wish.kind === "slice" ? Number.parseInt(wish.profile, 10) / MIG_SLICES : 0;
+    const share = Math.min(1, Math.max(ofMemory, Number.isFinite(compute) ? compute : 0));
+    return share > 0 ? share : 1; // of a GPU that is not seen now
+  }
+
   /** All that is held, oldest first. */
   list(): GpuHold[] {
     return [...this.holds.values()];
@@ -274,5 +290,8 @@ export class GpuLedger {
     return Math.floor(memoryBytes * this.limits.memoryShare);
   }
 }
+
+/** Compute slices of a GPU in MIG mode. */
+const MIG_SLICES = 7;
 
 const partOf = (wish: GpuWish): number => (wish.kind === "part" ? wish.memoryBytes : 0);

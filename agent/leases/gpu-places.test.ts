@@ -32,6 +32,7 @@ beforeEach(() => {
         done.push(`release ${name}`);
       },
       namesOf: (uuids) => ledger.namesOf(uuids),
+      shareOf: (hold) => ledger.shareOf(hold),
       get limited() {
         return limited;
       },

@@ -14,7 +14,10 @@ import type { GpuLeases } from "./gpu-leases.js";
 import type { GpuHold, GpuLane, GpuWish } from "./gpu-ledger.js";
 
 export interface GpuPlacesParts {
-  leases: Pick<GpuLeases, "take" | "release" | "refusal" | "lanes" | "namesOf" | "limited" | "now" | "close">;
+  leases: Pick<
+    GpuLeases,
+    "take" | "release" | "refusal" | "lanes" | "namesOf" | "shareOf" | "limited" | "now" | "close"
+  >;
   /** Unloads what is loaded under a lease. */
   unload(lease: string): Promise<void>;
   /** Of a new lease; never the same twice. */
@@ -36,6 +39,8 @@ export interface GpuPlace {
   names: readonly string[];
   /** Of a shared GPU; absent where it is the attempt's alone. */
   memoryBytes?: number;
+  /** Of the one GPU, where it is leased in part or as a slice; above 0 to 1. */
+  share?: number;
 }
 
 /** A lease as it is told. */
@@ -93,6 +98,8 @@ export class GpuPlaces {
     const { name: lease, uuids } = hold;
     const place: GpuPlace = { lease, lane, uuids, names: this.parts.leases.namesOf(uuids) };
     if (wish.kind === "part") place.memoryBytes = wish.memoryBytes;
+    const share = this.parts.leases.shareOf(hold);
+    if (share !== undefined) place.share = share;
     return this.use({ place, model, attempt, state: "idle", cancelIdle: () => {} }, attempt);
   }
 

@@ -43,6 +43,7 @@ export const resultMessage = (result: ShardResult): WireShardResult => ({
   sizeBytes: result.sizeBytes,
   counts: result.counts,
   inline: Buffer.from(result.inline ?? []),
+  spent: result.spent,
 });
 
 /** Of a failure's message, characters. */
@@ -55,6 +56,7 @@ export const failureMessage = (failure: ShardFailure): ShardFailed => ({
   cause: failure.cause,
   message: failure.message.slice(0, MESSAGE_CHARS),
   items: [...failure.items],
+  spent: failure.spent,
 });
 
 export const heldMessage = ({ assignment, state }: Held): HeldAttempt => ({

@@ -1,6 +1,6 @@
 /** `sai campaign pause|resume|retry`: what people do to a campaign that exists. */
 import type { Command } from "commander";
-import { Campaign, type Client } from "../client.js";
+import { type Budget, Campaign, type Client } from "../client.js";
 import { withClient } from "../connection.js";
 import { type Context, say } from "../context.js";
 import { CliExit, EXIT, usageError } from "../exit.js";
@@ -11,7 +11,7 @@ import { printOne } from "../output/print.js";
 import { campaignState } from "../output/words.js";
 import type { Bind } from "../program.js";
 import { persist } from "../reconnect.js";
-import { endLine, exitCodeForState, waitForEnd } from "../wait.js";
+import { endLine, exitCodeOfEnd, waitForEnd } from "../wait.js";
 
 const LOOK_MS = 500;
 
@@ -43,7 +43,7 @@ export function registerCampaignVerbs(noun: Command, bind: Bind): void {
         const { timeoutMs } = context.flags;
         const ended = await waitForEnd(context, client, id, { timeoutMs }, resumed);
         say(context, endLine(ended));
-        context.exit(exitCodeForState(ended.state));
+        context.exit(exitCodeOfEnd(ended));
         await printCampaign(context, ended);
       }),
     ),
@@ -55,6 +55,12 @@ export function registerCampaignVerbs(noun: Command, bind: Bind): void {
         "a new campaign for what an ended one left without a usable record: engine errors, timeouts, out of memory, cancelled, never run",
       )
       .option("--priority <n>", "of the new campaign, -1000 to 1000 (default: that of the old one)")
+      .option(
+        "--budget-usd <usd>",
+        "what it may cost itself (this and the next two default to the old one's)",
+      )
+      .option("--budget-gpu-hours <hours>", "hours of GPUs it may use itself")
+      .option("--budget-wall-s <seconds>", "how long it may run itself")
       .option("--idempotency-key <key>", "the same key gives the same retry for 7 days")
       .option("--output <path>", "with --wait: write the results to this file or folder")
       .option("--gate", "with --wait: exit 5 when a metric misses its target"),
@@ -64,6 +70,9 @@ export function registerCampaignVerbs(noun: Command, bind: Bind): void {
 
 interface RetryFlags extends FinishOptions {
   priority?: string;
+  budgetUsd?: string;
+  budgetGpuHours?: string;
+  budgetWallS?: string;
   idempotencyKey?: string;
 }
 
@@ -74,11 +83,12 @@ async function retry(context: Context, [id = ""]: string[], flags: RetryFlags): 
   }
   for (const flag of ["gate", "output"] as const)
     if (flags[flag] !== undefined && !context.flags.wait) throw usageError(`--${flag} needs --wait`);
+  const budget = budgetOf(flags);
   const key = flags.idempotencyKey ?? `cli-${context.io.random.id(24)}`;
   await withClient(context, async (client) => {
     await client.getCampaign(id);
     const campaign = await persist(context, "asking again under the same key", () =>
-      client.retryCampaign(id, key, priority),
+      client.retryCampaign(id, key, priority, budget),
     );
     say(context, `campaign ${campaign.id} retries ${id}`);
     if (context.flags.wait) {
@@ -92,6 +102,22 @@ async function retry(context: Context, [id = ""]: string[], flags: RetryFlags): 
       text: () => [campaign.id],
     });
   });
+}
+
+/** The limits that were given; undefined without any. */
+function budgetOf({ budgetUsd, budgetGpuHours, budgetWallS }: RetryFlags): Budget | undefined {
+  const limit = (flag: string, text: string | undefined): number | undefined => {
+    const value = Number(text);
+    if (text === undefined || (text.trim() !== "" && Number.isFinite(value) && value > 0 && value <= 1e9))
+      return text === undefined ? undefined : value;
+    throw usageError(`${flag}: ${text} is not a number above 0`);
+  };
+  const budget = {
+    usd: limit("--budget-usd", budgetUsd),
+    gpuHours: limit("--budget-gpu-hours", budgetGpuHours),
+    wallS: limit("--budget-wall-s", budgetWallS),
+  };
+  return Object.values(budget).every((value) => value === undefined) ? undefined : budget;
 }
 
 /** Resolves when no shard of a paused campaign is on an agent. Exit 3 when --timeout passes before. */

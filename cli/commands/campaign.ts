@@ -12,7 +12,7 @@ import { whyLines } from "../output/why-text.js";
 import { campaignState, isTerminal, stateColor, time } from "../output/words.js";
 import type { Bind } from "../program.js";
 import { reconnecting } from "../reconnect.js";
-import { endLine, exitCodeForState, waitForEnd } from "../wait.js";
+import { endLine, exitCodeOfEnd, waitForEnd } from "../wait.js";
 import { registerCampaignEvents } from "./campaign-events.js";
 import { registerCampaignVerbs } from "./campaign-verbs.js";
 
@@ -46,14 +46,14 @@ export function registerCampaign(program: Command, bind: Bind): void {
   noun
     .command("wait <id>")
     .description(
-      "wait until a campaign has ended; exit 0 succeeded, 5 with failures, 6 cancelled, 3 timed out",
+      "wait until a campaign has ended; exit 0 succeeded, 5 with failures, 6 cancelled or at the end of its budget, 3 timed out",
     )
     .action(
       bind((context, [id = ""]) =>
         withClient(context, async (client) => {
           const campaign = await waitForEnd(context, client, id, { timeoutMs: context.flags.timeoutMs });
           say(context, endLine(campaign));
-          context.exit(exitCodeForState(campaign.state));
+          context.exit(exitCodeOfEnd(campaign));
         }),
       ),
     );

@@ -2,7 +2,7 @@
 import type { Command } from "commander";
 import { count } from "../../shared/benchmark/count.js";
 import { SUITE_SCHEMA } from "../../shared/benchmark/suite/schema.js";
-import { estimateRun } from "../../shared/suites/estimate.js";
+import { estimateRun, overBudget } from "../../shared/suites/estimate.js";
 import { planOf, prepareSuite } from "../../shared/suites/prepare.js";
 import { Campaign } from "../client.js";
 import { withClient } from "../connection.js";
@@ -110,16 +110,18 @@ async function apply(context: Context, _: string[], flags: ApplyFlags): Promise<
       const nodes = (await client.listNodes()).filter((node) => node.state === "ready").length;
       const estimate = estimateRun(planOf(prepared, ""), prepared.datasets, nodes);
       const { cells, ...whole } = estimate;
+      const budget = prepared.suite?.budget;
       return printOne(context, {
         json: {
           ...{ dryRun: true, jobs, samples, suiteSha256, uploads: missing.length, uploadBytes: bytes },
           ...{ ...whole, matrix: cells },
+          ...(budget && { budget, overBudget: overBudget(estimate, budget) }),
         },
         name: prepared.suite?.name ?? "",
         text: () => [
           `${source.label}: would submit ${count(jobs, "job")}, ${count(samples, "sample")}, ${count(estimate.shards, "shard")}; ${count(missing.length, "upload")}, ${formatBytes(bytes)}`,
           "",
-          ...dryRunLines(estimate),
+          ...dryRunLines(estimate, budget),
         ],
       });
     }

@@ -18,7 +18,7 @@ import { nodeReady, quietLogger, startLocal } from "../local.js";
 import { painter } from "../output/color.js";
 import { formatDuration } from "../output/quantity.js";
 import { submit } from "../submit.js";
-import { exitCodeForState, waitForEnd } from "../wait.js";
+import { exitCodeOfEnd, waitForEnd } from "../wait.js";
 import { demoImages } from "./images.js";
 import { writeDemoFiles } from "./suite.js";
 import { readWithOllama } from "./vision.js";
@@ -109,7 +109,7 @@ async function baseline(
     "html",
     path,
   );
-  if (ended.state !== CampaignState.SUCCEEDED) context.exit(exitCodeForState(ended.state));
+  if (ended.state !== CampaignState.SUCCEEDED) context.exit(exitCodeOfEnd(ended));
   return path;
 }
 

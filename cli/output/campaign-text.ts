@@ -1,5 +1,6 @@
 /** One campaign for people: its facts, warnings, then a row per job. */
-import { Campaign, type JobProgress } from "../client.js";
+import { amount } from "../../shared/benchmark/budget.js";
+import { type Budget, Campaign, type JobProgress } from "../client.js";
 import type { Context } from "../context.js";
 import { type Paint, painter } from "./color.js";
 import { printOne } from "./print.js";
@@ -28,6 +29,8 @@ export function campaignLines(campaign: Campaign, paint: Paint): string[] {
     ["samples", `${done(campaign.progress)}, ${campaign.progress?.samplesFailed ?? 0} failed`],
     ["created", time(campaign.createTime)],
     ["ended", time(campaign.endTime)],
+    ["budget", budgetText(campaign.budget)],
+    ["spent", budgetText(campaign.spent)],
     ["waiting", waitingReasons(campaign.waiting).join("; ")],
     ["simulated", campaign.simulated ? "SIMULATED: numbers do not come from a model" : ""],
   ];
@@ -36,6 +39,14 @@ export function campaignLines(campaign: Campaign, paint: Paint): string[] {
   return campaign.jobs.length === 0
     ? lines
     : [...lines, "", ...tableLines<JobProgress>(JOB_COLUMNS, campaign.jobs, { paint })];
+}
+
+/** `2.00 USD, 1.5 GPU hours, 600 s`; empty without any. */
+export function budgetText(budget: Budget | undefined): string {
+  const { usd, gpuHours, wallS } = budget ?? {};
+  const money = usd === undefined ? [] : [amount("usd", usd)];
+  const hours = gpuHours === undefined ? [] : [amount("gpuHours", gpuHours)];
+  return [...money, ...hours, ...(wallS === undefined ? [] : [`${Math.round(wallS)} s`])].join(", ");
 }
 
 const JOB_COLUMNS = [

@@ -4,10 +4,11 @@ import { type CampaignEntry, isEnded } from "../campaigns/board.js";
 import { campaignEvent } from "../campaigns/lifecycle.js";
 import type { CampaignParts } from "../campaigns/parts.js";
 import { prepareRequest } from "../campaigns/request.js";
+import type { RetryOptions } from "../campaigns/retry.js";
 import { submitCampaign } from "../campaigns/submit.js";
 import { noCampaign } from "../results/streamed-results.js";
 import { priorityField, reasonField, refuseAll } from "./check.js";
-import { campaignMessage, requestOf } from "./convert.js";
+import { budgetOfRequest, campaignMessage, requestOf } from "./convert.js";
 import { pageOf, refuse } from "./page.js";
 
 const MAX_SHOWN = 20;
@@ -18,7 +19,7 @@ const WATCH_MS = 200;
 export interface CampaignUses {
   pause(entry: CampaignEntry, reason: string): Promise<void>;
   resume(entry: CampaignEntry): Promise<void>;
-  retry(entry: CampaignEntry, options: { idempotencyKey: string; priority?: number }): Promise<CampaignEntry>;
+  retry(entry: CampaignEntry, options: RetryOptions): Promise<CampaignEntry>;
   /** Why it is where it is; changes nothing. */
   explain(entry: CampaignEntry): Promise<Pick<ExplainCampaignResponse, "reasons" | "jobs">>;
 }
@@ -37,7 +38,7 @@ export function campaignService(
   /** With its jobs, which of an ended one may have to be read again. */
   const shown = async (entry: CampaignEntry) => {
     await parts.board.loaded(entry);
-    return campaignMessage(entry, true);
+    return campaignMessage(entry, true, parts.clock.wallMs());
   };
   return {
     createCampaign: unary(calls, async ({ spec, idempotencyKey }) => {
@@ -53,7 +54,10 @@ export function campaignService(
     getCampaign: unary(calls, async ({ id }) => ({ campaign: await shown(found(id)) })),
     listCampaigns: unary(calls, (request) => {
       const { page, nextPageToken } = pageOf(parts.board.list(), request, (entry) => entry.value.id);
-      return { campaigns: page.map((entry) => campaignMessage(entry, false)), nextPageToken };
+      return {
+        campaigns: page.map((entry) => campaignMessage(entry, false, parts.clock.wallMs())),
+        nextPageToken,
+      };
     }),
     cancelCampaign: unary(calls, async ({ id }) => {
       const entry = found(id);
@@ -73,11 +77,13 @@ export function campaignService(
       await uses.resume(entry);
       return { campaign: await shown(entry) };
     }),
-    retryCampaign: unary(calls, async ({ id, idempotencyKey, priority }) => {
+    retryCampaign: unary(calls, async ({ id, idempotencyKey, priority, budget: limits }) => {
       refuseAll([priorityField(priority)]);
+      const budget = budgetOfRequest(limits);
       const retried = await uses.retry(found(id), {
         idempotencyKey,
         ...(priority === undefined ? {} : { priority }),
+        ...(budget && { budget }),
       });
       return { campaign: await shown(retried) };
     }),

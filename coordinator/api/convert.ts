@@ -1,5 +1,6 @@
 /** From the board and the fleet to the messages people see. */
 
+import type { Budget } from "../../shared/benchmark/budget.js";
 import type { Tally } from "../../shared/domain/campaign.js";
 import {
   type Campaign,
@@ -8,14 +9,17 @@ import {
   type JobProgress,
   type Progress,
   ResolvedInput_Kind,
+  type Budget as WireBudget,
 } from "../../shared/gen/sai/v1/campaign.js";
 import type { GpuStates, Node } from "../../shared/gen/sai/v1/node.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type CampaignEntry, type JobEntry, tallyCampaign, tallyJob } from "../campaigns/board.js";
+import { budgetOf, spentOf, wallOf } from "../campaigns/budgets.js";
 import { tenantOf } from "../campaigns/quotas.js";
 import type { CampaignRequest } from "../campaigns/request.js";
 import { DEFAULT_TENANT } from "../scheduler/snapshot.js";
 import type { NodeEntry } from "../sessions/fleet.js";
+import { refuseAll } from "./check.js";
 
 export function requestOf(spec: CampaignSpec | undefined): CampaignRequest {
   if (spec === undefined) {
@@ -46,7 +50,7 @@ function inputKindOf(kind: ResolvedInput_Kind, i: number): "dataset" | "prompt" 
   });
 }
 
-export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campaign {
+export function campaignMessage(entry: CampaignEntry, withJobs: boolean, nowMs: number): Campaign {
   const { value } = entry;
   const { state } = value;
   return {
@@ -68,6 +72,44 @@ export function campaignMessage(entry: CampaignEntry, withJobs: boolean): Campai
     waiting: state.kind === "RUNNING" ? entry.waiting : [],
     retryOf: value.retryOf ?? "",
     retriedBy: [...entry.retriedBy],
+    ...budgetMessages(entry, nowMs),
+    stoppedBy: value.stopped?.by ?? "",
+  };
+}
+
+/** The budget and what is spent, the latter as far as anything is known of it. */
+function budgetMessages(entry: CampaignEntry, nowMs: number): Pick<Campaign, "budget" | "spent"> {
+  const budget = budgetOf(entry);
+  const { usd, gpuHours } = spentOf(entry);
+  const wallMs = entry.value.wall === undefined ? undefined : wallOf(entry, nowMs);
+  const spent: WireBudget = {
+    usd: usd > 0 || budget?.usd !== undefined ? usd : undefined,
+    gpuHours: gpuHours > 0 || budget?.gpuHours !== undefined ? gpuHours : undefined,
+    wallS: wallMs === undefined ? undefined : wallMs / 1000,
+  };
+  return {
+    budget: budget && { usd: budget.usd, gpuHours: budget.gpuHours, wallS: budget.wallS },
+    spent: Object.values(spent).some((value) => value !== undefined) ? spent : undefined,
+  };
+}
+
+/** The limits of a request; undefined where it has none. Throws invalid_argument for what is no limit. */
+export function budgetOfRequest(wire: WireBudget | undefined): Budget | undefined {
+  if (wire === undefined) return undefined;
+  const limits = { usd: wire.usd, gpu_hours: wire.gpuHours, wall_s: wire.wallS };
+  refuseAll(
+    Object.entries(limits).map(([key, value]) =>
+      value === undefined || (Number.isFinite(value) && value > 0 && value <= 1e9)
+        ? undefined
+        : { field: `budget.${key}`, description: `is ${value}; it must be a number above 0 to 1000000000` },
+    ),
+  );
+  const { usd, gpuHours, wallS } = wire;
+  if (usd === undefined && gpuHours === undefined && wallS === undefined) return undefined;
+  return {
+    ...(usd === undefined ? {} : { usd }),
+    ...(gpuHours === undefined ? {} : { gpuHours }),
+    ...(wallS === undefined ? {} : { wallS }),
   };
 }
 

@@ -5,6 +5,7 @@
  * 1. `pending` holds exactly the shards whose state is PENDING.
  * 2. A shard that was split has a done record and no samples; its children have them.
  */
+import { addSpent, type JobSpending, NOTHING_SPENT, type Spent } from "../../shared/benchmark/budget.js";
 import { type JobSpec, positionOf } from "../../shared/benchmark/plan.js";
 import { isFailure, type Status } from "../../shared/benchmark/record.js";
 import type { Tally } from "../../shared/domain/campaign.js";
@@ -78,6 +79,9 @@ interface Counters {
   samplesRunning: number;
   /** Shards that were split. */
   splits: number;
+  /** Shards with a result, and what these took. */
+  results: number;
+  spent: Spent;
   /** Shards by state. */
   kinds: { [kind in ShardKind]: number };
 }
@@ -108,6 +112,7 @@ export function newJob(spec: JobSpec, nowMs: number): JobEntry {
     failing: new Map(),
     counters: {
       ...{ samplesDone: 0, samplesFailed: 0, samplesRunning: 0, splits: 0 },
+      ...{ results: 0, spent: NOTHING_SPENT },
       kinds: { ...NO_SHARDS, PENDING: n },
     },
   };
@@ -184,6 +189,8 @@ export function setDone(job: JobEntry, index: number, value: DoneValue): boolean
     counters.samplesDone += samples;
     counters.samplesFailed += samples;
   } else {
+    counters.results += 1;
+    if (value.spent) counters.spent = addSpent(counters.spent, value.spent);
     for (const status in value.counts) {
       const samples = value.counts[status] ?? 0;
       counters.samplesDone += samples;
@@ -218,6 +225,22 @@ export const tallyJob = ({ spec, counters, shards, done }: JobEntry): Tally => (
   shards: shards.length - counters.splits,
   shardsDone: done.size - counters.splits,
 });
+
+/**
+ * What a job has cost and may cost yet, for its campaign's budget. A price by the GPU hour counts where there is
+ * none by the token.
+ */
+export function spendingOf({ spec, counters, failed, pending, inFlight, twins }: JobEntry): JobSpending {
+  let spent = counters.spent;
+  for (const attempt of failed.values()) if (attempt.spent) spent = addSpent(spent, attempt.spent);
+  const { in_1m, out_1m, gpu_hour } = spec.model.price ?? {};
+  const byHour = gpu_hour !== undefined && in_1m === undefined && out_1m === undefined;
+  if (byHour) spent = { ...spent, usd: spent.gpuHours * gpu_hour };
+  return {
+    ...{ spent, ended: counters.results, onTheWay: inFlight + twins.size },
+    waiting: pending.size,
+  };
+}
 
 /** Deaths and failures are kept by the attempt under which they were told, as its record in the state store has them. */
 export const attemptKey = (index: number, fence: Fence): string => `${index}/${fenceText(fence)}`;

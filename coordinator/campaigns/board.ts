@@ -24,6 +24,7 @@ export {
   isComplete,
   type JobEntry,
   rangeOf,
+  spendingOf,
   suspectsOf,
   type Twin,
   tallyJob,

@@ -6,6 +6,7 @@
  * 2. An attempt fails once, however often it says so, and whoever says it again is answered when the first word is durable.
  */
 import { recordsKey } from "../../shared/artifacts/store.js";
+import type { Spent } from "../../shared/benchmark/budget.js";
 import { isStatus } from "../../shared/benchmark/record.js";
 import { type Fence, fenceText } from "../../shared/domain/fence.js";
 import type { ShardEvent } from "../../shared/domain/shard.js";
@@ -32,6 +33,8 @@ export interface AttemptResult {
   counts: { [status: string]: number };
   /** The records file itself, instead of `uri`. */
   inline?: Uint8Array;
+  /** What it took; absent for nothing. */
+  spent?: Spent;
 }
 
 /**
@@ -55,9 +58,10 @@ export async function completeAttempt(parts: CampaignParts, result: AttemptResul
     return "CLOSED";
   }
   if (parts.commits.full) throw tooMany(parts.commits.waiting);
-  const { uri, sha256, sizeBytes, counts, inline } = result;
+  const { uri, sha256, sizeBytes, counts, inline, spent } = result;
   const value: DoneValue = { kind: "result", fence: name, agent, uri, sha256, sizeBytes, counts };
   if (inline !== undefined) value.inline = inline;
+  if (spent !== undefined) value.spent = spent;
   shardEvent(parts, shard, { kind: "upload", fence });
   const verdict = await parts.commits.commit(shard, result.gate, value);
   if (verdict === "COMMITTED") shardEnded(parts, shard, value, { kind: "commit", fence });

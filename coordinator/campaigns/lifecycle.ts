@@ -6,9 +6,11 @@
  * 2. Steps of one campaign take turns, so that the store has them in the order in which they were decided.
  * 3. What is SEALING gets sealed, however long a store is away; nobody waits for it.
  */
+import { spentBy } from "../../shared/benchmark/budget.js";
 import { count } from "../../shared/benchmark/count.js";
 import {
   type CampaignEvent,
+  type CampaignState,
   campaignOutcome,
   isTerminal,
   type Outcome,
@@ -21,7 +23,15 @@ import { delRange, put } from "../store/fenced-store.js";
 import { keys } from "../store/keys.js";
 import type { CampaignValue } from "../store/values.js";
 import { detached, persistently } from "./background.js";
-import { type CampaignEntry, closeJob, isEnded, type JobEntry, tallyCampaign, tallyJob } from "./board.js";
+import {
+  type CampaignEntry,
+  closeJob,
+  isEnded,
+  type JobEntry,
+  spendingOf,
+  tallyCampaign,
+  tallyJob,
+} from "./board.js";
 import { type CampaignParts, write } from "./parts.js";
 import { sealCampaign, sealJob } from "./sealing.js";
 
@@ -49,6 +59,7 @@ export function tryCampaignEvent(
     const campaign = entry.value.id;
     const value: CampaignValue = { ...entry.value, state: step.state };
     if (isTerminal(step.state)) Object.assign(value, ending(entry, step.state.sinceMs));
+    if (value.wall) value.wall = wallIn(step.state.kind, value.wall, step.state.sinceMs);
     const close = step.effects.some((e) => e.kind === "close_gates");
     const ops = [put(keys.campaign(campaign), value), ...(close ? [delRange(keys.gatesOf(campaign))] : [])];
     await write(parts, { ops });
@@ -73,6 +84,16 @@ export function tryCampaignEvent(
   });
 }
 
+/** The clock of a budget of time: it stands while a campaign is paused, and once its work is over. */
+function wallIn(
+  kind: CampaignState["kind"],
+  { ranMs, sinceMs }: NonNullable<CampaignValue["wall"]>,
+  nowMs: number,
+): NonNullable<CampaignValue["wall"]> {
+  const total = ranMs + (sinceMs === undefined ? 0 : Math.max(0, nowMs - sinceMs));
+  return kind === "RUNNING" ? { ranMs: total, sinceMs: nowMs } : { ranMs: total };
+}
+
 /** Steps that take turns: those of a campaign (invariant 2), or what is too large to be there twice. */
 export interface Turns {
   turn?: Promise<unknown>;
@@ -88,6 +109,7 @@ export function inTurn<T>(turns: Turns, step: () => Promise<T>): Promise<T> {
 /** What is written down of a campaign that ends: all that a list of campaigns shows. */
 const ending = (entry: CampaignEntry, nowMs: number): Partial<CampaignValue> => ({
   tally: { ...tallyCampaign(entry), samplesRunning: 0 },
+  spent: spentBy(entry.jobs.map(spendingOf)),
   // Its work was over when sealing began; that is the same however often sealing was tried.
   endedMs: entry.value.state.kind === "SEALING" ? entry.value.state.sinceMs : nowMs,
   simulated: entry.jobs.some((job) => job.spec.model.engine === "simulated"),
@@ -141,14 +163,17 @@ export async function finishCampaign(parts: CampaignParts, entry: CampaignEntry)
   if (outcomes.length < entry.jobs.length) return;
   const stopped = entry.jobs.flatMap(({ state }) => ("reason" in state && state.reason) || []);
   const failed = tallyCampaign(entry).samplesFailed;
-  const reason = stopped[0] ?? (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
+  const reason =
+    entry.value.stopped?.reason ??
+    stopped[0] ??
+    (failed > 0 ? `${count(failed, "sample")} could not be run` : "");
   const event: CampaignEvent = { kind: "finish", outcome: campaignOutcome(outcomes), reason };
   const what = `finishing campaign ${entry.value.id}`;
   await persistently(parts, what, async () => void (await tryCampaignEvent(parts, entry, event)));
 }
 
 /** Asks for what agents hold and have not begun; what they do not give back goes on. */
-function retractUnstarted(parts: CampaignParts, job: JobEntry): void {
+export function retractUnstarted(parts: CampaignParts, job: JobEntry): void {
   const byAgent = new Map<string, Fence[]>();
   for (const shard of job.shards) {
     if (shard.kind !== "ASSIGNED" && shard.kind !== "ACCEPTED") continue;

@@ -9,6 +9,7 @@
  * 2. What is planned depends on ended campaigns alone, so that it is the same when it is planned again.
  * 3. Nothing is planned while a manifest of the chain cannot be read: samples with an answer would be run again.
  */
+import type { Budget } from "../../shared/benchmark/budget.js";
 import { count } from "../../shared/benchmark/count.js";
 import { canonicalJson } from "../../shared/benchmark/json.js";
 import { windowOf } from "../../shared/benchmark/load/load-spec.js";
@@ -20,6 +21,7 @@ import { sha256 } from "../../shared/runtime/hash.js";
 import type { CampaignValue } from "../store/values.js";
 import { type CampaignEntry, isEnded } from "./board.js";
 import { type ChainShard, chainShards, loadedChain } from "./board-chain.js";
+import { budgetOf } from "./budgets.js";
 import { inTurn } from "./lifecycle.js";
 import { storeCampaign } from "./new-campaign.js";
 import type { CampaignParts } from "./parts.js";
@@ -30,6 +32,8 @@ export interface RetryOptions {
   idempotencyKey: string;
   /** That of the retried campaign unless given. */
   priority?: number;
+  /** Limits that are not given are those of the retried campaign. It counts for the retry alone. */
+  budget?: Budget;
 }
 
 /**
@@ -39,9 +43,14 @@ export interface RetryOptions {
 export function retryCampaign(
   parts: CampaignParts,
   entry: CampaignEntry,
-  { idempotencyKey, priority }: RetryOptions,
+  { idempotencyKey, priority, budget }: RetryOptions,
 ): Promise<CampaignEntry> {
-  const requestSha256 = sha256(canonicalJson({ retryOf: entry.value.id, priority: priority ?? null }));
+  const requestSha256 = sha256(
+    canonicalJson({
+      ...{ retryOf: entry.value.id, priority: priority ?? null },
+      ...(budget && { budget: { ...budget } }),
+    }),
+  );
   return inTurn(entry, async () => {
     let plan: Omit<Plan, "campaign"> | undefined;
     const made = await storeCampaign(
@@ -50,7 +59,7 @@ export function retryCampaign(
       async () => {
         checkRetriable(entry);
         plan = await planRetry(parts, entry);
-        return retryValue(parts, entry, priority);
+        return retryValue(parts, entry, priority, budget && { ...budgetOf(entry), ...budget });
       },
     );
     if (made.isNew && plan) {
@@ -85,6 +94,7 @@ function retryValue(
   parts: CampaignParts,
   { value }: CampaignEntry,
   priority = value.priority,
+  budget = value.budget,
 ): CampaignValue {
   const createdMs = parts.clock.wallMs();
   const { name, description, suiteSha256, request, tenant } = value;
@@ -92,6 +102,7 @@ function retryValue(
     id: campaignId(createdMs, parts.random),
     ...{ name, description, priority, createdMs, suiteSha256, request },
     ...(tenant === undefined ? {} : { tenant }),
+    ...(budget === undefined ? {} : { budget }),
     state: { kind: "SUBMITTED", sinceMs: createdMs },
     warnings: [],
     retryOf: value.id,

@@ -6,6 +6,7 @@
  * 2. A shard may have a second attempt beside the one its state names (a twin): whichever record is first counts, the
  *    other is stopped, and a twin that fails is charged to nobody. If the first is lost, its twin takes its place.
  */
+import type { Spent } from "../../shared/benchmark/budget.js";
 import { count } from "../../shared/benchmark/count.js";
 import { type Fence, sameFence } from "../../shared/domain/fence.js";
 import { type FailureClass, RETRY_LIMITS, type RetryLimits } from "../../shared/domain/retry.js";
@@ -29,6 +30,8 @@ export interface AttemptFailure {
   cause?: string;
   /** For poison: ordinals of the samples in flight when the engine's process died. */
   items?: readonly number[];
+  /** What it took until then; absent for nothing. */
+  spent?: Spent;
 }
 
 /** Applies an event to a shard and tells its agent what it must know. Undefined when the event does not fit. */
@@ -105,7 +108,7 @@ export async function applyEffects(
   parts: CampaignParts,
   job: JobEntry,
   shard: ShardKey,
-  { agent, cause = "" }: { agent: string; cause?: string },
+  { agent, cause = "", spent }: Pick<AttemptFailure, "agent" | "cause" | "spent">,
   effects: readonly ShardEffect[] | undefined,
 ): Promise<void> {
   const { campaign, job: jobId, index } = shard;
@@ -114,7 +117,7 @@ export async function applyEffects(
     if (effect.kind === "record_failure") {
       const about = { campaign, job: jobId, shard: index, agent, class: effect.class, message: reason };
       parts.log.warn(about, "attempt failed");
-      const value: FailValue = { agent, class: effect.class, message: reason };
+      const value: FailValue = { agent, class: effect.class, message: reason, ...(spent && { spent }) };
       job.failed.set(attemptKey(index, effect.fence), value);
       const also = [failPut(job, shard, effect.fence, value)];
       await parts.commits.write({ shard, gate: job.gate, also });

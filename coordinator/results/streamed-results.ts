@@ -179,7 +179,7 @@ export class StreamedResults implements ResultsIndex {
       createdAt: time(value.createdMs),
       endedAt: time(entry.endedMs),
       planSha256: ("planSha256" in value.state && value.state.planSha256) || "",
-      warnings: [...value.warnings, ...merged],
+      warnings: [...(value.stopped ? [value.stopped.reason] : []), ...value.warnings, ...merged],
     };
   }
 

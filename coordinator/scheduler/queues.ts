@@ -140,6 +140,8 @@ export function blocked(job: JobSnapshot): { code: WaitingCode; message: string 
   if (job.paused) return { code: "paused", message: "its campaign is paused" };
   if (job.gate === undefined) return { code: "gate_closed", message: "its gate is not open yet" };
   if (job.held) return { code: "held_back", message: "held until known nodes have reconnected" };
+  if (job.overBudget)
+    return { code: "budget", message: "its campaign's budget leaves no room for more than what runs" };
   if (job.after)
     return { code: "after_others", message: "a load runs alone in its campaign: others go first" };
   return undefined;

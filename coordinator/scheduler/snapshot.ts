@@ -113,6 +113,8 @@ export interface JobSnapshot {
   held?: boolean;
   /** Its campaign is paused. */
   paused?: boolean;
+  /** Its campaign's budget leaves no room for another shard of it, or none before what runs has ended. */
+  overBudget?: boolean;
   /** It runs alone in its campaign, and jobs before it have not ended. */
   after?: boolean;
   pending: ReadonlyPending;
@@ -171,6 +173,7 @@ export type WaitingCode =
   | "gate_closed"
   | "held_back"
   | "after_others"
+  | "budget"
   | "paused"
   | "retry_later"
   | "quota"

@@ -2,6 +2,7 @@
  * Between the wire's messages and the domain. What the protocol requires and a message lacks is the agent's fault, and
  * ends its session; texts for people are cut to a length that logs, events and records can carry.
  */
+import type { Spent } from "../../shared/benchmark/budget.js";
 import type { Fence } from "../../shared/domain/fence.js";
 import type { FailureClass } from "../../shared/domain/retry.js";
 import type {
@@ -11,6 +12,7 @@ import type {
   Fence as WireFence,
   ShardFailed as WireShardFailed,
   ShardResult as WireShardResult,
+  Spent as WireSpent,
 } from "../../shared/gen/sai/agent/v1/session.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import type { ShardKey } from "../campaigns/board.js";
@@ -51,7 +53,15 @@ export function resultOf(agent: string, wire: WireShardResult): AttemptResult {
     sizeBytes: wire.sizeBytes,
     counts: wire.counts,
     ...(wire.uri === "" ? { inline: wire.inline } : {}),
+    ...spentOf(wire.spent),
   };
+}
+
+/** Nothing, where nothing was spent: most records then have no word of it. */
+function spentOf(wire: WireSpent | undefined): { spent?: Spent } {
+  const amount = (value: number) => (Number.isFinite(value) && value > 0 ? value : 0);
+  const spent = { usd: amount(wire?.usd ?? 0), gpuHours: amount(wire?.gpuSeconds ?? 0) / 3600 };
+  return spent.usd > 0 || spent.gpuHours > 0 ? { spent } : {};
 }
 
 /** An attempt that an agent says it holds. */
@@ -111,6 +121,7 @@ export const failureOf = (agent: string, wire: WireShardFailed): AttemptFailure 
   message: wire.message.slice(0, MAX_MESSAGE_CHARS),
   cause: wire.cause.slice(0, 40),
   items: wire.items,
+  ...spentOf(wire.spent),
 });
 
 /** The failure classes agents report; anything else counts as infra. */

@@ -105,7 +105,15 @@ test.each([
   });
   const items = failureClass === "poison" ? [2] : [];
   const wire = { ...shard, first: 0, count: 4 };
-  const value = { fence, shard: wire, class: failureClass, message: "it died", cause: "", items };
+  const value = {
+    fence,
+    shard: wire,
+    class: failureClass,
+    message: "it died",
+    cause: "",
+    items,
+    spent: undefined,
+  };
   before.say({ $case: "failed", value });
   await settle();
   before.one.ended("the stream broke");
@@ -149,7 +157,15 @@ test("a node is judged by what is durable: results and failures wait alike while
   const [first, last] = [await done(0), await done(2)];
   const fence = term.give(key(1));
   fleet.adopted(fleet.meet("n1"), { fence, shard: key(1), lane: "cpu" });
-  const failure = { fence, shard: wire(1), class: "infra", message: "it died", cause: "", items: [] };
+  const failure = {
+    fence,
+    shard: wire(1),
+    class: "infra",
+    message: "it died",
+    cause: "",
+    items: [],
+    spent: undefined,
+  };
   one.say(first);
   one.say({ $case: "failed", value: failure });
   one.say(last);
@@ -173,7 +189,15 @@ test("a death that names its sample counts against no node", async () => {
     const fence = term.give(shard);
     fleet.adopted(fleet.meet("n1"), { fence, shard, lane: "cpu" });
     const wire = { ...shard, first: 0, count: 4 };
-    const value = { fence, shard: wire, class: "poison", message: "it died", cause: "", items: [2] };
+    const value = {
+      fence,
+      shard: wire,
+      class: "poison",
+      message: "it died",
+      cause: "",
+      items: [2],
+      spent: undefined,
+    };
     one.say({ $case: "failed", value });
     await world.until("it is answered", () => one.noted().length === times);
     expect(judged).toEqual(["0 failed"]);
@@ -212,8 +236,17 @@ test.each([
   const shard = { campaign: entry.value.id, job: "j0000", index: 0 };
   const fence = term.give(shard);
   const wire = { ...shard, first: 0, count: 4 };
-  const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
-  await world.get(failAttempt(term.parts, shard, { ...value, agent: "n1", class: "infra" }));
+  const value = {
+    fence,
+    shard: wire,
+    class: "infra",
+    message: "it died",
+    cause: "",
+    items: [],
+    spent: undefined,
+  };
+  const { spent: _, ...failure } = value;
+  await world.get(failAttempt(term.parts, shard, { ...failure, agent: "n1", class: "infra" }));
   term = await world.term();
   campaigns = { ...term.parts, agents: agentsPort(fleet, () => {}) };
 
@@ -233,7 +266,15 @@ test("a failure that no leader has counted is counted by the one that hears of i
   term = await world.term();
   campaigns = { ...term.parts, agents: agentsPort(fleet, () => {}) };
   const one = await session([{ fence, shard, state: "failed" }]);
-  const value = { fence, shard: wire, class: "infra", message: "it died", cause: "", items: [] };
+  const value = {
+    fence,
+    shard: wire,
+    class: "infra",
+    message: "it died",
+    cause: "",
+    items: [],
+    spent: undefined,
+  };
   one.say({ $case: "failed", value });
   await world.until("it is answered", () => one.noted().length > 0);
   expect(term.board.shard(shard)).toMatchObject({ kind: "PENDING", failures: { infra: 1 } });

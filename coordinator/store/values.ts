@@ -1,4 +1,5 @@
 /** What the state store's keys hold. Small on purpose: whatever grows with samples is an artifact. */
+import type { Budget, Spent } from "../../shared/benchmark/budget.js";
 import type { Json } from "../../shared/benchmark/json.js";
 import type { AgentKind, Cordon } from "../../shared/domain/agent.js";
 import type { CampaignState, Tally } from "../../shared/domain/campaign.js";
@@ -42,6 +43,14 @@ export interface CampaignValue {
   warnings: string[];
   /** The campaign whose unanswered samples it runs again. */
   retryOf?: string;
+  /** Of a retry that was given one; without it that of the plan holds. */
+  budget?: Budget;
+  /** How long it has run in all and, while it does, since when, wall ms; from its first shard's begin, with a budget of time. */
+  wall?: { ranMs: number; sinceMs?: number };
+  /** What ends it before its time, from when that is decided. */
+  stopped?: { by: "budget"; reason: string };
+  /** What it took; there once it has ended. */
+  spent?: Spent;
   /** How it came out; there once it has ended. */
   tally?: Tally;
   /** Wall ms since 1970 when its work was over; there once it has ended. */
@@ -80,6 +89,8 @@ export type DoneValue =
       counts: { [status: string]: number };
       /** The records file itself, at most 1 KiB. */
       inline?: Uint8Array;
+      /** What its attempt took, as the agent counted it; absent for nothing. */
+      spent?: Spent;
     }
   /** Attempts exhausted: the samples count with this status; `cause` is the last failure's class for tables. */
   | { kind: "failed"; status: GivenUpStatus; cause: string; reason: string }
@@ -93,6 +104,8 @@ export interface FailValue {
   message: string;
   /** Samples in flight when a process died under this attempt; all deaths of the attempt. */
   deaths?: Death[];
+  /** What it took. */
+  spent?: Spent;
   /** The attempt went on after its agent's death, or was over already: evidence, not a failed attempt. */
   wentOn?: boolean;
 }

@@ -345,6 +345,13 @@ describe("times, throughput, cost", () => {
     );
     const gpus = { node: { id: "n", device_class: "gpu", gpu_uuids: ["a", "b"] }, ms: 1_800_000 };
     expect(metric(oneCell(priced({ gpu_hour: 3 }), smoke(T), [says(T)], [gpus]), "cost").value).toBe(3);
+    const half = { node: { id: "n", device_class: "gpu", gpu_uuids: ["a"], gpu_share: 0.5 }, ms: 1_800_000 };
+    expect(metric(oneCell(priced({ gpu_hour: 3 }), smoke(T), [says(T)], [half]), "cost").value).toBe(0.75);
+    // Two attempts at once on one node, each with half of a GPU: half an hour of a whole one.
+    const both = [half, { ...half, attempt: "1.2" }];
+    expect(
+      metric(oneCell(priced({ gpu_hour: 3 }), smoke(T, T), [says(T), says(T)], both), "cost").value,
+    ).toBe(1.5);
     // A sample that was given up ran nowhere: it costs nothing and is no node's.
     const nowhere = { node: { id: "", device_class: "", gpu_uuids: [] }, ms: 0 };
     const givenUp = oneCell(

@@ -41,6 +41,7 @@ export function expandPlan(input: ExpandInput): Plan {
     suiteSha256: input.suiteSha256,
     jobs: [...quality, ...loads].map((job, i) => ({ id: `j${String(i).padStart(4, "0")}`, ...job })),
     ...(suite.compat === undefined ? {} : { compat: suite.compat }),
+    ...(suite.budget === undefined ? {} : { budget: suite.budget }),
   };
 }
 

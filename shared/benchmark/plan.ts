@@ -2,6 +2,7 @@
  * The plan: a campaign's matrix with everything resolved, so that an agent needs nothing but the plan and the item
  * manifests, both by hash. It is written once, as one content-addressed artifact, before the campaign's gates open.
  */
+import type { Budget } from "./budget.js";
 import type { Json } from "./json.js";
 import type { LoadSpec } from "./load/load-spec.js";
 
@@ -28,6 +29,8 @@ export interface Plan {
   jobs: JobSpec[];
   /** The summary has the original's numbers beside the right ones; see legacy.ts. */
   compat?: "sai-legacy";
+  /** What it may cost; a retry may have another one. */
+  budget?: Budget;
 }
 
 /** One cell of the matrix: model × prompt × dataset × generation settings. */

@@ -47,7 +47,8 @@ export interface ResultRecord {
   prompt: { id: string; version: string; sha256: string };
   model: { id: string; digest?: string; quant?: string };
   engine: { kind: EngineKind; version: string; args: string[] };
-  node: { id: string; device_class: string; gpu_uuids: string[]; driver?: string };
+  /** `gpu_share`: what was leased of the one GPU, where it was a part or a slice; absent: whole GPUs, or none. */
+  node: { id: string; device_class: string; gpu_uuids: string[]; gpu_share?: number; driver?: string };
   gen: GenerationSettings;
   /** The answer is one of before, from the response cache: its times are of the lookup, its tokens of then. */
   cached: boolean;

@@ -2,6 +2,7 @@
  * What a run may take and cost, before anything runs. Time is a guess from what is typical of a kind of engine, and says
  * so; cost is a bound, not a guess: every answer as long as it may be, at the suite's price or the provider's list price.
  */
+import { amount, type Budget } from "../benchmark/budget.js";
 import type { Item } from "../benchmark/item.js";
 import type { JobSpec, Plan } from "../benchmark/plan.js";
 import { costUsd, listPrice, type TokenPrice } from "../benchmark/prices.js";
@@ -40,6 +41,18 @@ const TOKENS_PER_PICTURE = 1_000;
 /** Where a suite sets no max_tokens: what answers usually have, and the most that is reckoned with. */
 const USUAL_TOKENS = 256;
 const MOST_TOKENS = 4_096;
+
+/** What a budget would be short of, in words; none where it is enough or nobody can tell. */
+export function overBudget({ mostUsd, seconds }: Estimate, { usd, wallS }: Budget): string[] {
+  const over: string[] = [];
+  if (usd !== undefined && mostUsd > usd) {
+    over.push(`it may cost ${amount("usd", mostUsd)} at most, the budget is ${amount("usd", usd)}`);
+  }
+  if (wallS !== undefined && seconds > wallS) {
+    over.push(`it may take about ${Math.round(seconds)} s, the budget is ${wallS} s`);
+  }
+  return over;
+}
 
 export function estimateRun(plan: Plan, datasets: readonly PreparedDataset[], nodes: number): Estimate {
   const cells = plan.jobs.map((job) => estimateCell(job, datasets));

@@ -95,7 +95,15 @@ test("a held attempt without a fence, a fence missing later, a second Hello: the
   await later.join();
   later.send({
     $case: "failed",
-    value: { fence: undefined, shard: undefined, class: "infra", cause: "", message: "", items: [] },
+    value: {
+      fence: undefined,
+      shard: undefined,
+      class: "infra",
+      cause: "",
+      message: "",
+      items: [],
+      spent: undefined,
+    },
   });
   expect((await later.refused()).message).toContain("without fence");
   const twice = raw("twice");
@@ -245,7 +253,10 @@ test("an inline result over 1 KiB ends the session, and its shard goes to anothe
     $case: "results",
     value: {
       results: [
-        { fence, shard, gate, uri: "", sha256: "", sizeBytes: 2000, counts: {}, inline: Buffer.alloc(2000) },
+        {
+          ...{ fence, shard, gate, uri: "", sha256: "", sizeBytes: 2000, counts: {} },
+          ...{ inline: Buffer.alloc(2000), spent: undefined },
+        },
       ],
     },
   });
@@ -266,7 +277,7 @@ test("nobody fails another agent's attempt", async () => {
   const { fence, shard } = await owner.take();
   thief.send({
     $case: "failed",
-    value: { fence, shard, class: "config", cause: "", message: "mine now", items: [] },
+    value: { fence, shard, class: "config", cause: "", message: "mine now", items: [], spent: undefined },
   });
   thief.send({ $case: "heartbeat", value: { ...heartbeat, seq: 1n } });
   await thief.answer("heartbeatAck");

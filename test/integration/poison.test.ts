@@ -32,6 +32,7 @@ async function engineDies(agent: RawAgent, { fence, shard }: Taken, items: numbe
     message: "the engine's process died",
     cause: "died",
     items,
+    spent: undefined,
   };
   const from = agent.seen.length;
   agent.send({ $case: "failed", value: failure });

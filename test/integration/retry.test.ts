@@ -17,7 +17,7 @@ afterEach(async () => {
 const asked = ({ body }: SeenRequest): number => Number(/question (\d+)/.exec(JSON.stringify(body))?.[1]);
 
 const retry = async (id: string, idempotencyKey = "") => {
-  const request = { id, idempotencyKey };
+  const request = { id, idempotencyKey, budget: undefined };
   const { campaign } = await ask(fleet.api.campaigns.retryCampaign.bind(fleet.api.campaigns), request);
   if (campaign === undefined) throw new Error("a retry is answered with its campaign");
   return campaign;

@@ -22,7 +22,11 @@ export function sealedProblem(fleet: SimulatedFleet, campaign: CampaignValue): s
   return undefined;
 }
 
-function jobProblem(fleet: SimulatedFleet, { id, state }: CampaignValue, job: JobEntry): string | undefined {
+function jobProblem(
+  fleet: SimulatedFleet,
+  { id, state, stopped }: CampaignValue,
+  job: JobEntry,
+): string | undefined {
   const { spec } = job;
   const value = fleet.invariants.store.jobs.get(`${id}/${spec.id}`);
   const manifestSha256 = value?.manifestSha256;
@@ -52,7 +56,8 @@ function jobProblem(fleet: SimulatedFleet, { id, state }: CampaignValue, job: Jo
       seen.add(ordinal);
     }
   }
-  const whole = job.state.kind === "CANCELLED" || seen.size === spec.samples;
+  const cut = job.state.kind === "CANCELLED" || stopped !== undefined;
+  const whole = cut || seen.size === spec.samples;
   return whole ? undefined : `${seen.size} of ${spec.samples} samples have a record`;
 }
 

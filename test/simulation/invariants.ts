@@ -7,6 +7,7 @@ import { isTerminal } from "../../shared/domain/campaign.js";
 import { shardRange } from "../../shared/domain/sharding.js";
 import type { Hello, Welcome } from "../../shared/gen/sai/agent/v1/session.js";
 import { boardProblem } from "./board-watch.js";
+import { BudgetWatch } from "./budget-watch.js";
 import { ClassWatch } from "./class-watch.js";
 import { CreditWatch } from "./credit-watch.js";
 import { sealedProblem } from "./ends.js";
@@ -37,6 +38,7 @@ export class Invariants {
   readonly store: StoreWatch;
   readonly messages: MessageWatch;
   private readonly quotas: QuotaWatch;
+  private readonly budgets: BudgetWatch;
   private readonly health: HealthWatch;
   private readonly twins: TwinWatch;
   private readonly classes: ClassWatch;
@@ -68,6 +70,7 @@ export class Invariants {
     this.twins = new TwinWatch(fail);
     this.health = new HealthWatch(fail);
     this.quotas = new QuotaWatch(TENANTS, this.store.campaigns, fail);
+    this.budgets = new BudgetWatch(this.store.campaigns, fail);
     this.messages = new MessageWatch(this.store, fail);
     this.store.onFailure = (fence, value) => this.twins.charged(fence, value);
     this.store.onQuarantine = (event) => this.health.stored(event);
@@ -105,6 +108,7 @@ export class Invariants {
       const effects = step(key, event, nowMs);
       if (effects === undefined || event.kind !== "assign") return effects;
       this.quotas.given(board, key.campaign);
+      this.budgets.given(board, key.campaign);
       this.health.given(fleet, event.agent);
       return effects;
     };

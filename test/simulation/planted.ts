@@ -195,6 +195,20 @@ export const PLANTED: readonly PlantedBug[] = [
     "quotas are kept",
   ),
   bug(
+    "what is on its way is not counted towards a budget",
+    "shared/benchmark/budget.ts",
+    "return spent + onTheWay + next <= most * ROUNDING;",
+    "return spent + 0 * onTheWay + next <= most * ROUNDING;",
+    "budgets are kept",
+  ),
+  bug(
+    "a campaign that is stopped is given out as long as something is left of its budget",
+    "coordinator/campaigns/budgets.ts",
+    "if (entry.value.stopped !== undefined) return false;",
+    "",
+    "budgets are kept",
+  ),
+  bug(
     "campaigns on their way to the store are not counted",
     "coordinator/campaigns/quotas.ts",
     "this.coming.set(tenant, coming + 1);",

@@ -10,7 +10,7 @@ import { BOUND_MS, HEAL_MS } from "./limits.js";
 import { SeededRandom } from "./random.js";
 import type { Action } from "./users.js";
 import type { Violation } from "./violations.js";
-import { ENDING_SHAPES, EVERY_SHAPE, SHAPES, type Shape, TENANTS } from "./workload.js";
+import { BUDGETED_SHAPES, ENDING_SHAPES, EVERY_SHAPE, SHAPES, type Shape, TENANTS } from "./workload.js";
 
 export interface Schedule {
   seed: number;
@@ -98,6 +98,12 @@ function drawEndings(seed: number): Action[] {
     const shape = alone.pick(many);
     endings.push({ kind: "submit", atMs, key: "many", shape, priority: 0, twice });
     endings.push(...drawChanges(alone, "many", atMs));
+  }
+  const budgets = new SeededRandom(seed, "budgets");
+  if (budgets.chance(0.2)) {
+    const [atMs, shape] = [budgets.int(0, 3000), budgets.pick(BUDGETED_SHAPES)];
+    endings.push({ kind: "submit", atMs, key: "budget", shape, priority: 0, twice: budgets.chance(0.3) });
+    endings.push(...drawChanges(budgets, "budget", atMs));
   }
   return endings;
 }

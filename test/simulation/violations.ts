@@ -13,6 +13,7 @@ export type Invariant =
   | "no device is granted twice"
   | "credits are not overdrawn"
   | "quotas are kept"
+  | "budgets are kept"
   | "one duplicate at most"
   | "times and samples have no duplicates"
   | "duplicates are charged to nobody"

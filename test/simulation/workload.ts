@@ -26,6 +26,7 @@ function shape(
   shardSize: number,
   models: Job[],
   metrics: unknown[] = ["exact_match"],
+  more: { budget?: { usd?: number; wall_s?: number }; price?: { in_1m: number } } = {},
 ): Shape {
   const suite = {
     schema: "sai/v1",
@@ -35,6 +36,7 @@ function shape(
       id: `m${i}`,
       model: `${name}-m${i}`,
       engine: "simulated",
+      ...(more.price && { price: more.price }),
       options: {
         ...{ seed: i, latency_ms: latencyMs, faults: { error_rate: errorRate, oom_rate: oomRate } },
         ...(device ? { device } : {}),
@@ -51,6 +53,7 @@ function shape(
       ? {}
       : { engine_config: { temperature: models[0].temperature } }),
     run: { shard_size: shardSize, repetitions },
+    ...(more.budget && { budget: more.budget }),
   };
   const request = { suite: JSON.stringify(suite), inputs: [], modelMap: {}, priority: 0 };
   return { name, request, shards: Math.ceil((ITEMS * repetitions) / shardSize) * models.length };
@@ -83,9 +86,20 @@ const ENDINGS: readonly Shape[] = [
   ]),
 ];
 
+/** Campaigns that end with their budgets: every sample costs 1 USD, or there is no time for all. */
+const BUDGETED: readonly Shape[] = [
+  shape("budgeted", 2, 1, [{ latencyMs: 700 }, { latencyMs: 1200 }], undefined, {
+    ...{ budget: { usd: 4.5 }, price: { in_1m: 1e6 } },
+  }),
+  shape("short", 2, 1, [{ latencyMs: 1500 }], undefined, { budget: { wall_s: 4 } }),
+];
+/** What may be spent on a campaign of that name when one more shard is given out, in shards. */
+export const MOST_SHARDS: ReadonlyMap<string, number> = new Map([["budgeted", 4]]);
+
 /** All shapes, by the numbers that schedules name them with. */
-export const EVERY_SHAPE: readonly Shape[] = [...SHAPES, ...ENDINGS];
+export const EVERY_SHAPE: readonly Shape[] = [...SHAPES, ...ENDINGS, ...BUDGETED];
 export const ENDING_SHAPES = ENDINGS.map((_, i) => SHAPES.length + i);
+export const BUDGETED_SHAPES = BUDGETED.map((_, i) => SHAPES.length + ENDINGS.length + i);
 
 /** The lanes of models that do not run on the CPU. */
 export const LANES: ReadonlyMap<string, string> = new Map([

@@ -12,6 +12,8 @@ export interface SuiteOptions {
   engineConfig?: { [key: string]: Json };
   run?: { [key: string]: Json };
   name?: string;
+  /** More of the suite's keys, such as its budget. */
+  suite?: { [key: string]: Json };
 }
 
 /** A suite as JSON text: one prompt, `models` models, `items` questions q1 … whose answer is a1 … */
@@ -33,5 +35,6 @@ export function suiteOf(suite: SuiteOptions = {}): string {
     metrics: ["exact_match"],
     ...(suite.engineConfig ? { engine_config: suite.engineConfig } : {}),
     run: { shard_size: suite.shardSize ?? 2, ...suite.run },
+    ...suite.suite,
   });
 }

@@ -28,7 +28,7 @@ export function throughput(samples: readonly Sample[]): RunValue {
 
 /**
  * USD of all samples, by what the records say, else by the model's price: tokens in, cached and out (reasoning
- * included), or GPU hours × GPUs over each node's window. Cached answers cost nothing, and neither does what failed:
+ * included), or GPU hours: each attempt's window × the GPUs it had, a part or a slice as its share of one. Cached answers cost nothing, and neither does what failed:
  * nobody said how many tokens it took.
  */
 export function cost(samples: readonly Sample[], price: ModelSpec["price"]): RunValue {
@@ -62,13 +62,16 @@ function tokenCost(billed: readonly Sample[], price: NonNullable<ModelSpec["pric
 
 function gpuCost(billed: readonly Sample[], gpuHour: number, n: number): RunValue {
   let value = 0;
-  for (const own of groupBy(billed, nodeOf).values()) {
+  for (const own of groupBy(billed, attemptOf).values()) {
     const gpus = own.reduce((most, sample) => Math.max(most, sample.gpus), 0);
     if (gpus === 0) return { reason: "the price is per GPU hour and no GPU was used" };
     value += (busySeconds(own) / 3600) * gpus * gpuHour;
   }
   return { value, n };
 }
+
+/** Attempts have their GPUs to themselves, or their own part of one. */
+const attemptOf = ({ node, attempt }: Sample): string => `${node} ${attempt}`;
 
 const nodeOf = (sample: Sample): string => sample.node;
 

@@ -85,7 +85,7 @@ export function sampleOf(record: ResultRecord, job: JobSpec, compat?: Plan["comp
     times: answered && !record.cached ? timesOf(record) : undefined,
     busy: [record.t_ns.scheduled, record.t_ns.done],
     node: record.node.id,
-    gpus: record.node.gpu_uuids.length,
+    gpus: record.node.gpu_uuids.length * (record.node.gpu_share ?? 1),
     cached: record.cached,
     tokens: record.tokens,
     costUsd: record.cost_usd,

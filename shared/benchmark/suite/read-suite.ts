@@ -7,6 +7,7 @@ import { type Finding, FindingList, hasErrors, type LineOf } from "../finding.js
 import type { Json } from "../json.js";
 import { checkPatterns } from "./check-patterns.js";
 import { Fields, isObject, kindOf } from "./fields.js";
+import { readBudget } from "./read-budget.js";
 import { addCriteria, reportNotApplied } from "./read-criteria.js";
 import { readDatasets } from "./read-datasets.js";
 import { readEngineConfig } from "./read-engine-config.js";
@@ -23,7 +24,7 @@ import { readTestConfig } from "./read-test-config.js";
 import type { Suite } from "./suite-types.js";
 
 /** Parts of `sai/v1` that have no meaning in this version. */
-const NOT_IN_THIS_VERSION = ["budget", "baseline", "artifacts", "judge"];
+const NOT_IN_THIS_VERSION = ["baseline", "artifacts", "judge"];
 
 /** The suite, absent when there is any error. `lineOf` gives the line of a path in the suite's text. */
 export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suite; findings: Finding[] } {
@@ -61,6 +62,8 @@ export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suit
   if (matrix) suite.matrix = matrix;
   const scenarios = readScenarios(root, suite);
   if (scenarios.length > 0) suite.scenarios = scenarios;
+  const budget = readBudget(root);
+  if (budget) suite.budget = budget;
   const fewshot = readFewShot(root);
   if (fewshot) suite.fewshot = fewshot;
   root.accept("metadata", "author", "created", "tags");

@@ -35,6 +35,7 @@ const EVERYTHING: Obj = {
   placement: {},
   matrix: { include: [{ model: "m" }] },
   fewshot: { n: 1 },
+  budget: { usd: 1 },
   test_scenarios: [
     { name: "s", filter: "a == 1", expected_performance: { recall: 1 } },
     { id: "t", filter_conditions: "a == 1", datasets: ["d"], expected_performance: { recall: 1 } },
@@ -42,15 +43,7 @@ const EVERYTHING: Obj = {
 };
 
 /** Keys that are read to be refused. */
-const REFUSED = new Set([
-  "budget",
-  "baseline",
-  "artifacts",
-  "judge",
-  "custom_metrics",
-  "labels",
-  "exclusive_gpu",
-]);
+const REFUSED = new Set(["baseline", "artifacts", "judge", "custom_metrics", "labels", "exclusive_gpu"]);
 
 /** Path of an object without indexes → the keys the reader asked it for. */
 function keysOfReader(): Map<string, Set<string>> {
@@ -129,6 +122,8 @@ test.each([
   ["an unknown key", { promts: [] }],
   ["a model without a list", { models: "m" }],
   ["a share over 1", { test_config: { iou_threshold: 2 } }],
+  ["a budget of nothing", { budget: { usd: 0 } }],
+  ["a budget of something else", { budget: { eur: 1 } }],
   ["half a token", { engine_config: { max_tokens: 1.5 } }],
   ["an engine that is none", { models: [{ id: "m", engine: "olama" }] }],
   ["a rule of something else", { matrix: { include: [{ modle: "m" }] } }],

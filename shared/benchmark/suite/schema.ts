@@ -230,6 +230,17 @@ export const SUITE_SCHEMA: { readonly [key: string]: Json } = {
       placement: strict("Where it may run.", {
         mixed: bool("On devices of several classes, although times are compared."),
       }),
+      budget: strict("What it may cost before nothing more of it is given out.", {
+        usd: { ...number("Money, where prices are known.", 0, 1e9), exclusiveMinimum: 0 },
+        gpu_hours: {
+          ...number("Hours of whole GPUs; a part counts as its share.", 0, 1e9),
+          exclusiveMinimum: 0,
+        },
+        wall_s: {
+          ...number("Seconds from the first shard on, without pauses; then what runs is stopped.", 0, 1e9),
+          exclusiveMinimum: 0,
+        },
+      }),
       matrix: strict("Which cells run.", { include: rules, exclude: rules }),
       fewshot: strict("Worked examples before each question, never the item itself.", {
         n: whole("How many.", 1),

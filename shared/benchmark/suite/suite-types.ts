@@ -2,6 +2,7 @@
  * A suite as read: checked field by field, with defaults filled in, and the same type for plain SAI suites and for
  * `schema: sai/v1`. Nothing in it is resolved yet: prompts, models and datasets are still names and paths.
  */
+import type { Budget } from "../budget.js";
 import type { Json } from "../json.js";
 import type { LoadKind, LoadSpec } from "../load/load-spec.js";
 import type {
@@ -34,6 +35,8 @@ export interface Suite {
   /** `test_scenarios`: parts of the datasets with expectations of their own. */
   scenarios?: Scenario[];
   fewshot?: FewShot;
+  /** What it may cost; absent: whatever it takes. */
+  budget?: Budget;
   /** Absent unless `run.mode` asks for it. */
   load?: SuiteLoad;
   placement: { /** Shards whose times are compared may run on devices of several classes. */ mixed: boolean };

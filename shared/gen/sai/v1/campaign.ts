@@ -162,6 +162,30 @@ export interface Campaign {
   retriedBy: string[];
   /** Whose it is, for shares and quotas; `default` if nobody was named. */
   tenant: string;
+  /** What it may cost; absent without a budget. */
+  budget:
+    | Budget
+    | undefined;
+  /** What it has cost so far, as far as it is known; wall_s only with a budget of time. */
+  spent:
+    | Budget
+    | undefined;
+  /** What ended it before its time: `budget`, or empty. Its `reason` says more. */
+  stoppedBy: string;
+}
+
+/** Limits of what a campaign may cost, or what it has cost. */
+export interface Budget {
+  /** Money in USD, where prices are known. */
+  usd?:
+    | number
+    | undefined;
+  /** Hours of whole GPUs; a part or a slice counts as its share of one. */
+  gpuHours?:
+    | number
+    | undefined;
+  /** Seconds since the first shard began, without pauses. */
+  wallS?: number | undefined;
 }
 
 /** How many samples there are and how they ended. */
@@ -436,7 +460,11 @@ export interface RetryCampaignRequest {
   /** The same key for the same campaign returns the same retry for 7 days. Empty: a new campaign every time. */
   idempotencyKey: string;
   /** Priority of the new campaign, -1000 to 1000; absent: that of the old one. */
-  priority?: number | undefined;
+  priority?:
+    | number
+    | undefined;
+  /** Budget of the new campaign, which counts for it alone. Limits that are not given are those of the old one. */
+  budget: Budget | undefined;
 }
 
 /** Output of RetryCampaign. */
@@ -536,6 +564,9 @@ function createBaseCampaign(): Campaign {
     retryOf: "",
     retriedBy: [],
     tenant: "",
+    budget: undefined,
+    spent: undefined,
+    stoppedBy: "",
   };
 }
 
@@ -594,6 +625,15 @@ export const Campaign: MessageFns<Campaign> = {
     }
     if (message.tenant !== "") {
       writer.uint32(146).string(message.tenant);
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(154).fork()).join();
+    }
+    if (message.spent !== undefined) {
+      Budget.encode(message.spent, writer.uint32(162).fork()).join();
+    }
+    if (message.stoppedBy !== "") {
+      writer.uint32(170).string(message.stoppedBy);
     }
     return writer;
   },
@@ -755,6 +795,30 @@ export const Campaign: MessageFns<Campaign> = {
             message.tenant = reader.string();
             continue;
           }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.spent = Budget.decode(reader, reader.uint32());
+            continue;
+          }
+          case 21: {
+            if (tag !== 170) {
+              break;
+            }
+
+            message.stoppedBy = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -813,6 +877,13 @@ export const Campaign: MessageFns<Campaign> = {
         ? object.retried_by.map((e: any) => globalThis.String(e))
         : [],
       tenant: isSet(object.tenant) ? globalThis.String(object.tenant) : "",
+      budget: isSet(object.budget) ? Budget.fromJSON(object.budget) : undefined,
+      spent: isSet(object.spent) ? Budget.fromJSON(object.spent) : undefined,
+      stoppedBy: isSet(object.stoppedBy)
+        ? globalThis.String(object.stoppedBy)
+        : isSet(object.stopped_by)
+        ? globalThis.String(object.stopped_by)
+        : "",
     };
   },
 
@@ -872,6 +943,15 @@ export const Campaign: MessageFns<Campaign> = {
     if (message.tenant !== "") {
       obj.tenant = message.tenant;
     }
+    if (message.budget !== undefined) {
+      obj.budget = Budget.toJSON(message.budget);
+    }
+    if (message.spent !== undefined) {
+      obj.spent = Budget.toJSON(message.spent);
+    }
+    if (message.stoppedBy !== "") {
+      obj.stoppedBy = message.stoppedBy;
+    }
     return obj;
   },
 
@@ -900,6 +980,122 @@ export const Campaign: MessageFns<Campaign> = {
     message.retryOf = object.retryOf ?? "";
     message.retriedBy = object.retriedBy?.map((e) => e) || [];
     message.tenant = object.tenant ?? "";
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
+    message.spent = (object.spent !== undefined && object.spent !== null)
+      ? Budget.fromPartial(object.spent)
+      : undefined;
+    message.stoppedBy = object.stoppedBy ?? "";
+    return message;
+  },
+};
+
+function createBaseBudget(): Budget {
+  return { usd: undefined, gpuHours: undefined, wallS: undefined };
+}
+
+export const Budget: MessageFns<Budget> = {
+  encode(message: Budget, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.usd !== undefined) {
+      writer.uint32(9).double(message.usd);
+    }
+    if (message.gpuHours !== undefined) {
+      writer.uint32(17).double(message.gpuHours);
+    }
+    if (message.wallS !== undefined) {
+      writer.uint32(25).double(message.wallS);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Budget {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBudget();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.usd = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.gpuHours = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.wallS = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Budget {
+    return {
+      usd: isSet(object.usd) ? globalThis.Number(object.usd) : undefined,
+      gpuHours: isSet(object.gpuHours)
+        ? globalThis.Number(object.gpuHours)
+        : isSet(object.gpu_hours)
+        ? globalThis.Number(object.gpu_hours)
+        : undefined,
+      wallS: isSet(object.wallS)
+        ? globalThis.Number(object.wallS)
+        : isSet(object.wall_s)
+        ? globalThis.Number(object.wall_s)
+        : undefined,
+    };
+  },
+
+  toJSON(message: Budget): unknown {
+    const obj: any = {};
+    if (message.usd !== undefined) {
+      obj.usd = floatToJson(message.usd);
+    }
+    if (message.gpuHours !== undefined) {
+      obj.gpuHours = floatToJson(message.gpuHours);
+    }
+    if (message.wallS !== undefined) {
+      obj.wallS = floatToJson(message.wallS);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Budget>): Budget {
+    return Budget.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Budget>): Budget {
+    const message = createBaseBudget();
+    message.usd = object.usd ?? undefined;
+    message.gpuHours = object.gpuHours ?? undefined;
+    message.wallS = object.wallS ?? undefined;
     return message;
   },
 };
@@ -3193,7 +3389,7 @@ export const ResumeCampaignResponse: MessageFns<ResumeCampaignResponse> = {
 };
 
 function createBaseRetryCampaignRequest(): RetryCampaignRequest {
-  return { id: "", idempotencyKey: "", priority: undefined };
+  return { id: "", idempotencyKey: "", priority: undefined, budget: undefined };
 }
 
 export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
@@ -3206,6 +3402,9 @@ export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
     }
     if (message.priority !== undefined) {
       writer.uint32(24).int32(message.priority);
+    }
+    if (message.budget !== undefined) {
+      Budget.encode(message.budget, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -3247,6 +3446,14 @@ export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
             message.priority = reader.int32();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.budget = Budget.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3268,6 +3475,7 @@ export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
         ? globalThis.String(object.idempotency_key)
         : "",
       priority: isSet(object.priority) ? globalThis.Number(object.priority) : undefined,
+      budget: isSet(object.budget) ? Budget.fromJSON(object.budget) : undefined,
     };
   },
 
@@ -3282,6 +3490,9 @@ export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
     if (message.priority !== undefined) {
       obj.priority = Math.round(message.priority);
     }
+    if (message.budget !== undefined) {
+      obj.budget = Budget.toJSON(message.budget);
+    }
     return obj;
   },
 
@@ -3293,6 +3504,9 @@ export const RetryCampaignRequest: MessageFns<RetryCampaignRequest> = {
     message.id = object.id ?? "";
     message.idempotencyKey = object.idempotencyKey ?? "";
     message.priority = object.priority ?? undefined;
+    message.budget = (object.budget !== undefined && object.budget !== null)
+      ? Budget.fromPartial(object.budget)
+      : undefined;
     return message;
   },
 };
@@ -4381,6 +4595,10 @@ export const CampaignServiceClient = makeGenericClientConstructor(
   service: typeof CampaignServiceService;
   serviceName: string;
 };
+
+function floatToJson(value: number | null | undefined): number | string | null | undefined {
+  return typeof value === "number" && !globalThis.Number.isFinite(value) ? globalThis.String(value) : value;
+}
 
 type Builtin = Date | Function | Uint8Array | string | number | boolean | bigint | undefined;
 

@@ -307,11 +307,21 @@ export interface ShardResult {
   counts: { [key: string]: number };
   /** The records file itself, at most 1 KiB, instead of uri. */
   inline: Buffer;
+  /** What its attempt took, for budgets; absent from agents that do not count it. */
+  spent: Spent | undefined;
 }
 
 export interface ShardResult_CountsEntry {
   key: string;
   value: number;
+}
+
+/** What an attempt took. */
+export interface Spent {
+  /** The costs of its records, USD; those whose price is not known cost nothing here. */
+  usd: number;
+  /** How long it had GPUs, loading included, times how many; the share of one for a part or a slice. Seconds. */
+  gpuSeconds: number;
 }
 
 /** An attempt that gave up. */
@@ -332,6 +342,8 @@ export interface ShardFailed {
   cause: string;
   /** For poison: ordinals of the samples in flight when the engine's process died. */
   items: number[];
+  /** What it took until then, for budgets; absent from agents that do not count it. */
+  spent: Spent | undefined;
 }
 
 /** Unstarted attempts given back on request. */
@@ -2932,6 +2944,7 @@ function createBaseShardResult(): ShardResult {
     sizeBytes: 0,
     counts: {},
     inline: Buffer.alloc(0),
+    spent: undefined,
   };
 }
 
@@ -2966,6 +2979,9 @@ export const ShardResult: MessageFns<ShardResult> = {
     });
     if (message.inline.length !== 0) {
       writer.uint32(66).bytes(message.inline);
+    }
+    if (message.spent !== undefined) {
+      Spent.encode(message.spent, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -3050,6 +3066,14 @@ export const ShardResult: MessageFns<ShardResult> = {
             message.inline = Buffer.from(reader.bytes());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.spent = Spent.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3089,6 +3113,7 @@ export const ShardResult: MessageFns<ShardResult> = {
         )
         : {},
       inline: isSet(object.inline) ? Buffer.from(bytesFromBase64(object.inline)) : Buffer.alloc(0),
+      spent: isSet(object.spent) ? Spent.fromJSON(object.spent) : undefined,
     };
   },
 
@@ -3124,6 +3149,9 @@ export const ShardResult: MessageFns<ShardResult> = {
     if (message.inline.length !== 0) {
       obj.inline = base64FromBytes(message.inline);
     }
+    if (message.spent !== undefined) {
+      obj.spent = Spent.toJSON(message.spent);
+    }
     return obj;
   },
 
@@ -3150,6 +3178,7 @@ export const ShardResult: MessageFns<ShardResult> = {
       {},
     );
     message.inline = object.inline ?? Buffer.alloc(0);
+    message.spent = (object.spent !== undefined && object.spent !== null) ? Spent.fromPartial(object.spent) : undefined;
     return message;
   },
 };
@@ -3239,8 +3268,97 @@ export const ShardResult_CountsEntry: MessageFns<ShardResult_CountsEntry> = {
   },
 };
 
+function createBaseSpent(): Spent {
+  return { usd: 0, gpuSeconds: 0 };
+}
+
+export const Spent: MessageFns<Spent> = {
+  encode(message: Spent, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.usd !== 0) {
+      writer.uint32(9).double(message.usd);
+    }
+    if (message.gpuSeconds !== 0) {
+      writer.uint32(17).double(message.gpuSeconds);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Spent {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseSpent();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 9) {
+              break;
+            }
+
+            message.usd = reader.double();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.gpuSeconds = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Spent {
+    return {
+      usd: isSet(object.usd) ? globalThis.Number(object.usd) : 0,
+      gpuSeconds: isSet(object.gpuSeconds)
+        ? globalThis.Number(object.gpuSeconds)
+        : isSet(object.gpu_seconds)
+        ? globalThis.Number(object.gpu_seconds)
+        : 0,
+    };
+  },
+
+  toJSON(message: Spent): unknown {
+    const obj: any = {};
+    if (message.usd !== 0) {
+      obj.usd = floatToJson(message.usd);
+    }
+    if (message.gpuSeconds !== 0) {
+      obj.gpuSeconds = floatToJson(message.gpuSeconds);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Spent>): Spent {
+    return Spent.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Spent>): Spent {
+    const message = createBaseSpent();
+    message.usd = object.usd ?? 0;
+    message.gpuSeconds = object.gpuSeconds ?? 0;
+    return message;
+  },
+};
+
 function createBaseShardFailed(): ShardFailed {
-  return { fence: undefined, shard: undefined, class: "", message: "", cause: "", items: [] };
+  return { fence: undefined, shard: undefined, class: "", message: "", cause: "", items: [], spent: undefined };
 }
 
 export const ShardFailed: MessageFns<ShardFailed> = {
@@ -3266,6 +3384,9 @@ export const ShardFailed: MessageFns<ShardFailed> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    if (message.spent !== undefined) {
+      Spent.encode(message.spent, writer.uint32(58).fork()).join();
     }
     return writer;
   },
@@ -3341,6 +3462,14 @@ export const ShardFailed: MessageFns<ShardFailed> = {
 
             break;
           }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.spent = Spent.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -3361,6 +3490,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
       message: isSet(object.message) ? globalThis.String(object.message) : "",
       cause: isSet(object.cause) ? globalThis.String(object.cause) : "",
       items: globalThis.Array.isArray(object?.items) ? object.items.map((e: any) => globalThis.Number(e)) : [],
+      spent: isSet(object.spent) ? Spent.fromJSON(object.spent) : undefined,
     };
   },
 
@@ -3384,6 +3514,9 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     if (message.items?.length) {
       obj.items = message.items.map((e) => Math.round(e));
     }
+    if (message.spent !== undefined) {
+      obj.spent = Spent.toJSON(message.spent);
+    }
     return obj;
   },
 
@@ -3400,6 +3533,7 @@ export const ShardFailed: MessageFns<ShardFailed> = {
     message.message = object.message ?? "";
     message.cause = object.cause ?? "";
     message.items = object.items?.map((e) => e) || [];
+    message.spent = (object.spent !== undefined && object.spent !== null) ? Spent.fromPartial(object.spent) : undefined;
     return message;
   },
 };
