@@ -100,6 +100,29 @@ test("a gate that is missed is exit 5 although the campaign succeeded", async ()
   expect(without.code).toBe(0);
 });
 
+test("a budget that is reached: exit 6 and why; a retry with a higher one runs the rest", async () => {
+  const path = suite("costly", 12, "{accuracy: 1}");
+  // "say 0" has two tokens, at 1 USD each: a shard of four samples costs 8 USD.
+  const costly = readFileSync(path, "utf8").replace("options:", "price: {in_1m: 1000000}, options:");
+  writeFileSync(path, `${costly}budget: {usd: 10}\n`);
+  const dry = await sai(["apply", "-f", path, "--dry-run"]);
+  expect(dry.out).toMatch(
+    /^budget: 10.00 USD\nwarning: it may cost 24.00 USD at most, the budget is 10.00 USD/m,
+  );
+  const { code, out, err } = await sai(["apply", "-f", path, "--wait"]);
+  const why = "incomplete: budget of 10.00 USD reached after 8.00 USD: another shard takes about 8.00 USD";
+  expect(err).toContain(`partial: ${why} (4/12 samples)`);
+  expect(out).toContain(`warning: ${why}`);
+  expect(code).toBe(6);
+  const id = /campaign (c-\S+) partial/.exec(err)?.[1] ?? "";
+  expect((await sai(["campaign", "get", id])).out).toMatch(/^budget +10.00 USD\nspent +8.00 USD$/m);
+  expect((await sai(["campaign", "retry", id, "--budget-usd", "-1"])).err).toContain(
+    "--budget-usd: -1 is not",
+  );
+  const again = await sai(["campaign", "retry", id, "--budget-usd", "16", "--wait"]);
+  expect(again.code).toBe(0);
+});
+
 test("failed samples: exit 5, the failure by class below the table", async () => {
   const path = suite("faulty", 12, "{faults: {error_rate: 1}}");
   const { code, out } = await sai(["apply", "-f", path, "--wait"]);

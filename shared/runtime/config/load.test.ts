@@ -201,7 +201,7 @@ describe("problems", () => {
     [
       "a quota that is not kept",
       "coordinator:\n  tenants:\n    a: {max_gpu_hours: 3}",
-      "sai.yaml:3: coordinator.tenants.a.max_gpu_hours: is no quota of this version: no GPU is leased yet",
+      "sai.yaml:3: coordinator.tenants.a.max_gpu_hours: is no quota of this version: GPU hours are counted",
     ],
     ["a prototype", "__proto__:\n  debug: true", "sai.yaml:1: __proto__: unknown key"],
     [

@@ -125,9 +125,11 @@ const tenant = z.strictObject({
   max_campaigns: z.int().min(1).max(1_000_000).optional(),
   // Shards on nodes at once, those that wait there included.
   max_running_shards: z.int().min(1).max(100_000_000).optional(),
-  max_gpu_hours: noQuota("no GPU is leased yet; max_running_shards limits what runs at once"),
+  max_gpu_hours: noQuota("GPU hours are counted for each campaign; budget.gpu_hours of a suite limits one"),
   max_storage: noQuota("artifacts are not counted by tenant"),
-  max_spend: noQuota("engines.openai.max_spend_usd limits what one agent spends"),
+  max_spend: noQuota(
+    "budget.usd of a suite limits one campaign, engines.openai.max_spend_usd what one agent spends",
+  ),
 });
 
 export const fileSchema = z.strictObject({
