@@ -52,7 +52,7 @@ export interface ShardResult {
   counts: { [status: string]: number };
   /** The records file itself when it is at most 1 KiB. */
   inline: Uint8Array | undefined;
-  /** Absent where a journal alone tells of it: how long it had GPUs is not written down. */
+  /** Absent in journals of before it was counted. */
   spent?: Spent;
 }
 

@@ -43,22 +43,32 @@ function linesOf({ json }: WrittenRecord): string {
   return requests.map((record) => `${JSON.stringify(record)}\n`).join("");
 }
 
+/** USD of records, where their price is known. */
+export const costOf = (records: Iterable<WrittenRecord>): number => {
+  let usd = 0;
+  for (const { costUsd = 0 } of records) usd += costUsd;
+  return usd;
+};
+
 /** Records files up to this size travel inside the result. */
 const INLINE_BYTES = 1024;
 
 /**
  * The file, and the result that names it: inline if it is small, else to be stored at the result's uri. The same records
- * give the same bytes, whatever their order and whether or not they were read back from a journal.
+ * give the same bytes, whatever their order and whether or not they were read back from a journal. `gpuSeconds`: how long
+ * the attempt had GPUs, times how many; a journal alone does not tell.
  */
 export function recordsFile(
   { fence, shard, gate }: Assignment,
   records: readonly WrittenRecord[],
+  gpuSeconds = 0,
 ): { result: ShardResult; bytes: Buffer } {
   const sorted = [...records].sort((a, b) => a.ordinal - b.ordinal);
   const bytes = Buffer.from(sorted.map(linesOf).join(""));
   const counts: { [status: string]: number } = {};
   for (const { status } of sorted) counts[status] = (counts[status] ?? 0) + 1;
-  const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts };
+  const spent = { usd: costOf(sorted), gpuSeconds };
+  const about = { fence, shard, gate, sha256: sha256(bytes), sizeBytes: bytes.byteLength, counts, spent };
   if (bytes.byteLength <= INLINE_BYTES) return { result: { ...about, uri: "", inline: bytes }, bytes };
   const uri = recordsKey(shard.campaign, shard.job, shard.index, fenceText(fence));
   return { result: { ...about, uri, inline: undefined }, bytes };

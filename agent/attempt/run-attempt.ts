@@ -39,7 +39,7 @@ import type { Intake } from "./intake.js";
 import { Journal, type JournalParts, removeJournal } from "./journal.js";
 import { readJournal } from "./journals.js";
 import type { Borrowed, LoadedModels } from "./loaded-models.js";
-import { recordsFile, type WrittenRecord, written, writtenWindow } from "./records-file.js";
+import { costOf, recordsFile, type WrittenRecord, written, writtenWindow } from "./records-file.js";
 import type { RequestSlots } from "./request-slots.js";
 import type { ResponseCache } from "./response-cache.js";
 import { AgentStops, type AttemptOutcome, type RunAttempt, type RunDevice, type RunHooks } from "./run.js";
@@ -118,8 +118,7 @@ export const attemptRunner =
       await parts.cache?.keep(work.answers.splice(0));
       await work.journal.flush();
       await work.journal.close();
-      const { result: told, bytes } = recordsFile(assignment, [...work.records.values()]);
-      const result = { ...told, spent: took };
+      const { result, bytes } = recordsFile(assignment, [...work.records.values()], took.gpuSeconds);
       return result.uri === "" ? { kind: "result", result } : { kind: "complete", result, bytes };
     } catch (error) {
       if (signal.aborted) return await stopped(work, signal.reason);
@@ -139,9 +138,10 @@ export const attemptRunner =
 
 /** What an attempt took that has its device for so long. */
 function spentOn({ place, gpuShare = 1 }: RunDevice, heldMs: number, work: Work | undefined): Spent {
-  let usd = 0;
-  for (const { costUsd = 0 } of work?.records.values() ?? []) usd += costUsd;
-  return { usd, gpuSeconds: (heldMs / 1000) * place.gpus.length * gpuShare };
+  return {
+    usd: costOf(work?.records.values() ?? []),
+    gpuSeconds: (heldMs / 1000) * place.gpus.length * gpuShare,
+  };
 }
 
 async function begin(
