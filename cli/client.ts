@@ -33,6 +33,12 @@ import {
   type ExplainCampaignResponse,
   type ListCampaignsResponse,
 } from "../shared/gen/sai/v1/campaign.js";
+import type {
+  Baseline,
+  CompareRequest,
+  Comparing,
+  SetBaselineResponse,
+} from "../shared/gen/sai/v1/compare.js";
 import { type Event, EventServiceClient, type StreamEventsRequest } from "../shared/gen/sai/v1/event.js";
 import { type Gpu, GpuServiceClient, type Lease } from "../shared/gen/sai/v1/gpu.js";
 import { type LabelNodeRequest, type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
@@ -78,6 +84,7 @@ export {
   type ResolvedInput,
   ResolvedInput_Kind,
 } from "../shared/gen/sai/v1/campaign.js";
+export { Baseline, CompareRequest, Comparing } from "../shared/gen/sai/v1/compare.js";
 export { Event } from "../shared/gen/sai/v1/event.js";
 export { Gpu, Lease } from "../shared/gen/sai/v1/gpu.js";
 export { type GpuFault, type GpuState, Node } from "../shared/gen/sai/v1/node.js";
@@ -144,6 +151,14 @@ export interface Client {
   queryTimes(request: QueryTimesRequest): Promise<QueryTimesResponse>;
   pairJobs(request: PairJobsRequest): Promise<PairJobsResponse>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
+  compare(request: CompareRequest): Promise<Comparing>;
+  /** The comparison as html, markdown, junit or json, in chunks. */
+  exportComparison(compare: CompareRequest, format: string): AsyncIterable<Uint8Array>;
+  setBaseline(name: string, campaignId: string): Promise<SetBaselineResponse>;
+  getBaseline(name: string): Promise<Baseline>;
+  listBaselines(): Promise<Baseline[]>;
+  /** What it was. */
+  removeBaseline(name: string): Promise<Baseline>;
   /** html, json, csv or jsonl, in chunks; the server is slowed down to the reader's pace. */
   exportResult(campaignId: string, format: string): AsyncIterable<Uint8Array>;
   /** Those of the given SHA-256 (hex) the coordinator does not have, in the same order. */
@@ -273,6 +288,22 @@ export function connect(options: ClientOptions): Client {
     },
     async rescore(campaignId, spec) {
       return present((await unary(results.rescore.bind(results), { campaignId, spec })).summary, "Rescore");
+    },
+    async compare(compare) {
+      return present((await unary(results.compare.bind(results), compare)).comparing, "Compare");
+    },
+    async *exportComparison(compare, format) {
+      for await (const answer of read(results.exportComparison({ compare, format }), address, signal))
+        yield answer.chunk;
+    },
+    setBaseline: (name, campaignId) => unary(results.setBaseline.bind(results), { name, campaignId }),
+    async getBaseline(name) {
+      return present((await unary(results.getBaseline.bind(results), { name })).baseline, "GetBaseline");
+    },
+    listBaselines: async () => (await unary(results.listBaselines.bind(results), {})).baselines,
+    async removeBaseline(name) {
+      const { baseline } = await unary(results.removeBaseline.bind(results), { name });
+      return present(baseline, "RemoveBaseline");
     },
     listSamples: (request) => unary(results.listSamples.bind(results), request),
     async *exportResult(campaignId, format) {

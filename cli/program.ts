@@ -8,6 +8,7 @@
 import { Command, CommanderError, Option } from "commander";
 import { registerAdmin } from "./commands/admin.js";
 import { registerArtifact } from "./commands/artifact.js";
+import { registerBaseline } from "./commands/baseline.js";
 import { registerCampaign } from "./commands/campaign.js";
 import { registerDaemons } from "./commands/daemons.js";
 import { registerDemo } from "./commands/demo.js";
@@ -108,6 +109,7 @@ export function buildProgram(io: Io, bind: Bind): Command {
   registerInit(program, bind);
   registerSuite(program, bind);
   registerRun(program, bind);
+  registerBaseline(program, bind);
   registerCampaign(program, bind);
   registerResult(program, bind);
   registerNode(program, bind);

@@ -18,6 +18,7 @@ import { clip } from "../output/width.js";
 import type { Bind } from "../program.js";
 import { availableModels, prepareOrRefuse, specOf, uploadMissing } from "../submit.js";
 import { readSuiteSource, type SuiteFlags } from "../suite-source.js";
+import { registerCompare } from "./compare.js";
 import { registerResultIndex, sayBehind } from "./result-index.js";
 import { suiteFlags } from "./suite.js";
 
@@ -57,6 +58,7 @@ export function registerResult(program: Command, bind: Bind): void {
       "metrics of the answers that are there, by a changed suite (-f) or as this version scores; asks no model, stores nothing",
     )
     .action(bind<SuiteFlags>((context, [id = ""], flags) => rescore(context, id, flags)));
+  registerCompare(noun, bind);
   registerResultIndex(noun, bind);
   noun
     .command("export <campaign>")

@@ -7,25 +7,28 @@ import { renderCsv } from "../report/report-csv.js";
 import { renderHtml } from "../report/report-html.js";
 import { renderJson } from "../report/report-json.js";
 import type { RecordFilter, ResultsIndex } from "../results/results-index.js";
+import { CHUNK_BYTES, chunks } from "./chunks.js";
+import type { CompareQuestions } from "./compare-questions.js";
 import type { Questions } from "./index-questions.js";
 import { pageSize, refuse } from "./page.js";
 
-const CHUNK_BYTES = 256 * 1024;
 const FORMATS = ["html", "json", "csv", "jsonl"];
 
 /**
- * sai.v1.ResultService over the records and the renderers; `questions` are those that the results index answers, `rescore`
- * scores a campaign's answers by other rules.
+ * sai.v1.ResultService over the records and the renderers; `questions` are those that the results index answers, `compare`
+ * those about two campaigns, `rescore` scores a campaign's answers by other rules.
  */
 export function resultService(
   results: ResultsIndex,
   questions: Questions,
+  compare: CompareQuestions,
   rescore: (campaign: string, spec: CampaignSpec | undefined) => Promise<BenchmarkSummary>,
   version: string,
   calls: CallObserver,
 ): ResultServiceServer {
   return {
     ...questions,
+    ...compare,
     rescore: unary(calls, async ({ campaignId, spec }) => ({
       summary: Summary.fromPartial(await rescore(campaignId, spec)),
     })),
@@ -85,9 +88,4 @@ async function* lines(records: AsyncIterable<ResultRecord>): AsyncGenerator<Expo
     batch = "";
   }
   if (batch !== "") yield { chunk: Buffer.from(batch) };
-}
-
-function* chunks(bytes: Buffer): Generator<ExportResponse> {
-  for (let at = 0; at < bytes.byteLength; at += CHUNK_BYTES)
-    yield { chunk: bytes.subarray(at, at + CHUNK_BYTES) };
 }

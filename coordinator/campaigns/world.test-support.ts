@@ -19,6 +19,7 @@ import { ManualClock, settle } from "../../test/conformance/manual-clock.js";
 import { type SuiteOptions, suiteOf } from "../../test/support/suites.js";
 import { EventLog } from "../events.js";
 import { Metrics } from "../metrics.js";
+import { CellComparing } from "../results/cell-comparing.js";
 import { givenUpRecords } from "../results/given-up-records.js";
 import { StreamedResults } from "../results/streamed-results.js";
 import type { Summarizer } from "../results/summary-thread.js";
@@ -352,6 +353,13 @@ const IN_PROCESS: Summarizer = {
     const aggregate = createAggregate(plan, campaigns);
     for await (const records of batches) for (const record of records) aggregate.add(record);
     return aggregate.summary(meta);
+  },
+  async compare(task, base, candidate) {
+    const comparing = new CellComparing(task);
+    for await (const records of base) for (const record of records) comparing.add(record);
+    comparing.turn();
+    for await (const records of candidate) for (const record of records) comparing.add(record);
+    return comparing.result();
   },
   async close() {},
 };

@@ -14,6 +14,7 @@ import type { JobSpec } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { answeredBoxes, trueBoxes } from "../../shared/benchmark/scoring/detections.js";
 import type { Example, ExampleAnswer, ExampleTask, Picture } from "../report/example.js";
+import { clip } from "./clip.js";
 
 export interface ExampleSource {
   jobs: readonly JobSpec[];
@@ -139,12 +140,6 @@ async function pictureOf(source: ExampleSource, item: Item): Promise<Picture | u
   } catch {
     return undefined; // invariant 2
   }
-}
-
-function clip(text: string, chars: number): string {
-  if (text.length <= chars) return text;
-  const whole = text.slice(0, chars).replace(/[\uD800-\uDBFF]$/, "");
-  return `${whole}… (${text.length} characters)`;
 }
 
 const isFields = (value: Json | undefined): value is Fields =>

@@ -1,3 +1,6 @@
+import type { Comparing } from "../../shared/benchmark/compare/comparison.js";
+import type { NameMap } from "../../shared/benchmark/compare/match-jobs.js";
+import type { CompareRules } from "../../shared/benchmark/compare/rules.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord, Status } from "../../shared/benchmark/record.js";
@@ -10,6 +13,16 @@ import type { DoneValue } from "../store/values.js";
 export interface RecordFilter {
   job?: string;
   status?: Status;
+}
+
+/** Which two campaigns are compared, and how. */
+export interface CompareQuery {
+  base: string;
+  candidate: string;
+  /** The name of the baseline that `base` was found by. */
+  baseline?: string;
+  map: NameMap;
+  rules: CompareRules;
 }
 
 /** A plan's jobs, and their items by the hash of their manifest. */
@@ -29,6 +42,8 @@ export interface ResultsIndex {
    * for rules that would have other questions.
    */
   rescore(campaign: string, rules?: Rules): Promise<Summary>;
+  /** Two campaigns against each other, cell by cell. Throws not_found, and invalid_argument for names nobody has. */
+  compare(request: CompareQuery): Promise<Comparing>;
   /** A few samples of each task as they were asked and answered, for a report. Throws not_found. */
   examples(campaign: string): Promise<ExampleTask[]>;
   /** Records of committed shards in job and ordinal order. Throws not_found. */

@@ -8,6 +8,7 @@
 import { isDeepStrictEqual } from "node:util";
 import { type ArtifactStore, getCas, getVerified } from "../../shared/artifacts/store.js";
 import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
+import type { Comparing } from "../../shared/benchmark/compare/comparison.js";
 import { pairKeys } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
@@ -22,9 +23,10 @@ import { type ChainShard, chainShards, loadedChain } from "../campaigns/board-ch
 import type { ExampleTask } from "../report/example.js";
 import type { DoneValue } from "../store/values.js";
 import { chainRecords } from "./chain-records.js";
+import { type CampaignSide, compareCampaigns } from "./compare-campaigns.js";
 import { givenUpRecords } from "./given-up-records.js";
 import { examplesOf } from "./report-examples.js";
-import type { RecordFilter, ResultsIndex, Rules } from "./results-index.js";
+import type { CompareQuery, RecordFilter, ResultsIndex, Rules } from "./results-index.js";
 import { type Summarizer, type SummarySource, SummaryThread } from "./summary-thread.js";
 
 interface Dataset {
@@ -101,6 +103,31 @@ export class StreamedResults implements ResultsIndex {
       this.batches(chain, ids),
       this.metaOf(entry, chain),
     );
+  }
+
+  async compare({ base, candidate, baseline = "", map, rules }: CompareQuery): Promise<Comparing> {
+    const [baseSide, candidateSide] = [await this.side(base, baseline), await this.side(candidate, "")];
+    return compareCampaigns({
+      ...{ base: baseSide, candidate: candidateSide, map, rules, comparer: this.summarizer },
+      items: async (manifest) => (await this.dataset(manifest)).items,
+    });
+  }
+
+  /** One campaign of a comparison. */
+  private async side(campaign: string, baseline: string): Promise<CampaignSide> {
+    const chain = await this.chain(campaign);
+    const entry = chain.at(-1) ?? this.entry(campaign);
+    const plan = chain[0]?.plan;
+    if (plan === undefined)
+      throw new SaiError("failed_precondition", `campaign ${campaign} has no plan yet`, {
+        hint: "wait until it has ended",
+      });
+    const { state, createdAt, endedAt } = this.metaOf(entry, chain);
+    return {
+      about: { campaignId: campaign, baseline, name: plan.name, state, createdAt, endedAt },
+      jobs: plan.jobs,
+      records: (job) => this.batches(chain, [job]),
+    };
   }
 
   async examples(campaign: string): Promise<ExampleTask[]> {

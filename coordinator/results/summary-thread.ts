@@ -1,5 +1,5 @@
 /**
- * A thread that turns records into summaries, one campaign at a time, so that the coordinator's event loop stays free.
+ * A thread that turns records into summaries, one campaign at a time, and compares cells, two at a time, so that the coordinator's event loop stays free.
  * It is started when it is first needed, does not keep the process alive, and is started again if it dies.
  *
  * 1. The event loop goes on while records are handed over: a million that are in memory come without a pause.
@@ -7,6 +7,7 @@
  */
 import type { Worker } from "node:worker_threads";
 import type { SummaryMeta } from "../../shared/benchmark/aggregate.js";
+import type { CellComparison } from "../../shared/benchmark/compare/compare-cells.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { Plan } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
@@ -15,6 +16,7 @@ import { Breath } from "../../shared/runtime/breath.js";
 import { systemClock } from "../../shared/runtime/clock.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { startThread } from "../../shared/runtime/thread.js";
+import type { CompareTask } from "./cell-comparing.js";
 
 /** What is summed up: all records of `campaigns` that are of the plan's samples. */
 export interface SummarySource {
@@ -33,6 +35,12 @@ export interface Summarizer {
     batches: AsyncIterable<ResultRecord[]>,
     meta: SummaryMeta,
   ): Promise<Summary>;
+  /** Two cells against each other; of each its records as above, the base's first. Rejects with what those throw. */
+  compare(
+    task: CompareTask,
+    base: AsyncIterable<ResultRecord[]>,
+    candidate: AsyncIterable<ResultRecord[]>,
+  ): Promise<CellComparison>;
   close(): Promise<void>;
 }
 
@@ -41,13 +49,18 @@ export type ToWorker =
   | ({ kind: "begin"; n: number } & SummarySource)
   | { kind: "records"; records: ResultRecord[] }
   | { kind: "end"; meta: SummaryMeta }
+  | { kind: "compare"; n: number; task: CompareTask }
+  /** The base's records were all; those of the candidate follow. */
+  | { kind: "candidate" }
+  | { kind: "compared" }
   /** Nobody waits for it any more. */
   | { kind: "drop" };
 
-/** About the summary that was begun as `n`. */
+/** About what was begun as `n`. */
 export type FromWorker = { n: number } & (
   | { kind: "added" } // the records of one message
   | { kind: "summary"; summary: Summary }
+  | { kind: "cell"; cell: CellComparison }
   | { kind: "failed"; reason: string }
 );
 
@@ -67,9 +80,33 @@ export class SummaryThread implements Summarizer {
     batches: AsyncIterable<ResultRecord[]>,
     meta: SummaryMeta,
   ): Promise<Summary> {
-    const mine = this.turn.then(() => this.run(source, batches, meta));
-    this.turn = mine.catch(() => {});
-    return mine;
+    return this.inTurn(async (worker, n) => {
+      const exchange = new Exchange(worker, n, (said) =>
+        said.kind === "summary" ? said.summary : undefined,
+      );
+      return exchange.hold(async () => {
+        exchange.post({ kind: "begin", n, ...source });
+        await exchange.handAll(batches);
+        exchange.post({ kind: "end", meta });
+      });
+    });
+  }
+
+  compare(
+    task: CompareTask,
+    base: AsyncIterable<ResultRecord[]>,
+    candidate: AsyncIterable<ResultRecord[]>,
+  ): Promise<CellComparison> {
+    return this.inTurn(async (worker, n) => {
+      const exchange = new Exchange(worker, n, (said) => (said.kind === "cell" ? said.cell : undefined));
+      return exchange.hold(async () => {
+        exchange.post({ kind: "compare", n, task });
+        await exchange.handAll(base);
+        exchange.post({ kind: "candidate" });
+        await exchange.handAll(candidate);
+        exchange.post({ kind: "compared" });
+      });
+    });
   }
 
   /** Ends the thread; summaries under way are rejected. */
@@ -77,32 +114,14 @@ export class SummaryThread implements Summarizer {
     await this.worker?.terminate();
   }
 
-  private async run(
-    source: SummarySource,
-    batches: AsyncIterable<ResultRecord[]>,
-    meta: SummaryMeta,
-  ): Promise<Summary> {
-    this.worker ??= this.start();
-    this.n += 1;
-    const n = this.n;
-    const exchange = new Exchange(this.worker, n);
-    try {
-      exchange.post({ kind: "begin", n, ...source });
-      let records: ResultRecord[] = [];
-      const breath = new Breath(systemClock); // invariant 1
-      for await (const batch of batches) {
-        if (breath.isDue()) await breath.take();
-        for (const record of batch) records.push(record);
-        if (records.length < TOGETHER) continue;
-        await exchange.hand(records);
-        records = [];
-      }
-      await exchange.hand(records);
-      exchange.post({ kind: "end", meta });
-      return await exchange.summary;
-    } finally {
-      exchange.end();
-    }
+  private inTurn<T>(work: (worker: Worker, n: number) => Promise<T>): Promise<T> {
+    const mine = this.turn.then(() => {
+      this.worker ??= this.start();
+      this.n += 1;
+      return work(this.worker, this.n);
+    });
+    this.turn = mine.catch(() => {});
+    return mine;
   }
 
   private start(): Worker {
@@ -117,10 +136,10 @@ export class SummaryThread implements Summarizer {
   }
 }
 
-/** One summary's messages to the thread and back. */
-class Exchange {
+/** The messages to the thread and back about one thing it is asked. */
+class Exchange<T> {
   /** Rejects when the thread fails or ends. */
-  readonly summary: Promise<Summary>;
+  private readonly answer: Promise<T>;
   private onTheirWay = 0;
   private roomier = () => {};
   private readonly over = new AbortController();
@@ -128,9 +147,10 @@ class Exchange {
   constructor(
     private readonly worker: Worker,
     n: number,
+    answerIn: (said: FromWorker) => T | undefined,
   ) {
     worker.ref();
-    this.summary = new Promise((resolve, reject) => {
+    this.answer = new Promise((resolve, reject) => {
       const { signal } = this.over;
       const on = <T>(event: string, heard: (value: T) => void) => {
         worker.on(event, heard);
@@ -142,7 +162,8 @@ class Exchange {
       };
       on<FromWorker>("message", (message) => {
         if (message.n !== n) return; // of one that was given up
-        if (message.kind === "summary") resolve(message.summary);
+        const answer = answerIn(message);
+        if (answer !== undefined) resolve(answer);
         else if (message.kind === "failed")
           fail(new SaiError("internal", `the summary cannot be computed: ${message.reason}`));
         else this.onTheirWay -= 1;
@@ -152,7 +173,31 @@ class Exchange {
       on("exit", () => fail(new SaiError("unavailable", "the summary thread was stopped")));
     });
     // While records are still being read it must not go unhandled.
-    this.summary.catch(() => {});
+    this.answer.catch(() => {});
+  }
+
+  /** The answer to what `ask` posts. Listens no more when it is over. */
+  async hold(ask: () => Promise<void>): Promise<T> {
+    try {
+      await ask();
+      return await this.answer;
+    } finally {
+      this.end();
+    }
+  }
+
+  /** Hands over all of them, many in a message. */
+  async handAll(batches: AsyncIterable<ResultRecord[]>): Promise<void> {
+    let records: ResultRecord[] = [];
+    const breath = new Breath(systemClock); // invariant 1
+    for await (const batch of batches) {
+      if (breath.isDue()) await breath.take();
+      for (const record of batch) records.push(record);
+      if (records.length < TOGETHER) continue;
+      await this.hand(records);
+      records = [];
+    }
+    await this.hand(records);
   }
 
   post(message: ToWorker): void {
@@ -160,18 +205,17 @@ class Exchange {
   }
 
   /** Resolves when there is room for more (invariant 2). Rejects when the thread fails or ends. */
-  async hand(records: ResultRecord[]): Promise<void> {
+  private async hand(records: ResultRecord[]): Promise<void> {
     this.post({ kind: "records", records });
     this.onTheirWay += 1;
     if (this.onTheirWay < ON_THEIR_WAY) return;
     const room = new Promise<void>((resolve) => {
       this.roomier = resolve;
     });
-    await Promise.race([room, this.summary]);
+    await Promise.race([room, this.answer]);
   }
 
-  /** Listens no more. */
-  end(): void {
+  private end(): void {
     this.over.abort();
     this.post({ kind: "drop" });
     this.worker.unref();

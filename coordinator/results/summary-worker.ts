@@ -1,5 +1,5 @@
 /**
- * The summary thread's own side: records come in batches, the summary goes back. Drawing the intervals of a large
+ * The summary thread's own side: records come in batches, the summary (or the comparison of two cells) goes back. Drawing the intervals of a large
  * campaign takes seconds, in which the coordinator must go on hearing its agents.
  */
 import { parentPort } from "node:worker_threads";
@@ -8,25 +8,37 @@ import { count } from "../../shared/benchmark/count.js";
 import { createRescoring, type Rescoring } from "../../shared/benchmark/rescore.js";
 import { errorText } from "../../shared/runtime/errors.js";
 import { sha256 } from "../../shared/runtime/hash.js";
+import { CellComparing } from "./cell-comparing.js";
 import type { FromWorker, ToWorker } from "./summary-thread.js";
 
 let aggregate: Aggregate | undefined;
 let rescoring: Rescoring | undefined;
+let comparing: CellComparing | undefined;
 let n = 0;
 
 parentPort?.on("message", (message: ToWorker) => {
   try {
-    if (message.kind === "begin") {
+    if (message.kind === "compare") {
       aggregate = undefined;
+      n = message.n;
+      comparing = new CellComparing(message.task);
+    } else if (message.kind === "candidate") comparing?.turn();
+    else if (message.kind === "begin") {
+      comparing = undefined;
       n = message.n;
       const { plan, rescore } = message;
       rescoring = rescore && createRescoring(plan.jobs, rescore.items, sha256);
       aggregate = createAggregate(plan, message.campaigns);
     } else if (message.kind === "records") {
-      for (const record of message.records) aggregate?.add(rescoring?.record(record) ?? record);
+      if (comparing) for (const record of message.records) comparing.add(record);
+      else for (const record of message.records) aggregate?.add(rescoring?.record(record) ?? record);
       answer({ n, kind: "added" });
-    } else if (message.kind === "drop") aggregate = undefined;
-    else if (aggregate) {
+    } else if (message.kind === "drop") {
+      aggregate = undefined;
+      comparing = undefined;
+    } else if (message.kind === "compared") {
+      if (comparing) answer({ n, kind: "cell", cell: comparing.result() });
+    } else if (aggregate) {
       const warnings = [...message.meta.warnings, ...(rescoring ? said(rescoring) : [])];
       answer({ n, kind: "summary", summary: aggregate.summary({ ...message.meta, warnings }) });
     }

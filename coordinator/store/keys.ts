@@ -7,6 +7,7 @@ import { bytesBehind, type Codec, jsonCodec } from "./codec.js";
 import { type KV, prefix } from "./store.js";
 import type {
   AgentValue,
+  BaselineValue,
   CampaignValue,
   ClusterValue,
   DoneValue,
@@ -60,6 +61,7 @@ const failCodec = jsonCodec<FailValue>(1);
 const idemCodec = jsonCodec<IdemValue>(1);
 const agentCodec = jsonCodec<AgentValue>(1, ["incarnation"]);
 const quarantineCodec = jsonCodec<QuarantineValue>(1);
+const baselineCodec = jsonCodec<BaselineValue>(1);
 const inventoryCodec = jsonCodec<InventoryValue>(1);
 
 const key = <T>(path: string, codec: Codec<T>): Key<T> => ({ key: ROOT + path, codec });
@@ -93,6 +95,8 @@ export const keys = {
   agents: folder("agent/", agentCodec),
   quarantine: (agent: string) => key(`quarantine/${part(agent)}`, quarantineCodec),
   quarantines: folder("quarantine/", quarantineCodec),
+  baseline: (name: string) => key(`baseline/${part(name)}`, baselineCodec),
+  baselines: folder("baseline/", baselineCodec),
   inventory: (hash: string) => key(`inventory/${part(hash)}`, inventoryCodec),
   inventories: folder("inventory/", inventoryCodec),
 } as const;

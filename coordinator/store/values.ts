@@ -162,6 +162,14 @@ export interface QuarantineValue {
   untilMs: number;
 }
 
+/** A name for a campaign that others are compared with. */
+export interface BaselineValue {
+  name: string;
+  campaign: string;
+  /** Wall ms since 1970. */
+  setMs: number;
+}
+
 /** An inventory, by its hash; the message as JSON. */
 export interface InventoryValue {
   inventory: Json;

@@ -114,7 +114,7 @@ function family(matches: readonly Readable[], { id, metric, level }: Family): Ju
     const { reading } = match;
     const { job } = match.a;
     const name = [job.prompt.id, job.dataset.id, level, id, job.model.id, match.b.job.model.id].join("|");
-    const result = comparePairs(pairs, reading, metric.higherIsBetter, seedOf(name));
+    const result = comparePairs(pairs, reading, metric.higherIsBetter, { seed: seedOf(name) });
     if (result !== undefined) tested.push({ match, result });
   }
   const adjusted = holm(tested.map(({ result }) => result.p));

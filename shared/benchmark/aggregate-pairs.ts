@@ -7,8 +7,9 @@ import { groupBy } from "./metrics/group-by.js";
 import type { Reading } from "./metrics/reading.js";
 import { reduceItem } from "./metrics/repetitions.js";
 import type { Sample } from "./metrics/sample.js";
-import { pairedBootstrap } from "./statistics/bootstrap.js";
+import { BOOTSTRAP_DRAWS, pairedBootstrap } from "./statistics/bootstrap.js";
 import { mcnemarExact } from "./statistics/mcnemar.js";
+import { twoSidedZ } from "./statistics/normal.js";
 import { type PairedClusters, permutationTest } from "./statistics/permutation.js";
 import { wilson } from "./statistics/wilson.js";
 import type { Interval } from "./summary.js";
@@ -23,7 +24,7 @@ export interface PairedResult {
   bOnly: number;
   p: number;
   method: "mcnemar-exact" | "sign-flip";
-  /** 95 % interval of the difference; undefined where nothing varies. */
+  /** Of the difference; undefined where nothing varies, unless the values are bounded. */
   interval: Interval | undefined;
 }
 
@@ -45,12 +46,20 @@ export function pairUp(a: readonly Sample[], b: readonly Sample[]): { pairs: Pai
   return { pairs, notComparable };
 }
 
+export interface PairedOptions {
+  seed: number;
+  /** The interval is of 1 − alpha; default 0.05. */
+  alpha?: number;
+  /** Values lie between 0 and 1, so that there is an interval even where nothing varies. */
+  bounded?: boolean;
+}
+
 /** Undefined if there are no pairs, or one side has no value over them. */
 export function comparePairs(
   pairs: readonly Pair[],
   reading: Reading,
   higherIsBetter: boolean,
-  seed: number,
+  { seed, alpha = 0.05, bounded = false }: PairedOptions,
 ): PairedResult | undefined {
   const items = pairedItems(pairs, reading);
   const clusters = sumByCluster(items);
@@ -67,22 +76,37 @@ export function comparePairs(
     bOnly,
     p: exact ? mcnemarExact(aOnly, bOnly) : permutationTest(clusters, seed),
     method: exact ? "mcnemar-exact" : "sign-flip",
-    interval: differenceInterval(clusters, exact && aOnly + bOnly === 0, seed),
+    interval: differenceInterval(clusters, valueA - valueB, { seed, alpha, bounded: bounded || exact }),
   };
 }
 
-/**
- * Where all items agree, which is no proof that the next one would: as many as Wilson's bound allows for none of n could
- * differ, either way.
- */
-function differenceInterval(clusters: PairedClusters, allAgree: boolean, seed: number): Interval | undefined {
-  if (allAgree) {
-    const { hi } = wilson(0, clusters.numA.length);
-    return { lo: -hi, hi, method: "wilson" };
-  }
-  const bounds = pairedBootstrap(clusters, seed);
-  return bounds && { ...bounds, method: "cluster-bootstrap" };
+function differenceInterval(
+  clusters: PairedClusters,
+  difference: number,
+  { seed, alpha, bounded }: Required<PairedOptions>,
+): Interval | undefined {
+  const bounds = pairedBootstrap(clusters, seed, BOOTSTRAP_DRAWS, alpha);
+  if (bounds !== undefined) return { ...bounds, method: "cluster-bootstrap" };
+  return bounded ? withoutVariation(clusters, difference, alpha) : undefined;
 }
+
+/**
+ * Where all clusters say the same, which is no proof that the next one would: as many as Wilson's bound allows for none of
+ * n could say something else, up to the opposite. `weight` is what one cluster counts for, at most.
+ */
+function withoutVariation({ denA, denB }: PairedClusters, difference: number, alpha: number): Interval {
+  const n = denA.length;
+  const weight = Math.max(...[denA, denB].map((den) => largest(den) / (sum(den) / n)));
+  const share = Math.min(1, wilson(0, n, twoSidedZ(alpha)).hi * weight);
+  return {
+    lo: difference - share * (1 + difference),
+    hi: difference + share * (1 - difference),
+    method: "wilson",
+  };
+}
+
+const largest = (values: Float64Array): number => values.reduce((most, value) => Math.max(most, value), 0);
+const sum = (values: Float64Array): number => values.reduce((total, value) => total + value, 0);
 
 interface PairedItem {
   cluster: string;

@@ -121,14 +121,15 @@ function legacyOf(inputs: readonly CellInput[], samples: readonly Sample[]): Leg
   return known.length === 0 ? undefined : legacySummary(known, [...asked]);
 }
 
-interface JobCollector {
+export interface JobCollector {
   job: JobSpec;
   /** Whether it changed anything. */
   add(record: ResultRecord): boolean;
   input(): CellInput;
 }
 
-function collectJob(job: JobSpec, compat: Plan["compat"]): JobCollector {
+/** Collects the records of one job. */
+export function collectJob(job: JobSpec, compat?: Plan["compat"]): JobCollector {
   const samples = new Map<string, Sample>();
   return {
     job,

@@ -19,6 +19,10 @@ export class CommittedRecords implements ResultsIndex {
     return { campaign, shards: jobs.reduce((sum, job) => sum + job.done.size, 0) } as unknown as Summary;
   }
 
+  compare(): Promise<never> {
+    return Promise.reject(new Error("no comparison in a simulation"));
+  }
+
   rescore(): Promise<Summary> {
     return Promise.reject(new Error("nothing is scored here"));
   }

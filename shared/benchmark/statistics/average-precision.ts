@@ -87,6 +87,31 @@ export function bootstrapAveragePrecision(
   seed: number,
   draws = BOOTSTRAP_DRAWS,
 ): { lo: number; hi: number } | undefined {
+  return drawUnits(units, seed, draws, 0.05, (weights) => meanAveragePrecision(rankings, weights));
+}
+
+/** The interval of 1 − `alpha` of the difference a − b: each draw of units is of both. Undefined as above. */
+export function pairedAveragePrecision(
+  a: readonly Ranking[],
+  b: readonly Ranking[],
+  units: number,
+  seed: number,
+  alpha = 0.05,
+  draws = BOOTSTRAP_DRAWS,
+): { lo: number; hi: number } | undefined {
+  return drawUnits(units, seed, draws, alpha, (weights) => {
+    const [ofA, ofB] = [meanAveragePrecision(a, weights), meanAveragePrecision(b, weights)];
+    return ofA === undefined || ofB === undefined ? undefined : ofA - ofB;
+  });
+}
+
+function drawUnits(
+  units: number,
+  seed: number,
+  draws: number,
+  alpha: number,
+  measure: (weights: Float64Array) => number | undefined,
+): { lo: number; hi: number } | undefined {
   if (units < 2) return undefined;
   const random = seededRandom(seed);
   const weights = new Float64Array(units);
@@ -97,10 +122,10 @@ export function bootstrapAveragePrecision(
       const at = Math.floor(random() * units);
       weights[at] = (weights[at] ?? 0) + 1;
     }
-    const value = meanAveragePrecision(rankings, weights);
+    const value = measure(weights);
     if (value !== undefined) values.push(value);
   }
   const sorted = Float64Array.from(values).sort();
   if (sorted.length === 0 || sorted[0] === sorted.at(-1)) return undefined;
-  return { lo: percentile(sorted, 0.025), hi: percentile(sorted, 0.975) };
+  return { lo: percentile(sorted, alpha / 2), hi: percentile(sorted, 1 - alpha / 2) };
 }

@@ -25,30 +25,34 @@ export function clusterBootstrap(
 }
 
 /**
- * 95 % interval of Σ numA ÷ Σ denA − Σ numB ÷ Σ denB: whole clusters are drawn with both models' sums, since what is
+ * The interval of 1 − `alpha` of Σ numA ÷ Σ denA − Σ numB ÷ Σ denB: whole clusters are drawn with both models' sums, since what is
  * hard for one is hard for the other. Undefined as above.
  */
 export function pairedBootstrap(
   { numA, denA, numB, denB }: PairedClusters,
   seed: number,
   draws = BOOTSTRAP_DRAWS,
+  alpha = 0.05,
 ): { lo: number; hi: number } | undefined {
   if (numA.length < 2) return undefined;
   const den = denA[0] ?? 0;
   if (uniform(denA) && uniform(denB) && den === denB[0]) {
     const difference = numA.map((a, i) => a - (numB[i] ?? 0));
-    return ends(meanDraws(difference, den, seed, draws));
+    return ends(meanDraws(difference, den, seed, draws), alpha);
   }
   // The same seed draws the same clusters of both.
   const a = ratioDraws(numA, denA, seed, draws);
   const b = ratioDraws(numB, denB, seed, draws);
-  return ends(a.map((value, i) => value - (b[i] ?? Number.NaN)));
+  return ends(
+    a.map((value, i) => value - (b[i] ?? Number.NaN)),
+    alpha,
+  );
 }
 
-function ends(values: Float64Array): { lo: number; hi: number } | undefined {
+function ends(values: Float64Array, alpha = 0.05): { lo: number; hi: number } | undefined {
   const defined = values.filter(Number.isFinite).sort();
   if (defined.length === 0 || defined[0] === defined.at(-1)) return undefined;
-  return { lo: percentile(defined, 0.025), hi: percentile(defined, 0.975) };
+  return { lo: percentile(defined, alpha / 2), hi: percentile(defined, 1 - alpha / 2) };
 }
 
 const uniform = (den: Float64Array): boolean => den.every((d) => d === den[0]);

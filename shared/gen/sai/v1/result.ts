@@ -21,6 +21,20 @@ import {
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
 import { CampaignSpec } from "./campaign.js";
+import {
+  CompareRequest,
+  CompareResponse,
+  ExportComparisonRequest,
+  ExportComparisonResponse,
+  GetBaselineRequest,
+  GetBaselineResponse,
+  ListBaselinesRequest,
+  ListBaselinesResponse,
+  RemoveBaselineRequest,
+  RemoveBaselineResponse,
+  SetBaselineRequest,
+  SetBaselineResponse,
+} from "./compare.js";
 
 export const protobufPackage = "sai.v1";
 
@@ -7717,7 +7731,7 @@ export const Flip: MessageFns<Flip> = {
   },
 };
 
-/** Results: aggregates, samples, exports, reports. */
+/** Results: aggregates, samples, exports, reports, comparisons. */
 export type ResultServiceService = typeof ResultServiceService;
 export const ResultServiceService = {
   /** Metrics with intervals, comparisons and failures of one campaign, running or ended. */
@@ -7803,6 +7817,71 @@ export const ResultServiceService = {
     responseSerialize: (value: PairJobsResponse): Buffer => Buffer.from(PairJobsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): PairJobsResponse => PairJobsResponse.decode(value),
   },
+  /** Metric by metric over the samples of both: differences, tests, a verdict, and samples that flipped. */
+  compare: {
+    path: "/sai.v1.ResultService/Compare" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: CompareRequest): Buffer => Buffer.from(CompareRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): CompareRequest => CompareRequest.decode(value),
+    responseSerialize: (value: CompareResponse): Buffer => Buffer.from(CompareResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): CompareResponse => CompareResponse.decode(value),
+  },
+  /** The same as a file in chunks. */
+  exportComparison: {
+    path: "/sai.v1.ResultService/ExportComparison" as const,
+    requestStream: false as const,
+    responseStream: true as const,
+    requestSerialize: (value: ExportComparisonRequest): Buffer =>
+      Buffer.from(ExportComparisonRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ExportComparisonRequest => ExportComparisonRequest.decode(value),
+    responseSerialize: (value: ExportComparisonResponse): Buffer =>
+      Buffer.from(ExportComparisonResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ExportComparisonResponse => ExportComparisonResponse.decode(value),
+  },
+  /** Gives a campaign that has ended a name; a name that is there is moved to it. */
+  setBaseline: {
+    path: "/sai.v1.ResultService/SetBaseline" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: SetBaselineRequest): Buffer => Buffer.from(SetBaselineRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): SetBaselineRequest => SetBaselineRequest.decode(value),
+    responseSerialize: (value: SetBaselineResponse): Buffer => Buffer.from(SetBaselineResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): SetBaselineResponse => SetBaselineResponse.decode(value),
+  },
+  /** One baseline. */
+  getBaseline: {
+    path: "/sai.v1.ResultService/GetBaseline" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetBaselineRequest): Buffer => Buffer.from(GetBaselineRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetBaselineRequest => GetBaselineRequest.decode(value),
+    responseSerialize: (value: GetBaselineResponse): Buffer => Buffer.from(GetBaselineResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetBaselineResponse => GetBaselineResponse.decode(value),
+  },
+  /** All baselines by name. */
+  listBaselines: {
+    path: "/sai.v1.ResultService/ListBaselines" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: ListBaselinesRequest): Buffer => Buffer.from(ListBaselinesRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): ListBaselinesRequest => ListBaselinesRequest.decode(value),
+    responseSerialize: (value: ListBaselinesResponse): Buffer =>
+      Buffer.from(ListBaselinesResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): ListBaselinesResponse => ListBaselinesResponse.decode(value),
+  },
+  /** Forgets a name; the campaign stays. */
+  removeBaseline: {
+    path: "/sai.v1.ResultService/RemoveBaseline" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RemoveBaselineRequest): Buffer =>
+      Buffer.from(RemoveBaselineRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RemoveBaselineRequest => RemoveBaselineRequest.decode(value),
+    responseSerialize: (value: RemoveBaselineResponse): Buffer =>
+      Buffer.from(RemoveBaselineResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RemoveBaselineResponse => RemoveBaselineResponse.decode(value),
+  },
 } as const;
 
 export interface ResultServiceServer extends UntypedServiceImplementation {
@@ -7822,6 +7901,18 @@ export interface ResultServiceServer extends UntypedServiceImplementation {
   queryTimes: handleUnaryCall<QueryTimesRequest, QueryTimesResponse>;
   /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
   pairJobs: handleUnaryCall<PairJobsRequest, PairJobsResponse>;
+  /** Metric by metric over the samples of both: differences, tests, a verdict, and samples that flipped. */
+  compare: handleUnaryCall<CompareRequest, CompareResponse>;
+  /** The same as a file in chunks. */
+  exportComparison: handleServerStreamingCall<ExportComparisonRequest, ExportComparisonResponse>;
+  /** Gives a campaign that has ended a name; a name that is there is moved to it. */
+  setBaseline: handleUnaryCall<SetBaselineRequest, SetBaselineResponse>;
+  /** One baseline. */
+  getBaseline: handleUnaryCall<GetBaselineRequest, GetBaselineResponse>;
+  /** All baselines by name. */
+  listBaselines: handleUnaryCall<ListBaselinesRequest, ListBaselinesResponse>;
+  /** Forgets a name; the campaign stays. */
+  removeBaseline: handleUnaryCall<RemoveBaselineRequest, RemoveBaselineResponse>;
 }
 
 export interface ResultServiceClient extends Client {
@@ -7943,6 +8034,96 @@ export interface ResultServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: PairJobsResponse) => void,
+  ): ClientUnaryCall;
+  /** Metric by metric over the samples of both: differences, tests, a verdict, and samples that flipped. */
+  compare(
+    request: CompareRequest,
+    callback: (error: ServiceError | null, response: CompareResponse) => void,
+  ): ClientUnaryCall;
+  compare(
+    request: CompareRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: CompareResponse) => void,
+  ): ClientUnaryCall;
+  compare(
+    request: CompareRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: CompareResponse) => void,
+  ): ClientUnaryCall;
+  /** The same as a file in chunks. */
+  exportComparison(
+    request: ExportComparisonRequest,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportComparisonResponse>;
+  exportComparison(
+    request: ExportComparisonRequest,
+    metadata?: Metadata,
+    options?: Partial<CallOptions>,
+  ): ClientReadableStream<ExportComparisonResponse>;
+  /** Gives a campaign that has ended a name; a name that is there is moved to it. */
+  setBaseline(
+    request: SetBaselineRequest,
+    callback: (error: ServiceError | null, response: SetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  setBaseline(
+    request: SetBaselineRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: SetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  setBaseline(
+    request: SetBaselineRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: SetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  /** One baseline. */
+  getBaseline(
+    request: GetBaselineRequest,
+    callback: (error: ServiceError | null, response: GetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  getBaseline(
+    request: GetBaselineRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  getBaseline(
+    request: GetBaselineRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetBaselineResponse) => void,
+  ): ClientUnaryCall;
+  /** All baselines by name. */
+  listBaselines(
+    request: ListBaselinesRequest,
+    callback: (error: ServiceError | null, response: ListBaselinesResponse) => void,
+  ): ClientUnaryCall;
+  listBaselines(
+    request: ListBaselinesRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: ListBaselinesResponse) => void,
+  ): ClientUnaryCall;
+  listBaselines(
+    request: ListBaselinesRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: ListBaselinesResponse) => void,
+  ): ClientUnaryCall;
+  /** Forgets a name; the campaign stays. */
+  removeBaseline(
+    request: RemoveBaselineRequest,
+    callback: (error: ServiceError | null, response: RemoveBaselineResponse) => void,
+  ): ClientUnaryCall;
+  removeBaseline(
+    request: RemoveBaselineRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RemoveBaselineResponse) => void,
+  ): ClientUnaryCall;
+  removeBaseline(
+    request: RemoveBaselineRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RemoveBaselineResponse) => void,
   ): ClientUnaryCall;
 }
 
