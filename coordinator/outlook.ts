@@ -2,6 +2,7 @@
  * What the scheduler sees of the board and the fleet: a standing snapshot, brought up to date before each cycle from
  * what was touched since, or from everything when something happened that is not counted as a touch.
  */
+import { isTerminal } from "../shared/domain/campaign.js";
 import { deviceClass } from "../shared/domain/device.js";
 import type { Board, CampaignEntry, JobEntry } from "./campaigns/board.js";
 import { budgetOf, mayDispatch } from "./campaigns/budgets.js";
@@ -173,7 +174,7 @@ export class Outlook {
     const known = this.standing.job(id, job.spec.id);
     const paused = entry.value.state.kind === "PAUSED" || state.kind === "PAUSED";
     const overBudget = !mayDispatch(entry, job);
-    const after = job.spec.load !== undefined && firstOf(entry) !== job;
+    const after = (job.spec.load !== undefined && firstOf(entry) !== job) || waitsForAnswers(entry, job);
     const same =
       known?.snapshot.waitingSinceMs === waitingSinceMs &&
       (known.snapshot.after ?? false) === after &&
@@ -245,6 +246,10 @@ const firstOf = ({ jobs }: CampaignEntry): JobEntry | undefined =>
       ["PLANNED", "RUNNING", "PAUSED"].includes(state.kind) &&
       (pending.size > 0 || inFlight + twins.size > 0),
   );
+
+/** A judge job whose answers are not all there: the job it judges has not ended. */
+const waitsForAnswers = ({ jobs }: CampaignEntry, { spec }: JobEntry): boolean =>
+  spec.judge !== undefined && jobs.some((job) => job.spec.id === spec.judge?.of && !isTerminal(job.state));
 
 /** Weights and quotas as the scheduler takes them. */
 function optionsOf(tenants: Tenants): Pick<SchedulerOptions, "tenantWeights" | "tenantLimits"> {

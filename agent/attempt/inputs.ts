@@ -1,6 +1,7 @@
 import { type ArtifactStore, getCas } from "../../shared/artifacts/store.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import type { JobSpec, Plan } from "../../shared/benchmark/plan.js";
+import { answersKey, parseAnswers, pieceOf } from "../../shared/datasets/answers.js";
 import { parseManifest } from "../../shared/datasets/manifest.js";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { ForeignVersion } from "../../shared/runtime/foreign-version.js";
@@ -39,6 +40,24 @@ export class Inputs {
   items(job: JobSpec): Promise<Item[]> {
     const { manifestSha256 } = job.dataset;
     return this.manifests.get(manifestSha256, async () => parseManifest(await this.fetch(manifestSha256)));
+  }
+
+  /** What there is of the answers that a judge job's samples are about, by ordinal. Throws internal for what is damaged. */
+  async answers(campaign: string, { judge, shardSize, retry }: JobSpec, ordinals: readonly number[]) {
+    const pieces = new Set(ordinals.map((ordinal) => pieceOf(ordinal, shardSize)));
+    const found = new Map<number, string>();
+    // A retry judges what its campaign answered, and what was answered before.
+    for (const from of retry ? [retry.campaign, campaign] : [campaign]) {
+      for (const piece of pieces) {
+        const key = answersKey(from, judge?.of ?? "", piece);
+        const bytes = await this.artifacts.get(key).catch((error: unknown) => {
+          if (error instanceof SaiError && error.code === "not_found") return undefined;
+          throw error;
+        });
+        if (bytes) for (const [ordinal, text] of parseAnswers(bytes, key)) found.set(ordinal, text);
+      }
+    }
+    return found;
   }
 
   blob(sha256: string): Promise<Buffer> {

@@ -45,7 +45,7 @@ import type { ResponseCache } from "./response-cache.js";
 import { AgentStops, type AttemptOutcome, type RunAttempt, type RunDevice, type RunHooks } from "./run.js";
 import { recallSample, runSample } from "./run-sample.js";
 import { runWindow } from "./run-window.js";
-import { type SampleContext, sampleContext } from "./sample-context.js";
+import { type SampleContext, type SampleParts, sampleContext } from "./sample-context.js";
 import type { SampleGate } from "./sample-gate.js";
 import { whenAvailable } from "./store-patience.js";
 
@@ -172,11 +172,17 @@ async function runSamples(parts: AttemptParts, work: Work, device: RunDevice): P
   const fetched = <T>(ask: () => Promise<T>) => whenAvailable({ ...parts, log: work.log }, signal, ask);
   const job = await fetched(() => parts.inputs.job(planSha256, shard.job));
   const items = await fetched(() => parts.inputs.items(job));
+  const judged = job.judge
+    ? await fetched(() => parts.inputs.answers(shard.campaign, job, ordinalsOf(job, shard)))
+    : undefined;
   const model = await borrowPatiently(parts, job, device.place, signal);
   try {
     const readBlob = (hash: string) => fetched(() => parts.inputs.blob(hash));
     const waiting = <T>(what: () => Promise<T>) => work.deadline.standingStill(what); // invariant 5
-    const ctx = contextOf(parts, assignment, job, items, model, device, { readBlob, waiting });
+    const ctx = contextOf(parts, assignment, job, items, model, device, {
+      ...{ readBlob, waiting },
+      ...(judged && { judged }),
+    });
     work.answers = ctx.answers;
     const isMissing = (ordinal: number) => !records.has(ordinal);
     await recall(ctx, work, ordinalsOf(job, shard).filter(isMissing));
@@ -318,7 +324,7 @@ function contextOf(
   items: Item[],
   { prepared }: Borrowed,
   { deviceClass, place, gpuShare }: RunDevice,
-  hooks: Pick<SampleContext, "readBlob" | "waiting">,
+  hooks: Pick<SampleParts, "readBlob" | "waiting" | "judged">,
 ): SampleContext {
   return sampleContext({
     campaign: shard.campaign,

@@ -18,6 +18,7 @@ import { LONGEST_PAUSE_MS } from "../../shared/benchmark/deadline.js";
 import { cacheKey } from "../../shared/benchmark/identity.js";
 import type { Item } from "../../shared/benchmark/item.js";
 import { canonicalJson } from "../../shared/benchmark/json.js";
+import { judgedItem } from "../../shared/benchmark/judge.js";
 import type { GenerationSettings } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 import { type RenderedMessages, renderMessages } from "../../shared/benchmark/template.js";
@@ -87,6 +88,12 @@ const CANCELLED: Finished["outcome"] = {
   message: "the attempt was stopped",
 };
 
+/** Nobody is asked about an answer that never came. */
+const NO_ANSWER: Finished["outcome"] = {
+  ...{ kind: "failed", status: "cancelled", class: "no_answer" },
+  message: "there is no answer to be judged",
+};
+
 /** The seed of repetition r is seed + r, so that repetitions differ and each can be repeated. */
 export const seeded = (generation: GenerationSettings, repetition: number): GenerationSettings =>
   generation.seed === undefined ? generation : { ...generation, seed: generation.seed + repetition };
@@ -104,11 +111,14 @@ export async function requestOf(
   generation: GenerationSettings,
 ): Promise<Asked> {
   const { job, prepared } = ctx;
-  const media = await loadMedia(item.media, generation.maxImageSize, ctx.readBlob, ctx.sha256);
+  const answer = ctx.judged?.get(ordinal);
+  if (job.judge && answer === undefined) return { ok: false, outcome: NO_ANSWER };
+  const shown = answer === undefined ? item : judgedItem(item, answer);
+  const media = await loadMedia(shown.media, generation.maxImageSize, ctx.readBlob, ctx.sha256);
   if (!media.ok) return { ok: false, outcome: engineError(media.class, media.message) };
   let messages: RenderedMessages;
   try {
-    messages = renderMessages(job.prompt, item);
+    messages = renderMessages(job.prompt, shown);
   } catch (error) {
     return {
       ok: false,

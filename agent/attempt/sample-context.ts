@@ -17,6 +17,8 @@ export interface SampleParts {
   /** All items of the job's dataset, in manifest order. */
   items: readonly Item[];
   prepared: PreparedModel;
+  /** Of a judge job: what it judges, by ordinal. */
+  judged?: ReadonlyMap<number, string>;
   /** Index of the shard, and the attempt's name `<epoch>.<n>`. */
   shard: number;
   attempt: string;

@@ -18,6 +18,7 @@ import { decode, type Folder, keys, parseShardKey } from "../store/keys.js";
 import type { Op, Range } from "../store/store.js";
 import { persistently } from "./background.js";
 import { type CampaignEntry, type JobEntry, restoreDone } from "./board.js";
+import { isJudged, letJudge, storeAnswers } from "./judged-answers.js";
 import { inTurn, jobEvent, tryCampaignEvent } from "./lifecycle.js";
 import { manifestBytes, type ShardRecord } from "./manifest.js";
 import { type CampaignParts, write } from "./parts.js";
@@ -45,6 +46,7 @@ async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEnt
       return putCas(parts.artifacts, bytes);
     });
   }
+  if (isJudged(entry, job)) await storeAnswers(parts, entry, job);
   const end = transitionJob(job.state, { kind: "sealed" }, parts.clock.wallMs());
   if (!end.ok) return;
   const ranges = await recordRanges(parts, campaign, job);
@@ -54,6 +56,7 @@ async function writeSeal(parts: CampaignParts, entry: CampaignEntry, job: JobEnt
     await write(parts, { ops: [record(state), delRange(range)] });
   }
   jobEvent(parts, entry, job, { kind: "sealed" });
+  letJudge(parts, entry, job);
 }
 
 /** The done records as the store has them; those whose answers we never heard are noted on the board. */

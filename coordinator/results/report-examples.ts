@@ -37,7 +37,7 @@ const ANSWER_CHARS = 700;
 /** In the plan's order. Throws what reading records throws. */
 export async function examplesOf(source: ExampleSource): Promise<ExampleTask[]> {
   const tasks = groupBy(
-    source.jobs.filter((job) => job.load === undefined),
+    source.jobs.filter((job) => job.load === undefined && job.judge === undefined),
     ({ prompt, dataset }) => JSON.stringify([prompt.id, dataset.id, dataset.manifestSha256]),
   );
   const shown: ExampleTask[] = [];

@@ -73,7 +73,7 @@ export const isOwnKey = (key: string): boolean => OWN_KEY.test(key);
 const OWN_KEY = new RegExp(
   [
     "^cas/sha256/[0-9a-f]{2}/[0-9a-f]{64}$",
-    "^run/[^/]+/([^/]+/\\d+/\\d+\\.\\d+/records\\.jsonl|summary\\.json)$",
+    "^run/[^/]+/([^/]+/\\d+/\\d+\\.\\d+/records\\.jsonl|[^/]+/answers/\\d+\\.jsonl|summary\\.json)$",
     "^cache/v1/[0-9a-f]{2}/[0-9a-f]{64}$",
     "^probe/(check|condition)-[A-Za-z0-9]{16}$",
   ].join("|"),

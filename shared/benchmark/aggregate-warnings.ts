@@ -2,6 +2,7 @@
 
 import type { CellInput } from "./aggregate-cell.js";
 import { count } from "./count.js";
+import { unjudged } from "./judge.js";
 import type { Cell } from "./summary.js";
 
 const FEW_ITEMS = 30;
@@ -59,6 +60,7 @@ export function cellWarnings({ job, samples }: CellInput, cell: Cell): string[] 
     const few = reduce?.k === undefined ? 0 : itemsBelow(reduce.k, samples);
     if (few > 0) warn(`${id}: ${count(few, "item")} with fewer than ${reduce?.k} repetitions left out`);
   }
+  for (const text of unjudged({ job, samples })) warn(text);
   const unscored = samples.filter((s) => s.failed && Object.keys(s.scores).length === 0).length;
   const scored = samples.some((s) => Object.keys(s.scores).length > 0);
   if (unscored > 0 && scored) {

@@ -11,6 +11,7 @@ import { type CellInput, summarizeCell } from "./aggregate-cell.js";
 import { compareModels } from "./aggregate-comparisons.js";
 import { cellWarnings, fewItemsWarning } from "./aggregate-warnings.js";
 import { count } from "./count.js";
+import { withVerdicts } from "./judge.js";
 import { legacySummary } from "./legacy.js";
 import { loadWarnings, withLoad } from "./load/load-cells.js";
 import { loadRequest } from "./load/load-request.js";
@@ -92,8 +93,9 @@ type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes" | "
 const sampleIn = ({ load }: JobSpec, { ordinal }: ResultRecord): number =>
   load ? windowOf(ordinal) : ordinal;
 
-function compute(inputs: readonly CellInput[]): Computed {
-  const scored = inputs.filter(({ job }) => job.load === undefined);
+function compute(collected: readonly CellInput[]): Computed {
+  const inputs = withVerdicts(collected);
+  const scored = inputs.filter(({ job }) => job.load === undefined && job.judge === undefined);
   const { comparisons, ranks, notComparable } = compareModels(scored);
   const warnings: string[] = [];
   const cells = inputs.map((input): Cell => {

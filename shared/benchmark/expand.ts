@@ -2,7 +2,9 @@
  * Expansion: prompts × models × datasets becomes the plan's jobs, prompts outermost, datasets innermost. A dataset
  * without a manifest (absent, or without items) makes no job; the findings say so.
  */
+
 import { canonicalJson, type Sha256 } from "./json.js";
+import { judgePrompt } from "./judge.js";
 import { cellTest } from "./matrix.js";
 import type { AnswerSpec, DatasetRef, JobSpec, ModelSpec, Plan, PromptSpec, ScenarioSpec } from "./plan.js";
 import { promptHash } from "./prompts/prompt-hash.js";
@@ -15,6 +17,8 @@ export interface ExpandInput {
   /** In suite order. */
   prompts: PromptSpec[];
   models: ModelSpec[];
+  /** Those that judge, by the ids that metrics name. */
+  judges?: readonly ModelSpec[];
   /** By dataset id; those missing here are left out. */
   datasets: ReadonlyMap<string, DatasetRef>;
   /** The items that the suite's scenarios are about, by dataset id. */
@@ -29,6 +33,8 @@ export function expandPlan(input: ExpandInput): Plan {
   const { mode } = suite.run;
   // What measures answers comes first: nothing else runs beside a load.
   const quality = mode === "load" ? [] : cells.map((cell) => qualityJob(suite, cell));
+  const numbered = quality.map((job, i) => ({ id: jobId(i), ...job }));
+  const verdicts = numbered.flatMap((job) => judgeJobs(input, job));
   const { load } = suite;
   const loads = load
     ? cells.flatMap((cell) => load.values.map((value) => loadJob(suite, load, value, cell)))
@@ -39,10 +45,50 @@ export function expandPlan(input: ExpandInput): Plan {
     name: suite.name,
     description: suite.description,
     suiteSha256: input.suiteSha256,
-    jobs: [...quality, ...loads].map((job, i) => ({ id: `j${String(i).padStart(4, "0")}`, ...job })),
+    jobs: [...quality, ...verdicts, ...loads].map((job, i) => ({ ...job, id: jobId(i) })),
     ...(suite.compat === undefined ? {} : { compat: suite.compat }),
     ...(suite.budget === undefined ? {} : { budget: suite.budget }),
   };
+}
+
+const jobId = (index: number): string => `j${String(index).padStart(4, "0")}`;
+
+/** One for each metric that a judge gives: the same samples, in the same pieces. */
+function judgeJobs({ suite, models, judges = [], sha256 }: ExpandInput, of: JobSpec): Omit<JobSpec, "id">[] {
+  return of.metrics.flatMap(({ id: metric, judge }) => {
+    const model = [...judges, ...models].find(({ id }) => id === judge?.model);
+    if (judge === undefined || model === undefined) return [];
+    const { config } = [...(suite.judges ?? []), ...suite.models].find(({ id }) => id === model.id) ?? {};
+    const { id: _id, scenarios: _scenarios, ...job } = of;
+    const { scale, choices, higherIsBetter } = judge;
+    return [
+      {
+        ...job,
+        model,
+        prompt: judgePrompt(metric, judge, sha256),
+        // A judge that draws at random judges the same answer in several ways.
+        generation: { ...suite.generation, temperature: 0, ...config?.generation },
+        engineOptions: { ...suite.engineOptions, ...config?.engineOptions },
+        metrics: [{ id: "parse_success_rate" }, { id: "cost" }],
+        test: withoutLimits(job.test),
+        warmup: 0,
+        judge: {
+          ...{ of: of.id, metric, scale },
+          ...(choices && { choices }),
+          ...(higherIsBetter === undefined ? {} : { higherIsBetter }),
+        },
+      },
+    ];
+  });
+}
+
+/** Verdicts that cannot be read end no job. */
+function withoutLimits({
+  maxFailures: _most,
+  failureThreshold: _share,
+  ...test
+}: JobSpec["test"]): JobSpec["test"] {
+  return test;
 }
 
 type Cell = Pick<JobSpec, "prompt" | "model" | "dataset" | "generation" | "engineOptions" | "scenarios">;

@@ -65,6 +65,8 @@ export interface JobSpec {
   scenarios?: ScenarioSpec[];
   /** It is put under load, instead of being scored. */
   load?: LoadSpec;
+  /** Its samples are verdicts on the answers of another job, which ends before. */
+  judge?: Pick<JudgeSpec, "scale" | "choices" | "higherIsBetter"> & { of: string; metric: string };
   /** When only some samples are run, again: `samples` counts these, and shards are ranges of positions among them. */
   retry?: RetrySpec;
 }
@@ -209,6 +211,24 @@ export interface MetricSpec {
   reduce?: Reduction;
   /** A metric of the suite's own. */
   custom?: CustomMetric;
+  /** A metric whose values another model gives; see judge.ts. */
+  judge?: JudgeSpec;
+}
+
+export interface JudgeSpec {
+  /** The judge's id. */
+  model: string;
+  /** Liquid templates; they see `input`, `answer`, `target` and the item's vars. */
+  template: string;
+  system?: string;
+  /** The least and the greatest verdict. */
+  scale: [lo: number, hi: number];
+  /** Words that are verdicts, with what each is worth; absent: verdicts are numbers. */
+  choices?: { [word: string]: number };
+  /** RE2 patterns that take the verdict out of the output. */
+  extract?: string[];
+  /** Default true. */
+  higherIsBetter?: boolean;
 }
 
 export interface Reduction {

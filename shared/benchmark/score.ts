@@ -9,6 +9,7 @@
 import { compileMetric, customScore } from "./custom-metric.js";
 import type { Item } from "./item.js";
 import type { Json } from "./json.js";
+import { verdictOf } from "./judge.js";
 import { parseOutput } from "./parse.js";
 import type { Fields } from "./parse-fields.js";
 import type { JobSpec } from "./plan.js";
@@ -31,6 +32,7 @@ export interface SampleScore {
 
 /** Scores of one output, or of its absence. Never throws. */
 export function scoreSample(job: ScoredJob, item: Item, output: string | undefined): SampleScore {
+  if (job.judge) return verdictOf({ ...job, judge: job.judge }, output);
   if (output === undefined) return { status: "unscored", ...judged(job, item, undefined, undefined) };
   const parsed = parseOutput(job.prompt, output);
   if (!parsed.ok) {
@@ -45,7 +47,7 @@ export function scoreSample(job: ScoredJob, item: Item, output: string | undefin
 }
 
 /** The part of a job that scoring looks at. */
-export type ScoredJob = Pick<JobSpec, "prompt" | "test" | "metrics">;
+export type ScoredJob = Pick<JobSpec, "prompt" | "test" | "metrics" | "judge">;
 
 function judged(
   job: ScoredJob,

@@ -38,8 +38,10 @@ export function matrixSize(
   }
   const { mode, repetitions } = suite.run;
   const windows = chosen * (suite.load?.values.length ?? 0);
-  const jobs = (mode === "load" ? 0 : chosen) + windows;
-  const samples = ((mode === "load" ? 0 : items) + windows) * repetitions;
+  // Each answer, and a verdict on it for each metric that a judge gives.
+  const times = mode === "load" ? 0 : 1 + suite.metrics.filter(({ judge }) => judge !== undefined).length;
+  const jobs = times * chosen + windows;
+  const samples = (times * items + windows) * repetitions;
   const hint = "split the suite into several campaigns";
   if (jobs > MAX_JOBS) findings.error("", `the matrix has ${jobs} jobs; the limit is ${MAX_JOBS}`, hint);
   if (samples > MAX_SAMPLES)

@@ -38,6 +38,8 @@ export interface Prepared {
   suite?: Suite;
   prompts: PromptSpec[];
   models: ModelSpec[];
+  /** Models that only judge. */
+  judges: ModelSpec[];
   /** One per dataset of the suite, in its order; absent ones have `items: []` and say why. */
   datasets: PreparedDataset[];
   /** Prompt texts that were read from files, by prompt id, for upload. */

@@ -9,10 +9,12 @@
 import { expandPlan } from "../benchmark/expand.js";
 import { errorsFirst, type Finding, hasErrors, type LineOf } from "../benchmark/finding.js";
 import { resolveModels } from "../benchmark/models.js";
-import type { DatasetRef, Plan } from "../benchmark/plan.js";
+import type { DatasetRef, ModelSpec, Plan } from "../benchmark/plan.js";
 import { resolvePrompts } from "../benchmark/prompts/resolve-prompts.js";
+import type { Suite } from "../benchmark/suite/suite-types.js";
 import { readSuite } from "../benchmark/suite.js";
 import { sha256 } from "../runtime/hash.js";
+import { checkJudged } from "./check-judged.js";
 import { checkLoad } from "./check-load.js";
 import { crossCheck } from "./cross-check.js";
 import { loadSuite } from "./load.js";
@@ -35,7 +37,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
   const lineOf: LineOf = loaded.lineOf;
   const files = await readPromptFiles(suite, input.promptFiles, input.files, lineOf);
   const prompts = resolvePrompts(suite, files.texts, sha256, lineOf);
-  const models = resolveModels(suite, input.modelMap, input.available, lineOf);
+  const models = resolveBoth(suite, input, lineOf);
   const datasets = await prepareDatasets(suite, input, lineOf);
   const size = matrixSize(suite, prompts.prompts, models.models, datasets.datasets, lineOf);
   const findings = onceEach([
@@ -46,6 +48,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
     ...models.findings,
     ...datasets.findings,
     ...checkLoad(suite, models.models, datasets.datasets, lineOf),
+    ...checkJudged(suite, models, datasets.datasets, lineOf),
     ...(await crossCheck(suite, prompts.prompts, models.models, datasets.datasets, lineOf)),
   ]);
   const parts = {
@@ -53,6 +56,7 @@ export async function prepareSuite(input: PrepareInput): Promise<Prepared> {
     suiteSha256,
     prompts: prompts.prompts,
     models: models.models,
+    judges: models.judges,
     datasets: datasets.datasets,
   };
   const jobs = size.findings.length > 0 ? [] : makePlan(parts, "").jobs;
@@ -73,13 +77,29 @@ export function planOf(prepared: Prepared, campaign: string): Plan {
   return makePlan({ ...prepared, suite: prepared.suite }, campaign);
 }
 
+/** Models, and those that only judge: mapped and found alike. */
+function resolveBoth(
+  suite: Suite,
+  { modelMap, available }: Pick<PrepareInput, "modelMap" | "available">,
+  lineOf: LineOf,
+): ReturnType<typeof resolveModels> & { judges: ModelSpec[] } {
+  const all = { models: [...suite.models, ...(suite.judges ?? [])] };
+  const { models, findings } = resolveModels(all, modelMap, available, lineOf);
+  const judges = new Set(suite.judges?.map(({ id }) => id));
+  return {
+    models: models.filter(({ id }) => !judges.has(id)),
+    judges: models.filter(({ id }) => judges.has(id)),
+    findings,
+  };
+}
+
 /** Errors first; what a client warned of and what is found here again is told once. */
 function onceEach(findings: readonly Finding[]): Finding[] {
   const seen = new Map(findings.map((f) => [JSON.stringify([f.severity, f.field, f.message]), f]));
   return errorsFirst([...seen.values()]);
 }
 
-type Parts = Pick<Prepared, "suiteSha256" | "prompts" | "models"> & {
+type Parts = Pick<Prepared, "suiteSha256" | "prompts" | "models" | "judges"> & {
   suite: NonNullable<Prepared["suite"]>;
   datasets: readonly PreparedDataset[];
 };
@@ -101,6 +121,7 @@ const nothing = (suiteSha256: string, findings: Finding[]): Prepared => ({
   suiteSha256,
   prompts: [],
   models: [],
+  judges: [],
   datasets: [],
   promptFiles: new Map(),
   jobs: 0,

@@ -97,6 +97,8 @@ test("a second campaign asks nothing, says the same, and has no times, no rates 
   expect(second.cell.costAvoidedUsd).toBeCloseTo(0.012, 9);
   expect(metric(second, "latency")?.value).toBeUndefined();
   expect(metric(second, "throughput")?.value).toBeUndefined();
+  for (const id of ["latency", "throughput"])
+    expect(metric(second, id)?.reason).toBe("all answers came from the cache");
   expect(second.summary.warnings.join("\n")).toContain(
     "6 of 6 samples answered from the cache, $0.0120 not spent",
   );

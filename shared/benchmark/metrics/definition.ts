@@ -3,7 +3,8 @@
  * another rule than their mean.
  */
 import { compileMetric, customScore } from "../custom-metric.js";
-import type { CustomMetric, MetricSpec, Reduction } from "../plan.js";
+import { judgeScore } from "../judge.js";
+import type { CustomMetric, JudgeSpec, MetricSpec, Reduction } from "../plan.js";
 import type { Reading } from "./reading.js";
 import { meanOf } from "./readings.js";
 import { isMetric, METRICS, type MetricDefinition } from "./registry.js";
@@ -12,7 +13,13 @@ import { majority, passAt } from "./repetitions.js";
 /** Undefined if there is no such metric. Readings are new ones at each call. */
 export function definitionOf(spec: MetricSpec): MetricDefinition | undefined {
   const name = spec.reduce?.of ?? spec.id;
-  const base = spec.custom ? ownMetric(spec.id, spec.custom) : isMetric(name) ? METRICS[name] : undefined;
+  const base = spec.judge
+    ? judgedMetric(spec.id, spec.judge)
+    : spec.custom
+      ? ownMetric(spec.id, spec.custom)
+      : isMetric(name)
+        ? METRICS[name]
+        : undefined;
   if (base === undefined || spec.reduce === undefined) return base;
   const { reduce } = spec;
   if (base.what.kind !== "quality") return undefined;
@@ -34,6 +41,14 @@ function ownMetric(id: string, custom: CustomMetric): MetricDefinition {
     higherIsBetter: custom.higherIsBetter,
     what: { kind: "quality", readings: [yesOrNo ? { ...reading, passes: true } : reading] },
   };
+}
+
+/** The mean of the verdicts; a proportion where they are 0 and 1. */
+function judgedMetric(id: string, { choices, higherIsBetter = true }: JudgeSpec): MetricDefinition {
+  const yesOrNo =
+    choices !== undefined && Object.values(choices).every((value) => value === 0 || value === 1);
+  const reading = meanOf(judgeScore(id), [], "no answer has a verdict", yesOrNo);
+  return { unit: yesOrNo ? "ratio" : "", higherIsBetter, what: { kind: "quality", readings: [reading] } };
 }
 
 /** The confusion matrix is of samples, so it is not the reduced reading's. */

@@ -23,7 +23,9 @@ export function throughput(samples: readonly Sample[]): RunValue {
     value += answered / seconds;
     n += answered;
   }
-  return n === 0 ? { reason: "nothing was answered" } : { value, n };
+  const isCached = samples.some((sample) => sample.cached);
+  const reason = isCached ? "all answers came from the cache" : "nothing was answered";
+  return n === 0 ? { reason } : { value, n };
 }
 
 /**

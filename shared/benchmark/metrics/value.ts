@@ -46,11 +46,15 @@ function read(spec: MetricSpec, metric: MetricDefinition, reading: Reading, meas
   const counts = reading.binary ? confusion(samples) : undefined;
   const found = estimate(samples, reading, nameOf(spec, measured));
   if (found === undefined) {
-    const reason = samples.length === 0 ? "nothing was run" : reading.noRows;
+    const isCached = metric.what.kind === "time" && samples.some(({ cached }) => cached);
+    const reason = samples.length === 0 ? "nothing was run" : isCached ? ALL_CACHED : reading.noRows;
     return { ...notAvailable(spec, reason, metric), confusion: counts };
   }
   return { ...present(spec, metric, found.value, found.n), interval: found.interval, confusion: counts };
 }
+
+/** Of what is measured while a model is asked. */
+const ALL_CACHED = "all answers came from the cache";
 
 function detected(spec: MetricSpec, metric: MetricDefinition, measured: Measured): MetricValue {
   const { job, samples } = measured;

@@ -6,6 +6,7 @@ import type { MetricSpec } from "../plan.js";
 import { Fields, isObject, kindOf, MAX_LIST } from "./fields.js";
 import { metricNamed } from "./metric-names.js";
 import { readCustom } from "./read-custom-metric.js";
+import { readJudge } from "./read-judge.js";
 import { readTarget } from "./read-target.js";
 import type { Suite } from "./suite-types.js";
 
@@ -65,12 +66,16 @@ function readEntry(root: Fields, field: string, value: { [key: string]: Json }, 
   const rule = entry.text("reduce");
   const id = name !== undefined && rule !== undefined ? `${name}.${rule}` : name;
   const target = readTarget(root, `${field}.target`, entry.raw("target"));
-  const custom = readCustom(entry);
+  const custom = entry.has("judge") ? undefined : readCustom(entry);
+  const judge = readJudge(entry);
+  const higherIsBetter = judge === undefined ? undefined : entry.boolean("higher_is_better");
   entry.accept("id", "name", "description", "weight");
   if (entry.has("weight")) root.findings.warning(entry.path("weight"), "weight is read and not applied");
   entry.close();
-  if (id === undefined || custom === "wrong") return;
-  add(root, field, { id, ...(target !== undefined && { target }), ...(custom && { custom }) }, read);
+  if (id === undefined || custom === "wrong" || judge === "wrong") return;
+  const judged = judge && { ...judge, ...(higherIsBetter !== undefined && { higherIsBetter }) };
+  const spec = { id, ...(custom && { custom }), ...(judged && { judge: judged }) };
+  add(root, field, { ...spec, ...(target !== undefined && { target }) }, read);
 }
 
 /** Keys that are metrics have a target as value; other keys are groups. */
@@ -78,7 +83,7 @@ function readMap(root: Fields, at: string, map: { [key: string]: Json }, read: R
   for (const [key, value] of Object.entries(map)) {
     const field = `${at}.${key}`;
     const metric = metricNamed(parseMetricName(key).of) !== undefined;
-    if (isObject(value) && (metric || "expression" in value))
+    if (isObject(value) && (metric || "expression" in value || "judge" in value))
       readEntry(root, field, { ...value, id: key }, read);
     else if (metric && !Array.isArray(value))
       add(root, field, withTarget(key, readTarget(root, field, value ?? undefined)), read);
@@ -97,13 +102,14 @@ function add(root: Fields, field: string, asked: MetricSpec, read: Read): void {
   const { metrics } = read;
   const named = parseMetricName(asked.id);
   const { by, k } = named;
-  const of = asked.custom === undefined ? metricNamed(named.of) : named.of;
+  const isOwn = asked.custom !== undefined || asked.judge !== undefined;
+  const of = isOwn ? named.of : metricNamed(named.of);
   const known: readonly string[] = METRIC_IDS;
   if (of === undefined) {
     read.unknown.push({ field, id: named.of });
     return;
   }
-  if (asked.custom !== undefined && (known.includes(of) || !OWN_NAME.test(of))) {
+  if (isOwn && (known.includes(of) || !OWN_NAME.test(of))) {
     const hint = "letters, digits, _ and -, a letter first, and no name of another metric";
     findings.error(field, `${JSON.stringify(of)} cannot name a metric of your own`, hint);
     return;

@@ -5,9 +5,9 @@ import { checkName, type Fields, isObject } from "./fields.js";
 import { readConfig } from "./read-engine-config.js";
 import type { SuiteModel } from "./suite-types.js";
 
-/** `models`: ids, and objects that may say engine, model, price and options. */
-export const readModels = (root: Fields): SuiteModel[] =>
-  readEntries(root, "models", (entry, field) => {
+/** `models`, or `judges`: ids, and objects that may say engine, model, price and options. */
+export const readModels = (root: Fields, key: "models" | "judges" = "models"): SuiteModel[] =>
+  readEntries(root, key, (entry, field) => {
     if (typeof entry === "string") return { field, id: entry, options: {} };
     const id = idOf(entry);
     if (id === undefined) return undefined;

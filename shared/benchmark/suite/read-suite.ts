@@ -5,6 +5,7 @@
  */
 import { type Finding, FindingList, hasErrors, type LineOf } from "../finding.js";
 import type { Json } from "../json.js";
+import { checkJudges } from "./check-judges.js";
 import { checkPatterns } from "./check-patterns.js";
 import { Fields, isObject, kindOf } from "./fields.js";
 import { readBudget } from "./read-budget.js";
@@ -24,7 +25,7 @@ import { readTestConfig } from "./read-test-config.js";
 import type { Suite } from "./suite-types.js";
 
 /** Parts of `sai/v1` that have no meaning in this version. */
-const NOT_IN_THIS_VERSION = ["baseline", "artifacts", "judge"];
+const NOT_IN_THIS_VERSION = ["baseline", "artifacts"];
 
 /** The suite, absent when there is any error. `lineOf` gives the line of a path in the suite's text. */
 export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suite; findings: Finding[] } {
@@ -58,6 +59,8 @@ export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suit
     ...(compat === undefined ? {} : { compat }),
     placement: readPlacement(root),
   };
+  if (root.has("judges")) suite.judges = readModels(root, "judges");
+  checkJudges(suite, findings);
   const matrix = readMatrix(root, suite);
   if (matrix) suite.matrix = matrix;
   const scenarios = readScenarios(root, suite);

@@ -26,7 +26,11 @@ const EVERYTHING: Obj = {
     { uri: "q" },
     { id: "s", type: "synthetic", n: 1, input_tokens: 8 },
   ],
-  metrics: [{ id: "own", expression: "x == 1" }],
+  judges: [{ id: "j", price: {}, config: {} }],
+  metrics: [
+    { id: "own", expression: "x == 1" },
+    { id: "judged", judge: { model: "j", template: "t", scale: [0, 1] } },
+  ],
   engine_config: {},
   test_config: {},
   run: { mode: "both", retry: {} },
@@ -43,7 +47,7 @@ const EVERYTHING: Obj = {
 };
 
 /** Keys that are read to be refused. */
-const REFUSED = new Set(["baseline", "artifacts", "judge", "custom_metrics", "labels", "exclusive_gpu"]);
+const REFUSED = new Set(["baseline", "artifacts", "custom_metrics", "labels", "exclusive_gpu"]);
 
 /** Path of an object without indexes → the keys the reader asked it for. */
 function keysOfReader(): Map<string, Set<string>> {

@@ -134,6 +134,16 @@ const metric = strict("A metric, with a target or an expression of your own.", {
   higher_is_better: bool("Default true."),
   unit: text("For tables."),
   weight: { ...ANY, description: "Read and not applied." },
+  judge: strict("Makes it a metric whose values another model gives.", {
+    model: text("The id of one of judges, or of models."),
+    template: text(
+      "Liquid template of what it is asked; sees input, answer, target, item and the item's columns.",
+    ),
+    system: text("Liquid template of its system message."),
+    scale: { description: "The least and the greatest verdict.", type: "array", items: { type: "number" } },
+    choices: { description: "Words that are verdicts, with what each is worth.", type: "object" },
+    extract: texts('RE2 patterns that take the verdict out of the output; default: after "verdict".'),
+  }),
 });
 
 const expectations: Schema = {
@@ -178,6 +188,7 @@ export const SUITE_SCHEMA: { readonly [key: string]: Json } = {
       compat: oneOf("The original's own numbers beside the right ones.", ["sai-legacy"]),
       prompts: nameOr("prompt"),
       models: nameOr("model"),
+      judges: nameOr("model"),
       datasets: listOf({ oneOf: [{ type: "string" }, ref("dataset")] }),
       metrics: {
         description: "A list, or groups of lists, or metrics with targets.",

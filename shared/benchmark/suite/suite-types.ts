@@ -29,6 +29,8 @@ export interface Suite {
   engineOptions: { [key: string]: Json };
   test: TestConfig;
   run: RunSettings;
+  /** Models that only judge. */
+  judges?: SuiteModel[];
   compat?: "sai-legacy";
   /** Which cells of prompts × models × datasets are run. Absent: all. */
   matrix?: { include: MatrixRule[]; exclude: MatrixRule[] };
