@@ -40,12 +40,23 @@ export function summaryLines(summary: Summary, style: SummaryStyle): string[] {
   }
   const sentences = comparisonSentences(summary);
   if (sentences.length > 0) lines.push("", ...sentences);
+  const recommended = recommendationLines(summary);
+  if (recommended.length > 0) lines.push("", ...recommended);
   lines.push(
     ...failureLines(summary.cells, paint),
     ...noteLines(summary, paint),
     ...legacyLines(summary, style),
   );
   return lines;
+}
+
+/** Which model to take where money counts; named by task where there are several. */
+function recommendationLines({ recommendations }: Summary): string[] {
+  const tasks = new Set(recommendations.map(({ prompt, dataset }) => JSON.stringify([prompt, dataset])));
+  return recommendations.map(({ prompt, dataset, model, text }) => {
+    const where = tasks.size > 1 ? `${prompt} · ${dataset}: ` : "";
+    return `${where}${model === "" ? "" : "recommended: "}${text}`;
+  });
 }
 
 const SIMULATED_LINE = "SIMULATED: these numbers come from the simulated engine, not from a model.";

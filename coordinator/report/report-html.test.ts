@@ -51,6 +51,29 @@ describe("renderHtml", () => {
     expect(text).not.toContain("SIMULATED");
   });
 
+  it("says which model to take where money counts, and what each costs", () => {
+    const [{ prompt = "", dataset = "" } = {}] = smoke.cells;
+    const [a = "", b = ""] = smoke.cells.map(({ model }) => model);
+    const costs = [
+      { model: b, usdPer1000: 0.4 },
+      { model: a, usdPer1000: 3, usdPerCorrect: 0.004 },
+    ];
+    const one = {
+      prompt,
+      dataset,
+      metric: "f1_score",
+      best: a,
+      model: b,
+      margin: 0.05,
+      undecided: [],
+      costs,
+    };
+    const text = words(renderHtml({ ...smoke, recommendations: [{ ...one, text: "take the other one" }] }));
+    expect(text).toContain("take the other one");
+    expect(text).toContain(`${b} f1_score $0.400 n/a ✓ recommended`);
+    expect(text).toContain("best value");
+  });
+
   it("shows samples with their boxes and answers; what a model says is shown, never run", () => {
     const box = { xc: 0.5, yc: 0.5, w: 0.2, h: 0.4 };
     const [model = ""] = smoke.cells.map((cell) => cell.model);
@@ -498,6 +521,16 @@ function summaries(): fc.Arbitrary<Summary> {
     ),
     warnings: fc.array(text, { maxLength: 2 }),
     nodes: fc.array(fc.record({ node: text, samples: count, e2eP50Ms: number }), { maxLength: 3 }),
+    recommendations: fc.array(
+      fc.record({
+        ...{ metric: text, prompt: text, dataset: text, best: text, model: text, text },
+        ...{ margin: fc.double(), undecided: fc.array(text, { maxLength: 2 }) },
+        costs: fc.array(fc.record({ model: text, usdPer1000: fc.option(fc.double(), { nil: undefined }) }), {
+          maxLength: 2,
+        }),
+      }),
+      { maxLength: 2 },
+    ),
     saturations: fc.array(
       fc.record({
         ...{ model: text, prompt: text, dataset: text, kind: text, text },

@@ -18,6 +18,7 @@ import { footer, warnings } from "./sections/notes.js";
 import { outcomes } from "./sections/outcomes.js";
 import { provenance } from "./sections/provenance.js";
 import { quality } from "./sections/quality.js";
+import { recommendations } from "./sections/recommendations.js";
 import { samples } from "./sections/samples.js";
 import { targets } from "./sections/targets.js";
 import { tradeoffs } from "./sections/tradeoffs.js";
@@ -43,6 +44,7 @@ export function renderHtml(summary: Summary, options: ReportOptions = {}): strin
     ["quality", "Metrics", quality(view)],
     ["levels", "Levels", levels(view)],
     ["tradeoffs", "Trade-offs", tradeoffs(view)],
+    ["recommendations", "Recommendations", recommendations(view)],
     ["latency", "Latency", latency(view)],
     ["load", "Load", load(view)],
     ["gpus", "GPUs", gpus(view)],

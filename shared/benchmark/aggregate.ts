@@ -9,6 +9,7 @@
 
 import { type CellInput, summarizeCell } from "./aggregate-cell.js";
 import { compareModels } from "./aggregate-comparisons.js";
+import { recommendModels } from "./aggregate-recommendations.js";
 import { cellWarnings, fewItemsWarning } from "./aggregate-warnings.js";
 import { count } from "./count.js";
 import { withVerdicts } from "./judge.js";
@@ -82,12 +83,13 @@ export function createAggregate(plan: Plan, campaigns: readonly string[] = [plan
         nodes: computed.nodes,
         legacy: computed.legacy,
         saturations: saturations(computed.cells),
+        recommendations: computed.recommendations,
       };
     },
   };
 }
 
-type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes" | "legacy">;
+type Computed = Pick<Summary, "cells" | "comparisons" | "warnings" | "nodes" | "legacy" | "recommendations">;
 
 /** The sample of the job that a record is of. */
 const sampleIn = ({ load }: JobSpec, { ordinal }: ResultRecord): number =>
@@ -112,7 +114,8 @@ function compute(collected: readonly CellInput[]): Computed {
     scored,
     scored.flatMap((input) => input.samples),
   );
-  return { cells, comparisons, warnings, nodes: nodeShares(samples), legacy };
+  const recommendations = recommendModels(scored, cells, comparisons);
+  return { cells, comparisons, warnings, nodes: nodeShares(samples), legacy, recommendations };
 }
 
 /** Cancelled samples were never run, as far as the original could have known. */

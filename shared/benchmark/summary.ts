@@ -20,6 +20,7 @@ export interface Summary {
   /** Only with `compat: sai-legacy`. */
   legacy?: Legacy | undefined;
   saturations: Saturation[];
+  recommendations: Recommendation[];
 }
 
 export interface Legacy {
@@ -197,6 +198,22 @@ export interface Comparison {
   method: string;
   verdict: string;
   interval?: Interval | undefined;
+}
+export interface Recommendation {
+  metric: string;
+  prompt: string;
+  dataset: string;
+  best: string;
+  model: string;
+  margin: number;
+  undecided: string[];
+  text: string;
+  costs: CostOfModel[];
+}
+export interface CostOfModel {
+  model: string;
+  usdPer1000?: number | undefined;
+  usdPerCorrect?: number | undefined;
 }
 export interface NodeShare {
   node: string;

@@ -103,6 +103,8 @@ export interface Summary {
     | undefined;
   /** Where more load brings no more, one for each model, prompt and dataset with several levels. */
   saturations: Saturation[];
+  /** Where money counts, which model to take; one for each prompt, dataset and quality metric with several models of known cost. */
+  recommendations: Recommendation[];
 }
 
 /** What SAI-Benchmark itself would have printed. Nothing of it enters any other number. */
@@ -547,6 +549,40 @@ export interface Comparison {
   verdict: string;
   /** 95 % interval of the difference, pairs drawn by cluster; absent where nothing varies. */
   interval: Interval | undefined;
+}
+
+/** The cheapest model that is not significantly worse than the best and surely within a margin of it. */
+export interface Recommendation {
+  /** The metric's id. */
+  metric: string;
+  /** The prompt's id. */
+  prompt: string;
+  /** The dataset's id. */
+  dataset: string;
+  /** The model with the best value; of equal ones the cheapest. */
+  best: string;
+  /** The model that is recommended; empty where none can be. */
+  model: string;
+  /** How much worse than the best it may be, in the metric's unit. */
+  margin: number;
+  /** Cheaper models that there are too few items to tell apart from the best. */
+  undecided: string[];
+  /** All of it in a sentence. */
+  text: string;
+  /** What each model costs, the cheapest first. */
+  costs: CostOfModel[];
+}
+
+/** What a model costs at one prompt and dataset. */
+export interface CostOfModel {
+  /** The model's id. */
+  model: string;
+  /** USD for 1,000 samples that no cache answered; absent where it is not known. */
+  usdPer1000?:
+    | number
+    | undefined;
+  /** USD for each answer that is right, by the metric; absent where that is no share of right ones. */
+  usdPerCorrect?: number | undefined;
 }
 
 /** A machine's share of the work. */
@@ -1121,6 +1157,7 @@ function createBaseSummary(): Summary {
     nodes: [],
     legacy: undefined,
     saturations: [],
+    recommendations: [],
   };
 }
 
@@ -1170,6 +1207,9 @@ export const Summary: MessageFns<Summary> = {
     }
     for (const v of message.saturations) {
       Saturation.encode(v!, writer.uint32(122).fork()).join();
+    }
+    for (const v of message.recommendations) {
+      Recommendation.encode(v!, writer.uint32(130).fork()).join();
     }
     return writer;
   },
@@ -1307,6 +1347,14 @@ export const Summary: MessageFns<Summary> = {
             message.saturations.push(Saturation.decode(reader, reader.uint32()));
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.recommendations.push(Recommendation.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1364,6 +1412,9 @@ export const Summary: MessageFns<Summary> = {
       saturations: globalThis.Array.isArray(object?.saturations)
         ? object.saturations.map((e: any) => Saturation.fromJSON(e))
         : [],
+      recommendations: globalThis.Array.isArray(object?.recommendations)
+        ? object.recommendations.map((e: any) => Recommendation.fromJSON(e))
+        : [],
     };
   },
 
@@ -1414,6 +1465,9 @@ export const Summary: MessageFns<Summary> = {
     if (message.saturations?.length) {
       obj.saturations = message.saturations.map((e) => Saturation.toJSON(e));
     }
+    if (message.recommendations?.length) {
+      obj.recommendations = message.recommendations.map((e) => Recommendation.toJSON(e));
+    }
     return obj;
   },
 
@@ -1439,6 +1493,7 @@ export const Summary: MessageFns<Summary> = {
       ? Legacy.fromPartial(object.legacy)
       : undefined;
     message.saturations = object.saturations?.map((e) => Saturation.fromPartial(e)) || [];
+    message.recommendations = object.recommendations?.map((e) => Recommendation.fromPartial(e)) || [];
     return message;
   },
 };
@@ -5310,6 +5365,314 @@ export const Comparison: MessageFns<Comparison> = {
     message.interval = (object.interval !== undefined && object.interval !== null)
       ? Interval.fromPartial(object.interval)
       : undefined;
+    return message;
+  },
+};
+
+function createBaseRecommendation(): Recommendation {
+  return { metric: "", prompt: "", dataset: "", best: "", model: "", margin: 0, undecided: [], text: "", costs: [] };
+}
+
+export const Recommendation: MessageFns<Recommendation> = {
+  encode(message: Recommendation, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.metric !== "") {
+      writer.uint32(10).string(message.metric);
+    }
+    if (message.prompt !== "") {
+      writer.uint32(18).string(message.prompt);
+    }
+    if (message.dataset !== "") {
+      writer.uint32(26).string(message.dataset);
+    }
+    if (message.best !== "") {
+      writer.uint32(34).string(message.best);
+    }
+    if (message.model !== "") {
+      writer.uint32(42).string(message.model);
+    }
+    if (message.margin !== 0) {
+      writer.uint32(49).double(message.margin);
+    }
+    for (const v of message.undecided) {
+      writer.uint32(58).string(v!);
+    }
+    if (message.text !== "") {
+      writer.uint32(66).string(message.text);
+    }
+    for (const v of message.costs) {
+      CostOfModel.encode(v!, writer.uint32(74).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Recommendation {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRecommendation();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.metric = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.prompt = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.dataset = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.best = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.margin = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.undecided.push(reader.string());
+            continue;
+          }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.costs.push(CostOfModel.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): Recommendation {
+    return {
+      metric: isSet(object.metric) ? globalThis.String(object.metric) : "",
+      prompt: isSet(object.prompt) ? globalThis.String(object.prompt) : "",
+      dataset: isSet(object.dataset) ? globalThis.String(object.dataset) : "",
+      best: isSet(object.best) ? globalThis.String(object.best) : "",
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      margin: isSet(object.margin) ? globalThis.Number(object.margin) : 0,
+      undecided: globalThis.Array.isArray(object?.undecided)
+        ? object.undecided.map((e: any) => globalThis.String(e))
+        : [],
+      text: isSet(object.text) ? globalThis.String(object.text) : "",
+      costs: globalThis.Array.isArray(object?.costs) ? object.costs.map((e: any) => CostOfModel.fromJSON(e)) : [],
+    };
+  },
+
+  toJSON(message: Recommendation): unknown {
+    const obj: any = {};
+    if (message.metric !== "") {
+      obj.metric = message.metric;
+    }
+    if (message.prompt !== "") {
+      obj.prompt = message.prompt;
+    }
+    if (message.dataset !== "") {
+      obj.dataset = message.dataset;
+    }
+    if (message.best !== "") {
+      obj.best = message.best;
+    }
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.margin !== 0) {
+      obj.margin = floatToJson(message.margin);
+    }
+    if (message.undecided?.length) {
+      obj.undecided = message.undecided;
+    }
+    if (message.text !== "") {
+      obj.text = message.text;
+    }
+    if (message.costs?.length) {
+      obj.costs = message.costs.map((e) => CostOfModel.toJSON(e));
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<Recommendation>): Recommendation {
+    return Recommendation.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Recommendation>): Recommendation {
+    const message = createBaseRecommendation();
+    message.metric = object.metric ?? "";
+    message.prompt = object.prompt ?? "";
+    message.dataset = object.dataset ?? "";
+    message.best = object.best ?? "";
+    message.model = object.model ?? "";
+    message.margin = object.margin ?? 0;
+    message.undecided = object.undecided?.map((e) => e) || [];
+    message.text = object.text ?? "";
+    message.costs = object.costs?.map((e) => CostOfModel.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseCostOfModel(): CostOfModel {
+  return { model: "", usdPer1000: undefined, usdPerCorrect: undefined };
+}
+
+export const CostOfModel: MessageFns<CostOfModel> = {
+  encode(message: CostOfModel, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.model !== "") {
+      writer.uint32(10).string(message.model);
+    }
+    if (message.usdPer1000 !== undefined) {
+      writer.uint32(17).double(message.usdPer1000);
+    }
+    if (message.usdPerCorrect !== undefined) {
+      writer.uint32(25).double(message.usdPerCorrect);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CostOfModel {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCostOfModel();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.model = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 17) {
+              break;
+            }
+
+            message.usdPer1000 = reader.double();
+            continue;
+          }
+          case 3: {
+            if (tag !== 25) {
+              break;
+            }
+
+            message.usdPerCorrect = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CostOfModel {
+    return {
+      model: isSet(object.model) ? globalThis.String(object.model) : "",
+      usdPer1000: isSet(object.usdPer1000)
+        ? globalThis.Number(object.usdPer1000)
+        : isSet(object.usd_per1000)
+        ? globalThis.Number(object.usd_per1000)
+        : undefined,
+      usdPerCorrect: isSet(object.usdPerCorrect)
+        ? globalThis.Number(object.usdPerCorrect)
+        : isSet(object.usd_per_correct)
+        ? globalThis.Number(object.usd_per_correct)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CostOfModel): unknown {
+    const obj: any = {};
+    if (message.model !== "") {
+      obj.model = message.model;
+    }
+    if (message.usdPer1000 !== undefined) {
+      obj.usdPer1000 = floatToJson(message.usdPer1000);
+    }
+    if (message.usdPerCorrect !== undefined) {
+      obj.usdPerCorrect = floatToJson(message.usdPerCorrect);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CostOfModel>): CostOfModel {
+    return CostOfModel.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CostOfModel>): CostOfModel {
+    const message = createBaseCostOfModel();
+    message.model = object.model ?? "";
+    message.usdPer1000 = object.usdPer1000 ?? undefined;
+    message.usdPerCorrect = object.usdPerCorrect ?? undefined;
     return message;
   },
 };
