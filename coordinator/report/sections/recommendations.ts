@@ -2,8 +2,8 @@
 import { formatValue } from "../format.js";
 import { html, type Markup, name } from "../markup.js";
 import { table } from "../table.js";
-import type { View } from "../view.js";
-import { section } from "./words.js";
+import type { Task, View } from "../view.js";
+import { modelName, section } from "./words.js";
 
 export function recommendations(view: View): Markup | undefined {
   const { recommendations: all } = view.summary;
@@ -14,7 +14,7 @@ export function recommendations(view: View): Markup | undefined {
     if (own.length === 0) return [];
     const rows = own.flatMap(({ metric, model, best, costs, undecided }) =>
       costs.map((cost) => [
-        html`${name(cost.model)}`,
+        modelOf(view, task, cost.model),
         metric,
         usd(cost.usdPer1000),
         usd(cost.usdPerCorrect),
@@ -34,6 +34,12 @@ export function recommendations(view: View): Markup | undefined {
     ];
   });
   return section("recommendations", "Recommendations", intro, tasks);
+}
+
+/** Marked where its numbers are simulated. */
+function modelOf(view: View, { cells }: Task, model: string): Markup {
+  const cell = cells.find((one) => one.model === model);
+  return cell === undefined ? html`${name(model)}` : modelName(view, cell);
 }
 
 const usd = (value: number | undefined): string => (value === undefined ? "n/a" : formatValue(value, "usd"));
