@@ -29,6 +29,10 @@ test("questions: nothing to remark", async () => {
   expect(await findings("questions/suite.yaml", { small: "ollama:qwen2.5:0.5b" })).toEqual([]);
 });
 
+test.each(["load/suite.yaml", "load/trace.yaml"])("%s: nothing to remark", async (suite) => {
+  expect(await findings(suite, {})).toEqual([]);
+});
+
 test("fire: a plain SAI suite with sequences below --root", async () => {
   const root = await mkdtemp(join(tmpdir(), "sai-example-"));
   try {

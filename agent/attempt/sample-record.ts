@@ -115,7 +115,8 @@ function answered(
   const { price } = ctx.prepared;
   const cost = costUsd(price?.price ?? ctx.job.model.price, done.tokens);
   const flags = [...ctx.flags, ...extra, ...done.flags];
-  if (done.finish === "length") flags.push("truncated");
+  // A load's answers are to be as long as the suite says.
+  if (done.finish === "length" && !isLoad) flags.push("truncated");
   if (keep && output.capped) flags.push("output_capped");
   if (
     !isRecalled &&

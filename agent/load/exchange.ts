@@ -1,9 +1,10 @@
 /**
- * One chat over HTTP, as cheaply as can be: the pool's own callbacks, no promises and no streams between the socket and
+ * One chat over HTTP, as cheaply as can be: the client's own callbacks, no promises and no streams between the socket and
  * the clock.
  */
-import type { Dispatcher, Pool } from "undici";
+import type { Dispatcher } from "undici";
 import { Answer } from "./answer.js";
+import type { Connections } from "./connections.js";
 import type { RequestFailure, RequestSeen } from "./messages.js";
 
 export interface Ended extends Omit<RequestSeen, "n" | "scheduledNs"> {}
@@ -12,11 +13,12 @@ const MAX_ERROR_BYTES = 16 * 1024;
 
 /** Sends `body` now; `ended` is called exactly once, never within this call. The answer aborts it, with the reason. */
 export function exchange(
-  pool: Pick<Pool, "dispatch">,
+  connections: Pick<Connections, "take" | "giveBack" | "drop">,
   request: { path: string; headers: { [name: string]: string }; body: string },
   nowNs: () => number,
   ended: (seen: Ended) => void,
 ): (why: RequestFailure) => void {
+  const connection = connections.take();
   const answer = new Answer();
   let controller: Dispatcher.DispatchController | undefined;
   let failure: RequestFailure | undefined;
@@ -24,14 +26,17 @@ export function exchange(
   let isStream = false;
   let text = "";
   let isOver = false;
-  let isSending = true;
-  const over = () => {
+  const over = (isWhole: boolean) => {
     if (isOver) return;
-    if (isSending) return void setImmediate(over);
     isOver = true;
     const endNs = nowNs();
-    const found = failure ?? answer.failure;
-    ended({ sentNs, endNs, ...answer.seen, ...(found && { failure: found }) });
+    // Not within the client's own callback: it has not done with this answer yet, and would not send another.
+    process.nextTick(() => {
+      if (isWhole) connections.giveBack(connection);
+      else connections.drop(connection);
+      const found = failure ?? answer.failure;
+      ended({ sentNs, endNs, ...answer.seen, ...(found && { failure: found }) });
+    });
   };
   const fail = (why: RequestFailure) => {
     if (isOver || failure) return;
@@ -39,7 +44,7 @@ export function exchange(
     controller?.abort(new Error(why.kind));
   };
   const sentNs = nowNs();
-  pool.dispatch(
+  connection.dispatch(
     { method: "POST", ...request },
     {
       onRequestStart(its) {
@@ -62,15 +67,14 @@ export function exchange(
         else if (!isStream)
           failure ??= { kind: "garbage", message: `no event stream: ${JSON.stringify(text.slice(0, 200))}` };
         else answer.end(nowNs());
-        over();
+        over(true);
       },
       onResponseError(_, error) {
         const { code = "" } = error as NodeJS.ErrnoException;
         failure ??= { kind: "network", code, message: error.message };
-        over();
+        over(false);
       },
     },
   );
-  isSending = false;
   return fail;
 }

@@ -1,10 +1,10 @@
 /**
- * The arithmetic: what a client measured of a request less what the server says of it. Each is a difference on one clock;
- * that clock is the same for both, so that the ways there and back can be told apart as well.
+ * The arithmetic: what a client measured of a request, less what its formulas give with the times at which the server wrote
+ * the tokens in place of those at which the client saw them. Both read the same clock.
  *
- *     ttft, tpot, e2e    (by the client) − (by the server, whose request begins when it has come, by the same formulas)
- *     there              received by the server − sent
- *     back               first token seen − written
+ *     ttft, tpot, e2e    seen − written
+ *     there              received by the server − sent: what is between the client's clock and the server's first look,
+ *                        the server's own queue among it
  */
 import { timesOf } from "../../shared/benchmark/metrics/times.js";
 import { percentile } from "../../shared/benchmark/statistics/percentiles.js";
@@ -21,7 +21,7 @@ export interface Seen {
   tokens: number;
 }
 
-export const ERRORS = ["ttft", "tpot", "e2e", "there", "back"] as const;
+export const ERRORS = ["ttft", "tpot", "e2e", "there"] as const;
 export type ErrorsMs = { readonly [what in (typeof ERRORS)[number]]: number[] };
 
 /** Of each request that both know, ms. Throws when the server has not seen one. */
@@ -34,7 +34,7 @@ export function errorsOf(seen: readonly Seen[], served: readonly Served[]): Erro
       mine,
       its,
       ours: timesMs(mine),
-      truth: timesMs({ ...its, sentNs: its.receivedNs, tokens: mine.tokens }),
+      truth: timesMs({ ...its, sentNs: mine.sentNs, tokens: mine.tokens }),
     };
   });
   const ms = (ns: number) => ns / 1e6;
@@ -43,7 +43,6 @@ export function errorsOf(seen: readonly Seen[], served: readonly Served[]): Erro
     tpot: pairs.map(({ ours, truth }) => ours.tpot - truth.tpot),
     e2e: pairs.map(({ ours, truth }) => ours.e2e - truth.e2e),
     there: pairs.map(({ mine, its }) => ms(its.receivedNs - mine.sentNs)),
-    back: pairs.map(({ mine, its }) => ms(mine.firstNs - its.firstNs)),
   };
 }
 

@@ -15,7 +15,6 @@ const WHAT = {
   tpot: "TPOT",
   e2e: "end to end",
   there: "sent → received",
-  back: "first token written → seen",
 } as const;
 const AIMED = ["ttft", "tpot", "e2e"] as const;
 

@@ -158,6 +158,44 @@ describe("renderHtml", () => {
     expect(words(renderHtml(ocr))).not.toContain("GPU");
   });
 
+  it("shows levels of a load: rates and times apart, each bar with its level, where the server is saturated", () => {
+    const times = ocr.cells[0]?.e2eMs;
+    const level = (value: number, keepsUp: boolean): Cell =>
+      ({
+        ...structuredClone(ocr.cells[0]),
+        ...{ model: "m", prompt: "ask", dataset: "made", metrics: [], ttftMs: times, tpotMs: times },
+        load: {
+          ...{ kind: "sweep", value, windows: 1, windowS: 10, requests: 100, answered: 99, failed: 1 },
+          ...{
+            unfinished: 0,
+            offeredPerS: value,
+            requestsPerS: value - 1,
+            tokensPerS: 5 * value,
+            lagMs: times,
+          },
+          ...{ responseMs: times, goodputPerS: 3, goodputShare: 0.5, goodputReason: "", keepsUp },
+          ...{ peakInflight: 9, loopLagMs: 1, flags: ["censored"] },
+        },
+      }) as Cell;
+    const saturation = {
+      model: "m",
+      prompt: "ask",
+      dataset: "made",
+      kind: "sweep",
+      value: 4,
+      requestsPerS: 7,
+    };
+    const cells = [level(4, true), level(8, false)];
+    const text = "4/s: it does not keep up with 8/s";
+    const html = renderHtml({ ...structuredClone(ocr), cells, saturations: [{ ...saturation, text }] });
+    expectSound(html);
+    const said = words(html);
+    expect(said).toContain(`Most answers a second 7.00/s m saturation ${text}`);
+    expect(said).toMatch(/m 8\/s 100 99 8.00 7.00 40.0 3.00\/s \(50.0 %\) [\d.]+ censored, saturated/);
+    expect(said).toContain("m on ask · made: saturation 4/s");
+    expect(html).toContain("m · 4/s");
+  });
+
   it("never lets a simulated model lead real ones", () => {
     const text = words(renderHtml(smoke));
     expect(text).toContain("Leads on accuracy 92.9 % qwen2.5vl:7b shares rank 2 with gemma3:12b (89.2 %)");

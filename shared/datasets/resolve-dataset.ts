@@ -40,6 +40,8 @@ export interface ResolvedDataset {
   items: Item[];
   /** Pictures by SHA-256 (hex) and the file each was read from. */
   media: Map<string, string>;
+  /** Where each item stands, by its id: `questions.jsonl line 7`. */
+  places?: ReadonlyMap<string, string>;
   findings: Finding[];
   /** Ids of the spec that no row has. */
   missingIds?: string[];
@@ -61,12 +63,12 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
   chooser.close();
   const chosen = spec.sample ? sampleOf(meant, spec.sample.n, spec.sample.seed) : meant;
   const items: Item[] = [];
-  const ids = new Map<string, string>();
+  const places = new Map<string, string>();
   for (const row of chosen) {
     const read = toItem(row);
     if (!read) continue;
-    if (read.idIsImage && ids.has(read.item.id)) read.item.id = `${read.item.id}#${row.ordinal}`;
-    const first = ids.get(read.item.id);
+    if (read.idIsImage && places.has(read.item.id)) read.item.id = `${read.item.id}#${row.ordinal}`;
+    const first = places.get(read.item.id);
     if (first !== undefined) {
       findings.error(
         spec.field,
@@ -74,7 +76,7 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
       );
       continue;
     }
-    ids.set(read.item.id, row.place);
+    places.set(read.item.id, row.place);
     const names =
       options.maxImages === undefined ? read.images : evenlySpaced(read.images, options.maxImages);
     for (const name of names) read.item.media.push(await pictures.read(name, read.item.id));
@@ -85,7 +87,7 @@ export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions)
   }
   pictures.close();
   const missingIds = chooser.missing();
-  const found = { items, media, ...(missingIds.length > 0 && { missingIds }) };
+  const found = { items, media, places, ...(missingIds.length > 0 && { missingIds }) };
   if (items.length > 0) return { ...found, findings: findings.all };
   const absent = `${spec.id} has no items`;
   if (!findings.all.some((finding) => finding.severity === "error"))

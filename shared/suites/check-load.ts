@@ -1,5 +1,6 @@
 /** What a load needs beyond what its own keys say: engines with a server behind them, whole devices, arrivals of a trace. */
 import { type Finding, FindingList, type LineOf } from "../benchmark/finding.js";
+import type { Json } from "../benchmark/json.js";
 import { ARRIVAL_COLUMN } from "../benchmark/load/arrivals.js";
 import type { ModelSpec } from "../benchmark/plan.js";
 import type { Suite, SuiteLoad } from "../benchmark/suite/suite-types.js";
@@ -43,20 +44,28 @@ export function checkLoad(
 function checkTrace(
   suite: Suite,
   load: SuiteLoad,
-  { id, items }: PreparedDataset,
+  { id, items, places }: PreparedDataset,
   findings: FindingList,
 ): void {
   if (items.length === 0) return;
   const field = suite.datasets.find((spec) => spec.id === id)?.field ?? "datasets";
-  const times = items.map(({ vars }) => Number(vars?.[ARRIVAL_COLUMN] ?? Number.NaN));
+  const times = items.map(({ vars }) => secondsOf(vars?.[ARRIVAL_COLUMN]));
   const wrong = times.findIndex((s, i) => !(s >= (i === 0 ? 0 : (times[i - 1] ?? 0))));
   const item = items[wrong];
-  if (item)
+  if (item) {
+    const its = item.vars?.[ARRIVAL_COLUMN];
+    const before = times[wrong - 1];
+    const why = Number.isNaN(times[wrong])
+      ? "no number of seconds"
+      : before === undefined
+        ? "before the beginning"
+        : `before the ${before} of the item in front of it`;
     findings.error(
       field,
-      `item ${item.id} of dataset ${id} has no ${ARRIVAL_COLUMN} in order: it is ${JSON.stringify(item.vars?.[ARRIVAL_COLUMN] ?? null)}`,
+      `${places?.get(item.id) ?? `item ${item.id} of dataset ${id}`}: ${ARRIVAL_COLUMN} ${its === undefined ? "is missing" : `is ${JSON.stringify(its)}, ${why}`}`,
       `a trace has a column ${ARRIVAL_COLUMN}: seconds from the beginning, ascending`,
     );
+  }
   for (const value of item ? [] : load.values) {
     const due = times.filter((s) => (s * 1000) / value < load.durationMs).length;
     const more = items.length - due;
@@ -68,3 +77,9 @@ function checkTrace(
       );
   }
 }
+
+/** NaN for what is none; an empty cell of a table is none. */
+const secondsOf = (value: Json | undefined): number =>
+  typeof value === "number" || (typeof value === "string" && value.trim() !== "")
+    ? Number(value)
+    : Number.NaN;

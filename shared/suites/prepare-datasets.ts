@@ -128,6 +128,7 @@ async function prepareOne(
   return {
     dataset: {
       ...datasetOf(spec, items, resolved.media, resolved.absent),
+      ...(resolved.places && { places: resolved.places }),
       ...(resolved.missingIds && { missingIds: resolved.missingIds }),
     },
     findings: [...resolved.findings, ...(shots?.findings ?? [])],

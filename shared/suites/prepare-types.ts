@@ -60,6 +60,8 @@ export interface PreparedDataset {
   sha256: string;
   /** Pictures by SHA-256 (hex) and where they lie here; empty for datasets resolved elsewhere. */
   media: Map<string, string>;
+  /** Where each item stands, by its id: `questions.jsonl line 7`. Unknown of those resolved elsewhere. */
+  places?: ReadonlyMap<string, string>;
   /** The scenarios of the suite that are about some of its items. */
   scenarios?: ScenarioSpec[];
   /** Ids that the suite asks for and it does not have. */

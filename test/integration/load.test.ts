@@ -112,6 +112,58 @@ test("busted prompts share no prefix, not even over windows; Poisson arrivals ar
   expect(new Set(begins).size).toBe(begins.length);
 });
 
+test("a sweep runs all its levels, and says which one the server keeps up with", async () => {
+  // One after the other, 25 ms each: 40 a second.
+  let freeMs = 0;
+  const { summary } = await run(
+    {
+      run: { mode: "load", warmup: 0 },
+      load: { kind: "sweep", values: [10, 160], duration_s: 0.6, drain_s: 20 },
+    },
+    () => {
+      const nowMs = performance.now();
+      const beginsMs = Math.max(nowMs, freeMs);
+      freeMs = beginsMs + 25;
+      return { ...REPLY, betweenMs: 0, beforeHeadersMs: freeMs - nowMs };
+    },
+  );
+  expect(summary.cells.map(({ load }) => [load?.value, load?.keepsUp])).toEqual([
+    [10, true],
+    [160, false],
+  ]);
+  const [level] = summary.saturations;
+  expect(level).toMatchObject({ value: 10, text: "10/s: it does not keep up with 160/s" });
+  expect(level?.requestsPerS).toBeLessThan(45);
+});
+
+test("a trace is sent at its times, in each speed that is asked for, with texts and answers as long as it says", async () => {
+  const { records } = await run({
+    datasets: [
+      {
+        id: "recorded",
+        items: [
+          { at_s: 0, input_tokens: 7, output_tokens: 2 },
+          { at_s: 0.05, input_tokens: 30, output_tokens: 9 },
+          { at_s: 0.3, input_tokens: 7 },
+        ],
+      },
+    ],
+    run: { mode: "load", warmup: 0 },
+    load: { kind: "trace", values: [1, 2], duration_s: 0.4 },
+  });
+  expect(records.map(({ t_ns }) => t_ns.scheduled / 1e6)).toEqual([0, 50, 300, 0, 25, 150]);
+  const asked = server.requests.map(({ body }) => {
+    const [, user] = body["messages"] as { content: string }[];
+    return [user?.content.split(" ").length, body["max_tokens"]];
+  });
+  const once = [
+    [7, 2],
+    [30, 9],
+    [7, undefined],
+  ];
+  expect(asked).toEqual([...once, ...once]);
+});
+
 test("both: answers are scored first, and the load waits until they are", async () => {
   const { summary, records } = await run({
     run: { mode: "both" },

@@ -5,7 +5,7 @@
  */
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { createInterface } from "node:readline";
-import { Pool } from "undici";
+import { Connections } from "../connections.js";
 import { exchange } from "../exchange.js";
 import { generate, type Send } from "../generate.js";
 import { type FromGenerator, GENERATOR_PROTOCOL, type GeneratorPlan, type RequestSeen } from "../messages.js";
@@ -30,7 +30,7 @@ function startClock(): { beganMonotonicNs: string; nowNs: () => number } {
 
 async function carryOut(plan: GeneratorPlan): Promise<void> {
   const { origin, pathname, search } = new URL(plan.url);
-  const pool = new Pool(origin, { headersTimeout: 0, bodyTimeout: 0, connect: { timeout: 10_000 } });
+  const connections = new Connections(origin);
   const path = pathname + search;
   const headers = { "content-type": "application/json", accept: "text/event-stream", ...plan.headers };
   let nowNs = startClock().nowNs;
@@ -39,7 +39,7 @@ async function carryOut(plan: GeneratorPlan): Promise<void> {
     (n, ended) => {
       const { head, tail } = plan.bodies[n % plan.bodies.length] ?? { head: "", tail: "" };
       const own = plan.bust === undefined ? "" : `[${plan.bust} ${name(n)}] `;
-      return exchange(pool, { path, headers, body: head + own + tail }, nowNs, ended);
+      return exchange(connections, { path, headers, body: head + own + tail }, nowNs, ended);
     };
   await warmUp(
     plan,
@@ -59,7 +59,7 @@ async function carryOut(plan: GeneratorPlan): Promise<void> {
   const loopLagP99Ms = Math.max(0, (lag.percentile(99) || 0) / 1e6 - LAG_RESOLUTION_MS);
   const { beganMonotonicNs } = clock;
   say({ event: "over", window: { ...window, beganWallMs, beganMonotonicNs, loopLagP99Ms } });
-  await pool.destroy();
+  await connections.destroy();
 }
 
 /** What fails here fails in the window as well, and is told there. */

@@ -1,4 +1,5 @@
 /** How the samples ended, what went wrong with an example of each kind, and which flags the records carry. */
+import { levelText } from "../../../shared/benchmark/load/load-spec.js";
 import type { Cell, Failure } from "../../../shared/benchmark/summary.js";
 import { figure } from "../figures/figure.js";
 import { drawOutcomes, OUTCOMES } from "../figures/outcomes.js";
@@ -16,7 +17,8 @@ export function outcomes(view: View): Markup | undefined {
 function endings(view: View): Markup {
   const tasks = view.tasks.length;
   const bars = view.summary.cells.flatMap((c) => {
-    const label = tasks > 1 ? `${c.model} · ${c.prompt} · ${c.dataset}` : c.model;
+    const task = tasks > 1 ? `${c.model} · ${c.prompt} · ${c.dataset}` : c.model;
+    const label = c.load ? `${task} · ${levelText(c.load)}` : task;
     return c.counts === undefined || c.counts === null ? [] : [{ label, counts: c.counts }];
   });
   const seen = OUTCOMES.filter(({ key }) => bars.some((b) => b.counts[key] > 0));

@@ -1,6 +1,7 @@
 /** The headline in four tiles: who leads, how much ran, what is fastest, which targets are met. */
+import { levelText } from "../../../shared/benchmark/load/load-spec.js";
 import type { Cell } from "../../../shared/benchmark/summary.js";
-import { formatCount, formatMs, formatValue, isNumber } from "../format.js";
+import { formatCount, formatMs, formatValue, isNumber, significant } from "../format.js";
 import { html, type Markup, name, nothing } from "../markup.js";
 import {
   answeredSamples,
@@ -24,6 +25,8 @@ function tile(title: Markup | string, big: Markup | string, small: Markup | stri
 
 function leaderTile(view: View): Markup {
   const task = view.tasks[0];
+  const most = task === undefined && mostLoad(view);
+  if (most) return most;
   if (task === undefined || view.tasks.length > 1) {
     const models = new Set(view.summary.cells.map((c) => c.model)).size;
     return tile(
@@ -53,6 +56,20 @@ function leaderTile(view: View): Markup {
     html`Leads on ${task.primary}`,
     html`${value} <span class="who">${modelName(view, best)}</span>`,
     tied,
+  );
+}
+
+/** Of a campaign that only puts servers under load; undefined of others. */
+function mostLoad(view: View): Markup | undefined {
+  const loads = view.summary.cells.filter(({ load }) => isNumber(load?.requestsPerS));
+  const rate = (c: Cell): number => c.load?.requestsPerS ?? 0;
+  const [best] = loads.sort((a, b) => rate(b) - rate(a));
+  if (best === undefined) return undefined;
+  const told = view.summary.saturations.find(({ model }) => model === best.model);
+  return tile(
+    "Most answers a second",
+    html`${significant(rate(best), 3)}/s <span class="who">${modelName(view, best)}</span>`,
+    told === undefined ? `at ${best.load ? levelText(best.load) : ""}` : `saturation ${told.text}`,
   );
 }
 

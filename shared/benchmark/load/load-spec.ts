@@ -49,6 +49,7 @@ export const requestOf = (ordinal: number): number => ordinal % ORDINALS_A_WINDO
 
 /** Words for a level: `32 at once`, `4/s`, `trace × 2`. */
 export function levelText({ kind, value }: { kind: string; value: number }): string {
-  if (kind === "concurrency") return `${value} at once`;
-  return kind === "trace" ? `trace × ${value}` : `${value}/s`;
+  const level = Number.isFinite(value) ? value : "?"; // a summary may come from anywhere
+  if (kind === "concurrency") return `${level} at once`;
+  return kind === "trace" ? `trace × ${level}` : `${level}/s`;
 }
