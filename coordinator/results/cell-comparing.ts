@@ -1,8 +1,11 @@
 /** Two cells whose records come one after the other, the base's first: what the summary thread does when it compares. */
 import { collectJob, type JobCollector } from "../../shared/benchmark/aggregate.js";
+import type { CellInput } from "../../shared/benchmark/aggregate-cell.js";
 import { type CellComparison, compareCells } from "../../shared/benchmark/compare/compare-cells.js";
 import type { JobMatch } from "../../shared/benchmark/compare/match-jobs.js";
 import type { CompareRules } from "../../shared/benchmark/compare/rules.js";
+import { withVerdicts } from "../../shared/benchmark/judge.js";
+import type { JobSpec } from "../../shared/benchmark/plan.js";
 import type { ResultRecord } from "../../shared/benchmark/record.js";
 
 export interface CompareTask {
@@ -10,14 +13,35 @@ export interface CompareTask {
   rules: CompareRules;
 }
 
+/** A cell with the verdicts on its answers. */
+class Side {
+  private readonly jobs: JobCollector[];
+
+  constructor(job: JobSpec, judges: readonly JobSpec[]) {
+    this.jobs = [job, ...judges].map((one) => collectJob(one));
+  }
+
+  add(record: ResultRecord): void {
+    const own = this.jobs.find(({ job }) => job.id === record.job);
+    if (own !== undefined && record.ordinal < own.job.samples) own.add(record);
+  }
+
+  input(): CellInput {
+    const [input] = withVerdicts(this.jobs.map((job) => job.input()));
+    if (input === undefined) throw new RangeError("a side without a job");
+    return input;
+  }
+}
+
 export class CellComparing {
-  private readonly base: JobCollector;
-  private readonly candidate: JobCollector;
-  private current: JobCollector;
+  private readonly base: Side;
+  private readonly candidate: Side;
+  private current: Side;
 
   constructor(private readonly task: CompareTask) {
-    this.base = collectJob(task.match.base);
-    this.candidate = collectJob(task.match.candidate);
+    const { base, candidate, judges } = task.match;
+    this.base = new Side(base, judges.base);
+    this.candidate = new Side(candidate, judges.candidate);
     this.current = this.base;
   }
 
@@ -27,8 +51,7 @@ export class CellComparing {
   }
 
   add(record: ResultRecord): void {
-    const { id, samples } = this.current.job;
-    if (record.job === id && record.ordinal < samples) this.current.add(record);
+    this.current.add(record);
   }
 
   result(): CellComparison {

@@ -55,7 +55,8 @@ export async function compareCampaigns(parts: CompareParts): Promise<Comparing> 
   const { matches, unmatched } = matchJobs(base.jobs, candidate.jobs, map);
   const cells: (CellComparison & { flips: FlipRef[]; read: Flip[] })[] = [];
   for (const match of matches) {
-    const [ofBase, ofCandidate] = [base.records(match.base.id), candidate.records(match.candidate.id)];
+    const ofBase = recordsOf(base, [match.base, ...match.judges.base]);
+    const ofCandidate = recordsOf(candidate, [match.candidate, ...match.judges.candidate]);
     const cell = await parts.comparer.compare({ match, rules }, ofBase, ofCandidate);
     cells.push({ ...cell, read: await readFlips(parts, match, cell.flips) });
   }
@@ -66,6 +67,10 @@ export async function compareCampaigns(parts: CompareParts): Promise<Comparing> 
     ...{ maxDrop: rules.maxDrop, alpha: rules.alpha },
     simulated: cells.some((cell) => cell.simulated),
   };
+}
+
+async function* recordsOf(side: CampaignSide, jobs: readonly JobSpec[]): AsyncGenerator<ResultRecord[]> {
+  for (const { id } of jobs) yield* side.records(id);
 }
 
 function refuseUnknown({ base, candidate, map, rules }: CompareParts): void {

@@ -65,7 +65,11 @@ function judgeJobs({ suite, models, judges = [], sha256 }: ExpandInput, of: JobS
       {
         ...job,
         model,
-        prompt: judgePrompt(metric, judge, sha256),
+        // Judges are known by the hash; the name says what is judged.
+        prompt: {
+          ...judgePrompt(metric, judge, sha256),
+          id: `${metric}.judge/${of.model.id}/${of.prompt.id}`,
+        },
         // A judge that draws at random judges the same answer in several ways.
         generation: { ...suite.generation, temperature: 0, ...config?.generation },
         engineOptions: { ...suite.engineOptions, ...config?.engineOptions },

@@ -98,7 +98,14 @@ export function jobsByNewRules(
       if (others.length > 0)
         problems.push(`${nameOf(job)}: ${others.join(", ")} would have to be asked again`);
       const { id, samples, shardSize, retry } = before;
-      jobs.push({ ...job, ...{ id, samples, shardSize }, ...(retry === undefined ? {} : { retry }) });
+      // Jobs may have other numbers by the new rules.
+      const judge = job.judge && before.judge && { judge: { ...job.judge, of: before.judge.of } };
+      jobs.push({
+        ...job,
+        ...{ id, samples, shardSize },
+        ...(retry === undefined ? {} : { retry }),
+        ...judge,
+      });
     }
   }
   return { jobs, problems };
@@ -111,6 +118,8 @@ function askedBy(job: JobSpec): { [part: string]: Json } {
   const { id: _id, metrics: _metrics, samples: _samples, shardSize: _size, warmup: _warmup, ...others } = job;
   const {
     cache: _cache,
+    // Its scale; whom and what it is asked stands in model and prompt.
+    judge: _judge,
     maxAttempts: _attempts,
     mixedClasses: _mixed,
     scenarios: _scenarios,

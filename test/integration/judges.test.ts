@@ -77,7 +77,7 @@ test("each answer is judged once all are there; what it costs is the judge's", a
   const value = (of: typeof cell, metric: string) => of?.metrics.find(({ id }) => id === metric);
   expect(value(cell, "helpful")).toMatchObject({ value: 3, n: 5 });
   expect([value(cell, "cost")?.value, value(judge, "cost")?.value]).toEqual([5, 10]);
-  expect(judge).toMatchObject({ model: "referee", prompt: "helpful.judge", counts: { ok: 5 } });
+  expect(judge).toMatchObject({ model: "referee", prompt: "helpful.judge/m/ask", counts: { ok: 5 } });
   const verdicts = records.filter(({ job }) => job === "j0001");
   expect(verdicts.map(({ scores }) => scores["judge.helpful"])).toEqual([1, 2, 3, 4, 5]);
   expect(verdicts[0]).toMatchObject({ model: { id: "referee" }, gen: { temperature: 0 } });

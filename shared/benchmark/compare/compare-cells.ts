@@ -72,8 +72,8 @@ function specsOf(
 }
 
 const isSame = (a: MetricSpec, b: MetricSpec): boolean =>
-  settingsText({ custom: a.custom, reduce: a.reduce }) ===
-  settingsText({ custom: b.custom, reduce: b.reduce });
+  settingsText({ custom: a.custom, reduce: a.reduce, judge: a.judge }) ===
+  settingsText({ custom: b.custom, reduce: b.reduce, judge: b.judge });
 
 /** The same text for the same settings, in whichever order they stand. */
 const settingsText = (settings: object): string =>

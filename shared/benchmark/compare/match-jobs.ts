@@ -15,7 +15,13 @@ export type NameMap = { readonly [dimension in Dimension]?: ReadonlyMap<string, 
 export interface JobMatch {
   base: JobSpec;
   candidate: JobSpec;
+  /** The jobs with verdicts on their answers. */
+  judges: { base: JobSpec[]; candidate: JobSpec[] };
 }
+
+/** Cells of verdicts are part of the cells that they judge. */
+const judgesOf = (jobs: readonly JobSpec[], { id }: JobSpec): JobSpec[] =>
+  jobs.filter(({ judge }) => judge?.of === id);
 
 export interface Matched {
   matches: JobMatch[];
@@ -23,7 +29,13 @@ export interface Matched {
 }
 
 /** In the order of the base. Cells under load have windows instead of samples, and no partner. */
-export function matchJobs(base: readonly JobSpec[], candidate: readonly JobSpec[], map: NameMap): Matched {
+export function matchJobs(
+  allOfBase: readonly JobSpec[],
+  allOfCandidate: readonly JobSpec[],
+  map: NameMap,
+): Matched {
+  const [base, candidate] = [allOfBase, allOfCandidate].map((jobs) => jobs.filter(({ judge }) => !judge));
+  if (base === undefined || candidate === undefined) return { matches: [], unmatched: [] };
   const partner = new Map(
     DIMENSIONS.map((dimension) => [dimension, partners(base, candidate, dimension, map)]),
   );
@@ -37,7 +49,8 @@ export function matchJobs(base: readonly JobSpec[], candidate: readonly JobSpec[
     );
     if (job.load === undefined && found !== undefined) {
       free.delete(found);
-      matches.push({ base: job, candidate: found });
+      const judges = { base: judgesOf(allOfBase, job), candidate: judgesOf(allOfCandidate, found) };
+      matches.push({ base: job, candidate: found, judges });
     } else unmatched.push(alone("base", job, missing(job, wanted)));
   }
   const matched = new Set(matches.map((match) => match.candidate));
