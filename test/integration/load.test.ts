@@ -35,7 +35,7 @@ async function run(more: object, reply: Parameters<ScriptedServer["setReplies"]>
   server.requests.length = 0;
   server.setReplies(reply);
   const { id } = await fleet.api.create({ suite: suiteOf(more) });
-  const campaign = await fleet.api.ended(id);
+  const campaign = await fleet.api.ended(id, 25_000);
   const records: ResultRecord[] = await fleet.api.records(id);
   return { campaign, records, summary: await fleet.api.summary(id) };
 }
