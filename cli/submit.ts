@@ -95,10 +95,14 @@ export async function blobsOf(prepared: Prepared): Promise<Map<string, Blob>> {
   for (const dataset of prepared.datasets) {
     if (dataset.items.length === 0) continue;
     inMemory(dataset.manifest, dataset.sha256);
-    for (const [hash, path] of dataset.media) {
+    for (const [hash, source] of dataset.media) {
       if (blobs.has(hash)) continue;
-      const { size } = await stat(path);
-      blobs.set(hash, { sha256: hash, sizeBytes: size, chunks: () => createReadStream(path) });
+      if (typeof source !== "string") {
+        inMemory(source, hash);
+        continue;
+      }
+      const { size } = await stat(source);
+      blobs.set(hash, { sha256: hash, sizeBytes: size, chunks: () => createReadStream(source) });
     }
   }
   for (const text of prepared.promptFiles.values()) inMemory(Buffer.from(text));

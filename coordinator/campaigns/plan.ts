@@ -100,7 +100,8 @@ export async function planOfSuite(
   const plan = planOf(prepared, campaign);
   for (const dataset of prepared.datasets) {
     if (dataset.items.length === 0) continue;
-    for (const path of dataset.media.values()) await putCas(parts.artifacts, await parts.readFile(path));
+    for (const source of dataset.media.values())
+      await putCas(parts.artifacts, typeof source === "string" ? await parts.readFile(source) : source);
     await putCas(parts.artifacts, dataset.manifest);
   }
   return plan;

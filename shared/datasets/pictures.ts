@@ -26,6 +26,9 @@ const MIME: Readonly<Record<string, string>> = {
   gif: "image/gif",
 };
 
+/** The file a picture was read from, or the picture itself where the dataset's own file has it. */
+export type MediaSource = string | Uint8Array;
+
 export interface PictureReader {
   /** The picture of that name; adds findings and, when it is there, its file to the media map. */
   read(name: string, itemId: string): Promise<Media>;
@@ -39,14 +42,35 @@ export function createPictureReader(
   options: { files?: FilePlace; sha256: Sha256 },
   field: string,
   near: Near | undefined,
-  media: Map<string, string>,
+  /** Pictures of the dataset's own file, by name. */
+  embedded: ReadonlyMap<string, Buffer>,
+  media: Map<string, MediaSource>,
   findings: FindingList,
 ): PictureReader {
   const known = new Map<string, Media>();
   const outside = new Set<string>();
 
+  async function taken(
+    name: string,
+    bytes: Buffer,
+    source: MediaSource,
+  ): Promise<Media | { refused: string }> {
+    const { mime, width, height } = await measure(bytes);
+    if (width * height > MAX_PIXELS) {
+      return {
+        refused: `${name} has ${width}x${height} pixels; the limit is ${MAX_PIXELS / 1e6} megapixels`,
+      };
+    }
+    const sha256 = options.sha256(bytes);
+    media.set(sha256, source);
+    return { kind: "image", name, sha256, mime, bytes: bytes.byteLength, width, height };
+  }
+
   async function open(name: string): Promise<Media | { refused: string; hint?: string }> {
     const missing = (reason: string): Media => ({ kind: "missing", name, reason });
+    const own = embedded.get(name);
+    if (own !== undefined)
+      return taken(name, own, own).catch((error) => missing(unreadable(firstLine(error))));
     if (!options.files) return missing("was not sent along");
     const located = await locate(options.files, name, near);
     if (!located.ok)
@@ -59,17 +83,10 @@ export function createPictureReader(
       const { size } = kind;
       if (size > MAX_BYTES) return { refused: `${name} has ${size} bytes; the limit is ${MAX_BYTES}` };
       if (size === 0) return missing(unreadable("the file is empty"));
-      const bytes = await readFile(located.path);
-      const { mime, width, height } = await measure(bytes);
-      if (width * height > MAX_PIXELS) {
-        return {
-          refused: `${name} has ${width}x${height} pixels; the limit is ${MAX_PIXELS / 1e6} megapixels`,
-        };
-      }
-      const sha256 = options.sha256(bytes);
-      media.set(sha256, located.path);
+      const result = await taken(name, await readFile(located.path), located.path);
+      if ("refused" in result) return result;
       if (located.outside) outside.add(located.path);
-      return { kind: "image", name, sha256, mime, bytes: bytes.byteLength, width, height };
+      return result;
     } catch (error) {
       return missing(unreadable(firstLine(error)));
     }

@@ -11,7 +11,8 @@ import type { Row } from "./row.js";
 const PICTURE = /\.(jpe?g|png|bmp|webp|gif)$/i;
 export const isPicture = (name: string): boolean => PICTURE.test(name) && !name.startsWith(".");
 
-const natural = new Intl.Collator("en", { numeric: true, sensitivity: "variant" });
+/** 2 before 10. */
+export const natural = new Intl.Collator("en", { numeric: true, sensitivity: "variant" });
 
 /** The rows of a folder; `shown` is its path as the suite has it. */
 export async function readFolder(folder: string, shown: string, sequences: boolean): Promise<Row[]> {

@@ -1,4 +1,4 @@
-/** Files as datasets: a JSON array, JSON lines, or CSV with a header. A malformed line is an error with file and line. */
+/** Files as datasets: a JSON array, JSON lines, or CSV or TSV with a header. A malformed line is an error with file and line. */
 import { readFile, stat } from "node:fs/promises";
 import { CsvError, parse as parseCsv } from "csv-parse/sync";
 import type { FindingList } from "../benchmark/finding.js";
@@ -34,7 +34,7 @@ export async function readRowsFile(
   } catch {
     return problem(" is not valid UTF-8");
   }
-  if (type === "csv") return csvRows(text, shown, problem);
+  if (type === "csv" || type === "tsv") return tableRows(text, type, shown, problem);
   return type === "json" ? jsonRows(text, shown, problem) : lineRows(text, shown, problem);
 }
 
@@ -63,13 +63,24 @@ function lineRows(text: string, shown: string, problem: Problem): Row[] | undefi
   return bad === 0 ? rows : undefined;
 }
 
-function csvRows(text: string, shown: string, problem: Problem): Row[] | undefined {
+/** In a TSV a cell may be a picture, which is long, and quotes within words are only that. */
+const TABLES = {
+  csv: { max_record_size: 1024 * 1024 },
+  tsv: { max_record_size: 64 * 1024 * 1024, delimiter: "\t", relax_quotes: true },
+};
+
+function tableRows(
+  text: string,
+  type: keyof typeof TABLES,
+  shown: string,
+  problem: Problem,
+): Row[] | undefined {
   const lines: { record: string[]; line: number }[] = [];
   try {
     parseCsv(text, {
       bom: true,
       skip_empty_lines: true,
-      max_record_size: 1024 * 1024,
+      ...TABLES[type],
       on_record(record: string[], context) {
         lines.push({ record, line: context.lines });
         return null;

@@ -19,10 +19,12 @@ import { rowChooser } from "./choose-rows.js";
 import { detectType } from "./detect-type.js";
 import { escapeHint, type FilePlace, locate, type Near, outsideHint } from "./locate.js";
 import { evenlySpaced, sampleOf } from "./pick.js";
-import { createPictureReader } from "./pictures.js";
+import { createPictureReader, type MediaSource } from "./pictures.js";
 import { readFolder } from "./read-folder.js";
 import { readRowsFile } from "./read-rows.js";
+import { readYolo } from "./read-yolo.js";
 import { type Row, rowReader } from "./row.js";
+import { takePictures } from "./table-pictures.js";
 import { checkTruth } from "./truth-check.js";
 
 export interface ResolveOptions {
@@ -38,8 +40,8 @@ export interface ResolveOptions {
 
 export interface ResolvedDataset {
   items: Item[];
-  /** Pictures by SHA-256 (hex) and the file each was read from. */
-  media: Map<string, string>;
+  /** Pictures by SHA-256 (hex). */
+  media: Map<string, MediaSource>;
   /** Where each item stands, by its id: `questions.jsonl line 7`. */
   places?: ReadonlyMap<string, string>;
   findings: Finding[];
@@ -52,13 +54,13 @@ export interface ResolvedDataset {
 /** Resolves one dataset. Never throws for bad input. */
 export async function resolveDataset(spec: DatasetSpec, options: ResolveOptions): Promise<ResolvedDataset> {
   const findings = new FindingList(options.lineOf ?? (() => 0));
-  const media = new Map<string, string>();
+  const media = new Map<string, MediaSource>();
   const source = await readOrRefuse(spec, options, findings);
   if (!source) return { items: [], media, findings: findings.all, absent: reasonOf(spec, findings) };
 
   const toItem = rowReader(spec, findings);
-  const pictures = createPictureReader(options, spec.field, source.near, media, findings);
-  const chooser = rowChooser(spec, false, findings);
+  const pictures = createPictureReader(options, spec.field, source.near, source.embedded, media, findings);
+  const chooser = rowChooser(spec, source.splitDone, findings);
   const meant = source.rows.filter(chooser.means);
   chooser.close();
   const chosen = spec.sample ? sampleOf(meant, spec.sample.n, spec.sample.seed) : meant;
@@ -103,11 +105,19 @@ function reasonOf(spec: DatasetSpec, findings: FindingList): string {
   return message.endsWith(notRun(spec)) ? message.slice(0, -notRun(spec).length) : message;
 }
 
+const FOLDERS: ReadonlySet<string> = new Set(["sequences", "images", "yolo"]);
+
 interface Source {
   rows: Row[];
   /** Where the dataset lies; pictures may be relative to it. */
   near?: Near;
+  /** Pictures of the source itself, by the name that its rows have for them. */
+  embedded: ReadonlyMap<string, Buffer>;
+  /** It has only rows of the split that is asked for. */
+  splitDone: boolean;
 }
+
+const WHOLE = { embedded: new Map<string, Buffer>(), splitDone: false };
 
 /** What the file system refuses (permissions, a failing disk) is an error of the dataset. */
 async function readOrRefuse(
@@ -131,6 +141,7 @@ async function readSource(
   const made = spec.items ?? (spec.synthetic && syntheticRows(spec.synthetic));
   if (made) {
     return {
+      ...WHOLE,
       rows: made.map((value, index) => ({
         value,
         ordinal: index,
@@ -165,22 +176,28 @@ async function readSource(
     findings.error(
       spec.field,
       `${path} is no kind of dataset that is known`,
-      "give a folder, .json, .jsonl or .csv, or say its type",
+      "give a folder, .json, .jsonl, .csv or .tsv, or say its type",
     );
     return undefined;
   }
-  if (isFolder !== (type === "sequences" || type === "images")) {
+  if (isFolder !== FOLDERS.has(type)) {
     findings.error(
       spec.field,
       `${path} is a ${isFolder ? "folder" : "file"}, which a dataset of type ${type} is not`,
     );
     return undefined;
   }
-  if (isFolder)
-    return {
-      rows: await readFolder(located.path, path, type === "sequences"),
-      near: { folder: located.path, base: located.base },
-    };
+  if (isFolder) {
+    const near = { folder: located.path, base: located.base };
+    if (type !== "yolo")
+      return { ...WHOLE, rows: await readFolder(located.path, path, type === "sequences"), near };
+    const labelled = await readYolo(located.path, path, spec, findings);
+    return labelled && { ...WHOLE, ...labelled, near };
+  }
   const rows = await readRowsFile(located.path, path, type, spec, options.sha256, findings);
-  return rows && { rows, near: { folder: dirname(located.path), base: located.base } };
+  const embedded = rows && type === "tsv" ? takePictures(rows, spec, findings) : WHOLE.embedded;
+  return (
+    rows &&
+    embedded && { ...WHOLE, rows, embedded, near: { folder: dirname(located.path), base: located.base } }
+  );
 }

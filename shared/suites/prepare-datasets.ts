@@ -11,6 +11,7 @@ import type { DatasetSpec, Suite } from "../benchmark/suite/suite-types.js";
 import { type FilePlace, locate } from "../datasets/locate.js";
 import { manifestBytes } from "../datasets/manifest.js";
 import { limitPictures } from "../datasets/pick.js";
+import type { MediaSource } from "../datasets/pictures.js";
 import { resolveDataset } from "../datasets/resolve-dataset.js";
 import { sha256 } from "../runtime/hash.js";
 import { fewShots } from "./few-shot.js";
@@ -146,7 +147,7 @@ async function isNowhere(
 function datasetOf(
   spec: DatasetSpec,
   items: Item[],
-  media: Map<string, string>,
+  media: Map<string, MediaSource>,
   absent?: string,
 ): PreparedDataset {
   const manifest = manifestBytes(items);

@@ -5,6 +5,7 @@ import type { AvailableModels } from "../benchmark/models.js";
 import type { ModelSpec, PromptSpec, ScenarioSpec } from "../benchmark/plan.js";
 import type { Suite } from "../benchmark/suite/suite-types.js";
 import type { FilePlace } from "../datasets/locate.js";
+import type { MediaSource } from "../datasets/pictures.js";
 
 export interface PrepareInput {
   /** The suite's text or bytes, YAML or JSON. */
@@ -58,8 +59,8 @@ export interface PreparedDataset {
   manifest: Uint8Array;
   /** Its SHA-256, hex. */
   sha256: string;
-  /** Pictures by SHA-256 (hex) and where they lie here; empty for datasets resolved elsewhere. */
-  media: Map<string, string>;
+  /** Pictures by SHA-256 (hex); empty for datasets resolved elsewhere. */
+  media: Map<string, MediaSource>;
   /** Where each item stands, by its id: `questions.jsonl line 7`. Unknown of those resolved elsewhere. */
   places?: ReadonlyMap<string, string>;
   /** The scenarios of the suite that are about some of its items. */

@@ -23,6 +23,7 @@ const ALIASES: Readonly<Record<string, DatasetType>> = {
   image: "images",
   image_folder: "images",
   folder: "images",
+  YOLO: "yolo",
 };
 
 /** `datasets`: paths, and objects with a path or inline items. */
@@ -54,7 +55,9 @@ function readObject(entry: Fields, field: string, schema: Suite["schema"]): Data
   const filter = readFilter(entry, "filter");
   const split = entry.text("split", 200);
   const ids = entry.texts("ids");
-  for (const key of ["config", "labels_path", "classes", "revision"]) {
+  const yolo = type === "yolo" ? readYoloKeys(entry) : undefined;
+  const unused = type === "yolo" ? ["config", "revision"] : ["config", "labels_path", "classes", "revision"];
+  for (const key of unused) {
     entry.accept(key);
     if (entry.has(key))
       entry.findings.warning(entry.path(key), `${key} is read and not applied: every item is run`);
@@ -73,7 +76,15 @@ function readObject(entry: Fields, field: string, schema: Suite["schema"]): Data
     ...(filter && { filter }),
     ...(ids && { ids }),
     ...(sample && { sample }),
+    ...(yolo && { yolo }),
   };
+}
+
+function readYoloKeys(entry: Fields): DatasetSpec["yolo"] {
+  const labelsPath = entry.text("labels_path", 1_000);
+  const file = typeof entry.raw("classes") === "string" ? entry.text("classes", 1_000) : undefined;
+  const classes = file ?? entry.texts("classes");
+  return { ...(labelsPath !== undefined && { labelsPath }), ...(classes && { classes }) };
 }
 
 function readSyntheticDataset(entry: Fields, field: string): DatasetSpec | undefined {
@@ -118,7 +129,7 @@ function readType(entry: Fields, schema: Suite["schema"]): DatasetType | undefin
   if (type === "inline" && !entry.has("items")) {
     entry.findings.error(entry.path("type"), "an inline dataset has items");
   } else if (!type && schema === "sai/v1") {
-    const later = ["yolo", "tsv", "hf", "s3"].includes(name);
+    const later = ["hf", "s3"].includes(name);
     const message = later
       ? `datasets of type ${name} are not supported in this version`
       : `there is no dataset type ${JSON.stringify(name)}`;

@@ -582,7 +582,7 @@ const WRONG: [name: string, more: Obj, field: string, message: RegExp][] = [
   ["a path and items", { datasets: [{ id: "a", path: "b", items: [{}] }] }, "datasets[0]", /both/],
   [
     "an unknown dataset type",
-    { schema: "sai/v1", datasets: [{ path: "a", type: "yolo" }] },
+    { schema: "sai/v1", datasets: [{ path: "a", type: "hf" }] },
     "datasets[0].type",
     /not supported/,
   ],

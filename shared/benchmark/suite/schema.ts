@@ -114,8 +114,12 @@ const dataset = strict("A dataset: a path or inline items.", {
       strict("", { n: whole("How many.", 1), seed: whole("Default 0.", 0) }),
     ],
   },
-  labels_path: { ...ANY, description: "Read and not applied." },
-  classes: { ...ANY, description: "Read and not applied." },
+  labels_path: text(
+    "Of type yolo: the folder of labels, below the dataset's (default: labels beside images).",
+  ),
+  classes: texts(
+    "Of type yolo: names of classes from 0, or the file that has one in each line (default: classes.txt).",
+  ),
   config: { ...ANY, description: "Read and not applied." },
   revision: { ...ANY, description: "Read and not applied." },
 });

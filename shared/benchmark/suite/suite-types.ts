@@ -129,7 +129,17 @@ export interface SuiteModel {
   config?: { generation: Partial<GenerationSettings>; engineOptions: { [key: string]: Json } };
 }
 
-export const DATASET_TYPES = ["inline", "synthetic", "json", "jsonl", "csv", "sequences", "images"] as const;
+export const DATASET_TYPES = [
+  "inline",
+  "synthetic",
+  "json",
+  "jsonl",
+  "csv",
+  "tsv",
+  "sequences",
+  "images",
+  "yolo",
+] as const;
 export type DatasetType = (typeof DATASET_TYPES)[number];
 
 export interface DatasetSpec {
@@ -154,6 +164,8 @@ export interface DatasetSpec {
   filter?: Filter;
   /** Only the items of these ids. */
   ids?: string[];
+  /** Of type yolo: the folder of labels below the dataset's, and names of classes or the file that has them. */
+  yolo?: { labelsPath?: string; classes?: string[] | string };
   /** Draw `n` items without replacement, in file order. */
   sample?: { n: number; seed: number };
 }
