@@ -212,3 +212,23 @@ export const foundRows = (rows: readonly Row[]): string[] =>
       JSON.stringify([...Object.values(row), Object.entries(scores as object).sort()]),
     )
     .sort();
+
+/**
+ * Where the index's own notes say otherwise than its rows: a job's or a campaign's sum of records, and rows or notes of a
+ * generation that is not there. Nothing comes out of an index that is whole.
+ */
+export const DISAGREEMENTS = `
+  with of_job as (
+    select s.generation, c.campaign, c.job, count(*) n
+    from sai_results.sample s left join sai_results.cell c on c.generation = s.generation and c.id = s.cell
+    group by s.generation, c.campaign, c.job
+  ), of_campaign as (select generation, campaign, sum(n) n from of_job group by generation, campaign)
+  select 'job' what, generation::text, campaign, job, i.records::text noted, j.n::text rows
+    from sai_results.ingested i full join of_job j using (generation, campaign, job) where i.records is distinct from j.n
+  union all
+  select 'campaign', generation::text, k.campaign, '', k.records::text, j.n::text
+    from (select generation, id campaign, records from sai_results.campaign) k
+    join of_campaign j using (generation, campaign) where k.records <> j.n
+  union all
+  select 'generation', generation::text, campaign, job, null, null from sai_results.ingested
+    where generation not in (select id from sai_results.generation)`;

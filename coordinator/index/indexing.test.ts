@@ -18,6 +18,10 @@ class FakeIndex {
   readonly has = new Map<number, string[]>([[1, []]]);
   /** A campaign whose end cannot be written. */
   refuses = "";
+  /** A campaign at whose end the database goes away. */
+  leavesAt = "";
+  /** What generations had when they began to answer. */
+  readonly switchedWith: string[][] = [];
   asked = 0;
 
   readonly calls = {
@@ -26,6 +30,10 @@ class FakeIndex {
     ingestedShards: () => this.answer(() => []),
     finishCampaign: (generation: number, { id }: { id: string }) =>
       this.answer(() => {
+        if (id === this.leavesAt) {
+          this.away = AWAY;
+          throw AWAY;
+        }
         if (id === this.refuses) throw new SaiError("internal", "a row the database refuses");
         this.has.set(generation, [...(this.has.get(generation) ?? []), id]);
       }),
@@ -43,6 +51,7 @@ class FakeIndex {
       }),
     switchGeneration: (to: number) =>
       this.answer(() => {
+        this.switchedWith.push([...(this.has.get(to) ?? [])]);
         [this.current, this.building] = [to, undefined];
       }),
     tidy: () => this.answer(() => {}),
@@ -182,6 +191,19 @@ test("another generation answers once it has all that has ended, also what ended
   expect(fake.current).toBe(2);
   expect(fake.has.get(2)).toEqual(["c-1", "c-2"]);
   expect(indexing.status()).toMatchObject({ generation: 2, building: 0, state: "current" });
+});
+
+test("another generation that is cut off half built does not answer; it goes on, and answers whole", async () => {
+  for (const id of ["c-1", "c-2", "c-3"]) ended(id);
+  await looks();
+  fake.leavesAt = "c-2";
+  await indexing.reindex();
+  await looks(20);
+  expect(fake.has.get(2)).toEqual(["c-1"]);
+  expect(fake).toMatchObject({ current: 1, building: 2, switchedWith: [] });
+  [fake.leavesAt, fake.away] = ["", undefined];
+  await looks(60);
+  expect(fake).toMatchObject({ current: 2, switchedWith: [["c-1", "c-2", "c-3"]] });
 });
 
 test("an embedded one is opened by a question, answers with what has ended, and is closed when nobody asks", async () => {

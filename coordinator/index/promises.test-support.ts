@@ -6,6 +6,7 @@ import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { SaiError } from "../../shared/runtime/errors.js";
 import {
   campaignSources,
+  DISAGREEMENTS,
   expectedRows,
   FOUND_ROWS,
   foundRows,
@@ -108,6 +109,19 @@ export function indexPromises(name: string, open: () => Promise<Database>): void
       expect(await ingest(1, two)).toEqual({ records: 320, problem: "" }); // it goes on where it was cut off
       expect((await findSamples(db, 1, all)).samples).toHaveLength(10);
       expect(foundRows(await db.query(FOUND_ROWS))).toEqual(expectedRows(folder));
+      expect(await db.query(DISAGREEMENTS)).toEqual([]);
+    });
+
+    test("a row that is lost, or a sum that is wrong, is seen", async () => {
+      const lost = "delete from sai_results.sample where cell = 1 and ordinal = 7";
+      for (const wrong of [lost, "update sai_results.campaign set records = 1 where id = 'c-1'"]) {
+        const undone = db.transaction(async (tx) => {
+          await tx.query(wrong);
+          throw new Error(JSON.stringify(await tx.query(DISAGREEMENTS)));
+        });
+        await expect(undone).rejects.toThrow(/"what":"(job|campaign)"/);
+      }
+      expect(await db.query(DISAGREEMENTS)).toEqual([]);
     });
 
     test("a batch that is there already, or leaves a gap, is refused and changes nothing", async () => {

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, expect, test } from "vitest";
 import {
+  DISAGREEMENTS,
   expectedRows,
   FOUND_ROWS,
   foundRows,
@@ -28,6 +29,7 @@ test("killed while it comes in and while it is built anew, the index equals the 
     const expected = expectedRows(folder);
     expect(found.length, `SEED=${seed}, killed ${killed} times`).toBe(expected.length);
     expect(found).toEqual(expected);
+    expect(await db.query(DISAGREEMENTS)).toEqual([]);
     expect(await db.query("select id, state from sai_results.generation")).toEqual([
       { id: 3, state: "current" },
     ]);

@@ -4,6 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, inject, test } from "vitest";
 import {
+  DISAGREEMENTS,
   expectedRows,
   FOUND_ROWS,
   foundRows,
@@ -12,6 +13,7 @@ import {
 import { openPostgres } from "../../../coordinator/index/postgres.js";
 import { killedUntilDone } from "../../support/index-kills.js";
 import { type PostgresServer, startPostgres } from "../../support/postgres.js";
+import { until } from "../../support/until.js";
 
 const scratch = mkdtempSync(join(tmpdir(), "sai-index-kills-"));
 const folder = join(scratch, "records");
@@ -37,6 +39,7 @@ async function expectEqual(name: string, what: string): Promise<void> {
     const found = foundRows(await db.query(FOUND_ROWS));
     expect(found.length, `SEED=${seed} ${what}`).toBe(expectedRows(folder).length);
     expect(found).toEqual(expectedRows(folder));
+    expect(await db.query(DISAGREEMENTS), `SEED=${seed} ${what}`).toEqual([]);
   } finally {
     await db.close();
   }
@@ -53,9 +56,14 @@ test("a server that goes down in the middle is found again by the next writer", 
   await server.create("server");
   const task = { database: options("server"), folder, upTo: 1 };
   const down = killedUntilDone(task, { kills: 0, withinMs: 0, seed }).catch((error: unknown) => error);
+  const db = await openPostgres(options("server"));
+  // The first batch is noted, and eleven jobs are still to come.
+  const noted = () => db.query("select 1 from sai_results.ingested").catch(() => []);
+  await until("a batch is in", async () => (await noted()).length > 0, 60_000);
   await server.kill();
+  await db.close();
   await server.start();
-  await down;
+  expect(String(await down)).toContain("the writer ended by itself");
   await killedUntilDone(task, { kills: 2, withinMs: 300, seed });
   await expectEqual("server", "server killed");
 }, 120_000);
