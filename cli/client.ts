@@ -43,6 +43,8 @@ import { type Event, EventServiceClient, type StreamEventsRequest } from "../sha
 import { type Gpu, GpuServiceClient, type Lease } from "../shared/gen/sai/v1/gpu.js";
 import { type LabelNodeRequest, type Node, NodeServiceClient } from "../shared/gen/sai/v1/node.js";
 import {
+  type GetCostsRequest,
+  type GetCostsResponse,
   type GetLeaderboardRequest,
   type GetLeaderboardResponse,
   type ListSamplesRequest,
@@ -91,6 +93,7 @@ export { type GpuFault, type GpuState, Node } from "../shared/gen/sai/v1/node.js
 export {
   type Cell,
   type Comparison,
+  GetCostsResponse,
   GetLeaderboardResponse,
   type MetricValue,
   PairJobsResponse,
@@ -148,6 +151,7 @@ export interface Client {
   rescore(campaignId: string, spec: CampaignSpec | undefined): Promise<Summary>;
   leaderboard(request: GetLeaderboardRequest): Promise<GetLeaderboardResponse>;
   querySamples(request: QuerySamplesRequest): Promise<QuerySamplesResponse>;
+  costs(request: GetCostsRequest): Promise<GetCostsResponse>;
   queryTimes(request: QueryTimesRequest): Promise<QueryTimesResponse>;
   pairJobs(request: PairJobsRequest): Promise<PairJobsResponse>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
@@ -281,6 +285,7 @@ export function connect(options: ClientOptions): Client {
     reindex: () => unary(admin.reindex.bind(admin), {}),
     leaderboard: (request) => unary(results.getLeaderboard.bind(results), request),
     querySamples: (request) => unary(results.querySamples.bind(results), request),
+    costs: (request) => unary(results.getCosts.bind(results), request),
     queryTimes: (request) => unary(results.queryTimes.bind(results), request),
     pairJobs: (request) => unary(results.pairJobs.bind(results), request),
     async summary(campaignId) {

@@ -19,6 +19,7 @@ import type { Bind } from "../program.js";
 import { availableModels, prepareOrRefuse, specOf, uploadMissing } from "../submit.js";
 import { readSuiteSource, type SuiteFlags } from "../suite-source.js";
 import { registerCompare } from "./compare.js";
+import { registerResultCosts } from "./result-costs.js";
 import { registerResultIndex, sayBehind } from "./result-index.js";
 import { suiteFlags } from "./suite.js";
 
@@ -60,6 +61,7 @@ export function registerResult(program: Command, bind: Bind): void {
     .action(bind<SuiteFlags>((context, [id = ""], flags) => rescore(context, id, flags)));
   registerCompare(noun, bind);
   registerResultIndex(noun, bind);
+  registerResultCosts(noun, bind);
   noun
     .command("export <campaign>")
     .description("a whole file: html (report), json (summary), csv (a row per metric), jsonl (records)")

@@ -2,6 +2,7 @@
 import type { ResultServiceServer } from "../../shared/gen/sai/v1/result.js";
 import { type CallObserver, unary } from "../../shared/rpc/serve.js";
 import { rfc3339 } from "../../shared/runtime/clock.js";
+import { COSTS_BY } from "../index/costs.js";
 import type { Indexing } from "../index/indexing.js";
 import type { Place } from "../index/leaderboard.js";
 import type { RecordReader } from "../index/record-reader.js";
@@ -14,7 +15,7 @@ const MAX_FILTER = 300;
 
 export type Questions = Pick<
   ResultServiceServer,
-  "getLeaderboard" | "querySamples" | "queryTimes" | "pairJobs"
+  "getLeaderboard" | "getCosts" | "querySamples" | "queryTimes" | "pairJobs"
 >;
 
 export function indexQuestions(
@@ -45,6 +46,18 @@ export function indexQuestions(
           `no campaign has ${metric.slice(0, 80)}; there are ${answer.metrics.join(", ")}`,
         );
       return { ...answer, behind, places: answer.places.map(placeMessage) };
+    }),
+    getCosts: unary(calls, async (request) => {
+      const by = request.by === "" ? "model" : COSTS_BY.find((one) => one === request.by);
+      if (by === undefined)
+        throw refuse(
+          "by",
+          `is ${JSON.stringify(request.by.slice(0, 40))}, not one of ${COSTS_BY.join(", ")}`,
+        );
+      const limit = atMost("limit", request.limit) || LEADERBOARD_LIMIT;
+      const query = { by, sinceMs: request.since?.getTime() ?? 0, limit };
+      const { answer, behind } = await index.ask((ask, generation) => ask.costs(generation, query));
+      return { ...answer, behind };
     }),
     querySamples: unary(calls, async ({ where, pageSize: asked, pageToken }) => {
       const query = { where, size: pageSize(asked), cursor: pageToken };

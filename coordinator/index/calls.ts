@@ -5,6 +5,7 @@
 import { rm } from "node:fs/promises";
 import { join } from "node:path";
 import { SaiError } from "../../shared/runtime/errors.js";
+import { costs } from "./costs.js";
 import type { Database, DatabaseOptions } from "./database.js";
 import { beginGeneration, openGenerations, switchGeneration } from "./generations.js";
 import { addBatch, finishCampaign, forgetCampaign, ingestedCampaigns, ingestedShards } from "./ingest.js";
@@ -43,6 +44,7 @@ const ASKED = {
   forgetCampaign,
   switchGeneration,
   leaderboard,
+  costs,
   findSamples,
   timesOfSamples,
   pairSamples,

@@ -13,6 +13,7 @@ import {
   type Shape,
   writeCampaigns,
 } from "./campaigns.test-support.js";
+import { costs } from "./costs.js";
 import type { Database } from "./database.js";
 import { beginGeneration, openGenerations, switchGeneration } from "./generations.js";
 import { addBatch, finishCampaign, forgetCampaign, ingestedCampaigns, ingestedShards } from "./ingest.js";
@@ -244,6 +245,27 @@ export function indexPromises(name: string, open: () => Promise<Database>): void
       const at = (values.length - 1) / 2;
       const median = ((values[Math.floor(at)] ?? 0) + (values[Math.ceil(at)] ?? 0)) / 2;
       expect(found.percentiles[1]).toBeCloseTo(median, 9);
+    });
+
+    test("costs by model, campaign and day: what no record says is not there", async () => {
+      const rows = expectedRows(folder).map((row) => JSON.parse(row) as unknown[]);
+      const all = { sinceMs: 0, limit: 10 };
+      const byCampaign = await costs(db, 1, { ...all, by: "campaign" });
+      expect(byCampaign.total).toBe(new Set(rows.map((r) => r[0])).size);
+      const sum = (at: number) => rows.reduce((total, r) => total + Number(r[at] ?? 0), 0);
+      const of = (name: "usd" | "tokensIn" | "tokensOut" | "samples") =>
+        byCampaign.rows.reduce((total, row) => total + (row[name] ?? 0), 0);
+      expect(of("samples")).toBe(rows.length);
+      expect(of("tokensIn")).toBe(sum(16));
+      expect(of("tokensOut")).toBe(sum(17));
+      expect(of("usd")).toBeCloseTo(sum(18), 9);
+      const [day] = (await costs(db, 1, { ...all, by: "day" })).rows;
+      expect(day).toMatchObject({ name: "2023-11-14", campaigns: byCampaign.total });
+      expect((await costs(db, 1, { ...all, by: "tenant", sinceMs: 1_800_000_000_000 })).rows).toEqual([]);
+      await db.query("update sai_results.sample set cost_usd = null where generation = 1");
+      const [none] = (await costs(db, 1, { ...all, by: "tenant" })).rows;
+      expect(none).toMatchObject({ name: "default", usd: undefined, samples: rows.length });
+      expect(none?.unpriced).toBeGreaterThan(0);
     });
 
     test("pairs by pair_key: failed samples score 0, other truths and lonely samples are counted", async () => {

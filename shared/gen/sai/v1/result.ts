@@ -20,6 +20,7 @@ import {
   type ServiceError,
   type UntypedServiceImplementation,
 } from "@grpc/grpc-js";
+import { Timestamp } from "../../google/protobuf/timestamp.js";
 import { CampaignSpec } from "./campaign.js";
 import {
   CompareRequest,
@@ -782,6 +783,50 @@ export interface QueryTimesResponse {
   max: number;
   /** Campaigns that have ended and are not in the index yet. */
   behind: number;
+}
+
+/** Input of GetCosts. */
+export interface GetCostsRequest {
+  /** model, tenant, campaign or day (of the campaign's end, UTC); empty means model. */
+  by: string;
+  /** Only campaigns that ended then or later; absent for all. */
+  since:
+    | Date
+    | undefined;
+  /** Rows, 1 to 1000; 0 means 100. */
+  limit: number;
+}
+
+/** Output of GetCosts. */
+export interface GetCostsResponse {
+  /** The dearest first; days the newest first. */
+  rows: CostRow[];
+  /** How many there are. */
+  total: number;
+  /** Campaigns that have ended and are not in the index yet. */
+  behind: number;
+}
+
+/** What the samples of one model, tenant, campaign or day cost. What no record says is absent. */
+export interface CostRow {
+  /** Which. */
+  name: string;
+  /** Campaigns with samples of it. */
+  campaigns: number;
+  /** Records, cached ones among them. */
+  samples: number;
+  /** Sum of the records' costs, USD. */
+  usd?:
+    | number
+    | undefined;
+  /** Answers of models whose price is not known: they are in no cost. */
+  unpriced: number;
+  /** Tokens that were read, as servers told. */
+  tokensIn?:
+    | number
+    | undefined;
+  /** Tokens that were made, as servers told. */
+  tokensOut?: number | undefined;
 }
 
 /** Input of PairJobs. */
@@ -7526,6 +7571,387 @@ export const QueryTimesResponse: MessageFns<QueryTimesResponse> = {
   },
 };
 
+function createBaseGetCostsRequest(): GetCostsRequest {
+  return { by: "", since: undefined, limit: 0 };
+}
+
+export const GetCostsRequest: MessageFns<GetCostsRequest> = {
+  encode(message: GetCostsRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.by !== "") {
+      writer.uint32(10).string(message.by);
+    }
+    if (message.since !== undefined) {
+      Timestamp.encode(toTimestamp(message.since), writer.uint32(18).fork()).join();
+    }
+    if (message.limit !== 0) {
+      writer.uint32(24).uint32(message.limit);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCostsRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCostsRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.by = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.since = fromTimestamp(Timestamp.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.limit = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetCostsRequest {
+    return {
+      by: isSet(object.by) ? globalThis.String(object.by) : "",
+      since: isSet(object.since) ? fromJsonTimestamp(object.since) : undefined,
+      limit: isSet(object.limit) ? globalThis.Number(object.limit) : 0,
+    };
+  },
+
+  toJSON(message: GetCostsRequest): unknown {
+    const obj: any = {};
+    if (message.by !== "") {
+      obj.by = message.by;
+    }
+    if (message.since !== undefined) {
+      obj.since = message.since.toISOString();
+    }
+    if (message.limit !== 0) {
+      obj.limit = Math.round(message.limit);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetCostsRequest>): GetCostsRequest {
+    return GetCostsRequest.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetCostsRequest>): GetCostsRequest {
+    const message = createBaseGetCostsRequest();
+    message.by = object.by ?? "";
+    message.since = object.since ?? undefined;
+    message.limit = object.limit ?? 0;
+    return message;
+  },
+};
+
+function createBaseGetCostsResponse(): GetCostsResponse {
+  return { rows: [], total: 0, behind: 0 };
+}
+
+export const GetCostsResponse: MessageFns<GetCostsResponse> = {
+  encode(message: GetCostsResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.rows) {
+      CostRow.encode(v!, writer.uint32(10).fork()).join();
+    }
+    if (message.total !== 0) {
+      writer.uint32(16).uint32(message.total);
+    }
+    if (message.behind !== 0) {
+      writer.uint32(24).uint32(message.behind);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetCostsResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetCostsResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.rows.push(CostRow.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.total = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.behind = reader.uint32();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): GetCostsResponse {
+    return {
+      rows: globalThis.Array.isArray(object?.rows) ? object.rows.map((e: any) => CostRow.fromJSON(e)) : [],
+      total: isSet(object.total) ? globalThis.Number(object.total) : 0,
+      behind: isSet(object.behind) ? globalThis.Number(object.behind) : 0,
+    };
+  },
+
+  toJSON(message: GetCostsResponse): unknown {
+    const obj: any = {};
+    if (message.rows?.length) {
+      obj.rows = message.rows.map((e) => CostRow.toJSON(e));
+    }
+    if (message.total !== 0) {
+      obj.total = Math.round(message.total);
+    }
+    if (message.behind !== 0) {
+      obj.behind = Math.round(message.behind);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<GetCostsResponse>): GetCostsResponse {
+    return GetCostsResponse.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<GetCostsResponse>): GetCostsResponse {
+    const message = createBaseGetCostsResponse();
+    message.rows = object.rows?.map((e) => CostRow.fromPartial(e)) || [];
+    message.total = object.total ?? 0;
+    message.behind = object.behind ?? 0;
+    return message;
+  },
+};
+
+function createBaseCostRow(): CostRow {
+  return { name: "", campaigns: 0, samples: 0, usd: undefined, unpriced: 0, tokensIn: undefined, tokensOut: undefined };
+}
+
+export const CostRow: MessageFns<CostRow> = {
+  encode(message: CostRow, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.name !== "") {
+      writer.uint32(10).string(message.name);
+    }
+    if (message.campaigns !== 0) {
+      writer.uint32(16).uint32(message.campaigns);
+    }
+    if (message.samples !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.samples)) !== BigInt(message.samples)) {
+        throw new globalThis.Error("value provided for field BigInt(message.samples) of type uint64 too large");
+      }
+      writer.uint32(24).uint64(BigInt(message.samples));
+    }
+    if (message.usd !== undefined) {
+      writer.uint32(33).double(message.usd);
+    }
+    if (message.unpriced !== 0) {
+      if (BigInt.asUintN(64, BigInt(message.unpriced)) !== BigInt(message.unpriced)) {
+        throw new globalThis.Error("value provided for field BigInt(message.unpriced) of type uint64 too large");
+      }
+      writer.uint32(40).uint64(BigInt(message.unpriced));
+    }
+    if (message.tokensIn !== undefined) {
+      writer.uint32(49).double(message.tokensIn);
+    }
+    if (message.tokensOut !== undefined) {
+      writer.uint32(57).double(message.tokensOut);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CostRow {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCostRow();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.name = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.campaigns = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.samples = longToNumber(reader.uint64());
+            continue;
+          }
+          case 4: {
+            if (tag !== 33) {
+              break;
+            }
+
+            message.usd = reader.double();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.unpriced = longToNumber(reader.uint64());
+            continue;
+          }
+          case 6: {
+            if (tag !== 49) {
+              break;
+            }
+
+            message.tokensIn = reader.double();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.tokensOut = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  fromJSON(object: any): CostRow {
+    return {
+      name: isSet(object.name) ? globalThis.String(object.name) : "",
+      campaigns: isSet(object.campaigns) ? globalThis.Number(object.campaigns) : 0,
+      samples: isSet(object.samples) ? globalThis.Number(object.samples) : 0,
+      usd: isSet(object.usd) ? globalThis.Number(object.usd) : undefined,
+      unpriced: isSet(object.unpriced) ? globalThis.Number(object.unpriced) : 0,
+      tokensIn: isSet(object.tokensIn)
+        ? globalThis.Number(object.tokensIn)
+        : isSet(object.tokens_in)
+        ? globalThis.Number(object.tokens_in)
+        : undefined,
+      tokensOut: isSet(object.tokensOut)
+        ? globalThis.Number(object.tokensOut)
+        : isSet(object.tokens_out)
+        ? globalThis.Number(object.tokens_out)
+        : undefined,
+    };
+  },
+
+  toJSON(message: CostRow): unknown {
+    const obj: any = {};
+    if (message.name !== "") {
+      obj.name = message.name;
+    }
+    if (message.campaigns !== 0) {
+      obj.campaigns = Math.round(message.campaigns);
+    }
+    if (message.samples !== 0) {
+      obj.samples = globalThis.Number(message.samples);
+    }
+    if (message.usd !== undefined) {
+      obj.usd = floatToJson(message.usd);
+    }
+    if (message.unpriced !== 0) {
+      obj.unpriced = globalThis.Number(message.unpriced);
+    }
+    if (message.tokensIn !== undefined) {
+      obj.tokensIn = floatToJson(message.tokensIn);
+    }
+    if (message.tokensOut !== undefined) {
+      obj.tokensOut = floatToJson(message.tokensOut);
+    }
+    return obj;
+  },
+
+  create(base?: DeepPartial<CostRow>): CostRow {
+    return CostRow.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CostRow>): CostRow {
+    const message = createBaseCostRow();
+    message.name = object.name ?? "";
+    message.campaigns = object.campaigns ?? 0;
+    message.samples = object.samples ?? 0;
+    message.usd = object.usd ?? undefined;
+    message.unpriced = object.unpriced ?? 0;
+    message.tokensIn = object.tokensIn ?? undefined;
+    message.tokensOut = object.tokensOut ?? undefined;
+    return message;
+  },
+};
+
 function createBasePairJobsRequest(): PairJobsRequest {
   return { campaignA: "", jobA: "", campaignB: "", jobB: "", score: "", limit: 0 };
 }
@@ -8170,6 +8596,16 @@ export const ResultServiceService = {
     responseSerialize: (value: QueryTimesResponse): Buffer => Buffer.from(QueryTimesResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): QueryTimesResponse => QueryTimesResponse.decode(value),
   },
+  /** What campaigns that have ended cost, by model, tenant, campaign or day. From the results index. */
+  getCosts: {
+    path: "/sai.v1.ResultService/GetCosts" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetCostsRequest): Buffer => Buffer.from(GetCostsRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetCostsRequest => GetCostsRequest.decode(value),
+    responseSerialize: (value: GetCostsResponse): Buffer => Buffer.from(GetCostsResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetCostsResponse => GetCostsResponse.decode(value),
+  },
   /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
   pairJobs: {
     path: "/sai.v1.ResultService/PairJobs" as const,
@@ -8262,6 +8698,8 @@ export interface ResultServiceServer extends UntypedServiceImplementation {
   querySamples: handleUnaryCall<QuerySamplesRequest, QuerySamplesResponse>;
   /** The distribution of a time over samples of all campaigns that have ended, by conditions. From the results index. */
   queryTimes: handleUnaryCall<QueryTimesRequest, QueryTimesResponse>;
+  /** What campaigns that have ended cost, by model, tenant, campaign or day. From the results index. */
+  getCosts: handleUnaryCall<GetCostsRequest, GetCostsResponse>;
   /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
   pairJobs: handleUnaryCall<PairJobsRequest, PairJobsResponse>;
   /** Metric by metric over the samples of both: differences, tests, a verdict, and samples that flipped. */
@@ -8381,6 +8819,22 @@ export interface ResultServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: QueryTimesResponse) => void,
+  ): ClientUnaryCall;
+  /** What campaigns that have ended cost, by model, tenant, campaign or day. From the results index. */
+  getCosts(
+    request: GetCostsRequest,
+    callback: (error: ServiceError | null, response: GetCostsResponse) => void,
+  ): ClientUnaryCall;
+  getCosts(
+    request: GetCostsRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetCostsResponse) => void,
+  ): ClientUnaryCall;
+  getCosts(
+    request: GetCostsRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetCostsResponse) => void,
   ): ClientUnaryCall;
   /** Two jobs side by side, sample by sample, matched by pair_key. From the results index. */
   pairJobs(
@@ -8519,6 +8973,39 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+function toTimestamp(date: Date): Timestamp {
+  const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
+  const nanos = (date.getTime() % 1_000) * 1_000_000;
+  return { seconds, nanos };
+}
+
+function fromTimestamp(t: Timestamp): Date {
+  let millis = (globalThis.Number(t.seconds.toString()) || 0) * 1_000;
+  millis += (t.nanos || 0) / 1_000_000;
+  return new globalThis.Date(millis);
+}
+
+function fromJsonTimestamp(o: any): Date {
+  if (o instanceof globalThis.Date) {
+    return o;
+  } else if (typeof o === "string") {
+    return new globalThis.Date(o);
+  } else {
+    return fromTimestamp(Timestamp.fromJSON(o));
+  }
+}
+
+function longToNumber(int64: { toString(): string }): number {
+  const num = globalThis.Number(int64.toString());
+  if (num > globalThis.Number.MAX_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is larger than Number.MAX_SAFE_INTEGER");
+  }
+  if (num < globalThis.Number.MIN_SAFE_INTEGER) {
+    throw new globalThis.Error("Value is smaller than Number.MIN_SAFE_INTEGER");
+  }
+  return num;
+}
 
 function isObject(value: any): boolean {
   return typeof value === "object" && value !== null;
