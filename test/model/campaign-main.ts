@@ -44,11 +44,12 @@ try {
     mkdirSync(results);
     const wait = ["--wait", "--timeout", "3h", "--output", results, "--progress", "none"];
     const { code, stderr } = await sai("apply", "-f", suite, "--root", folder, ...wait);
-    if (code !== 0) throw new Error(`sai apply ended with ${code}:\n${stderr}`);
-    const summary: Summary = JSON.parse(readFileSync(join(results, "summary.json"), "utf8"));
-    check(summary.state === "succeeded", `${spec.name} is ${summary.state}`);
-    check(!summary.simulated, `${spec.name} is simulated`);
+    const file = join(results, "summary.json");
+    if (!existsSync(file)) throw new Error(`sai apply ended with ${code}:\n${stderr}`);
     cpSync(results, join(out, spec.name), { recursive: true });
+    const summary: Summary = JSON.parse(readFileSync(file, "utf8"));
+    check(code === 0 && summary.state === "succeeded", `${spec.name} is ${summary.state}: exit ${code}`);
+    check(!summary.simulated, `${spec.name} is simulated`);
     return summary.campaignId;
   };
   const file = join(process.env["SAI_TEST_DATA"] ?? "", "gsm8k/test.jsonl");
