@@ -155,7 +155,8 @@ export interface Client {
   queryTimes(request: QueryTimesRequest): Promise<QueryTimesResponse>;
   pairJobs(request: PairJobsRequest): Promise<PairJobsResponse>;
   listSamples(request: ListSamplesRequest): Promise<ListSamplesResponse>;
-  compare(request: CompareRequest): Promise<Comparing>;
+  /** Undefined where no base is named, neither here nor by the candidate's suite. */
+  compare(request: CompareRequest): Promise<Comparing | undefined>;
   /** The comparison as html, markdown, junit or json, in chunks. */
   exportComparison(compare: CompareRequest, format: string): AsyncIterable<Uint8Array>;
   setBaseline(name: string, campaignId: string): Promise<SetBaselineResponse>;
@@ -294,9 +295,7 @@ export function connect(options: ClientOptions): Client {
     async rescore(campaignId, spec) {
       return present((await unary(results.rescore.bind(results), { campaignId, spec })).summary, "Rescore");
     },
-    async compare(compare) {
-      return present((await unary(results.compare.bind(results), compare)).comparing, "Compare");
-    },
+    compare: async (request) => (await unary(results.compare.bind(results), request)).comparing,
     async *exportComparison(compare, format) {
       for await (const answer of read(results.exportComparison({ compare, format }), address, signal))
         yield answer.chunk;

@@ -3,16 +3,17 @@
 import { join } from "node:path";
 import { isScenario } from "../shared/benchmark/scenarios.js";
 import { type Campaign, CampaignState, type Client } from "./client.js";
+import { compareWithBaseline, comparingText, exitCodeForVerdict } from "./commands/compare.js";
 import { EXPORT_FORMATS, formatByEnding, printSummary, saveExport } from "./commands/result.js";
 import { type Context, say } from "./context.js";
-import { EXIT } from "./exit.js";
+import { EXIT, type ExitCode } from "./exit.js";
 import { persist } from "./reconnect.js";
 import { endLine, exitCodeOfEnd, waitForEnd } from "./wait.js";
 
 export interface FinishOptions {
   /** A file (by its ending) or a folder for report.html, summary.json, cells.csv and records.jsonl. */
   output?: string | undefined;
-  /** Exit 5 when a metric misses its target, 6 when one cannot be judged. */
+  /** Exit 5 when a metric misses its target or loses too much to the baseline, 6 when one cannot be judged. */
   gate?: boolean | undefined;
   /** Give up when nothing of it has run for so long for want of a node that can. */
   stalledMs?: number | undefined;
@@ -35,16 +36,27 @@ export async function finish(
     await persist(context, "asking again", () => saveAll(context, client, campaign.id, output));
   context.exit(exitCodeOfEnd(ended));
   if (options.gate && ended.state === CampaignState.SUCCEEDED) {
+    const comparing = await persist(context, "asking again", () => compareWithBaseline(client, campaign.id));
+    for (const line of comparing ? ["", ...comparingText(context, comparing)] : []) say(context, line);
     const targets = summary.cells
       .flatMap((cell) => [
         ...cell.metrics,
         ...cell.levels.filter(isScenario).flatMap((level) => level.metrics),
       ])
       .flatMap((metric) => metric.target ?? []);
-    if (targets.some((target) => target.met === false)) context.exit(EXIT.failures);
-    else if (targets.length === 0 || targets.some((t) => t.met === undefined)) context.exit(EXIT.incomplete);
+    context.exit(gateCode(targets, comparing?.verdict));
   }
   return ended;
+}
+
+/** Of targets and the baseline both: what missed counts before what cannot be told, and nothing to judge by is no pass. */
+function gateCode(targets: readonly { met?: boolean | undefined }[], verdict: string | undefined): ExitCode {
+  const codes = [
+    ...targets.map(({ met }) => (met === undefined ? EXIT.incomplete : met ? EXIT.ok : EXIT.failures)),
+    ...(verdict === undefined ? [] : [exitCodeForVerdict(verdict)]),
+  ];
+  if (codes.includes(EXIT.failures)) return EXIT.failures;
+  return codes.length === 0 || codes.includes(EXIT.incomplete) ? EXIT.incomplete : EXIT.ok;
 }
 
 const FILES: Record<(typeof EXPORT_FORMATS)[number], string> = {

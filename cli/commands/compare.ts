@@ -2,15 +2,17 @@
  * `sai result compare BASE NEW`: is the new one worse than it may be? What is printed and the exit code are the one
  * verdict that the coordinator gives.
  */
+import { resolve } from "node:path";
 import type { Command } from "commander";
 import { SaiError } from "../../shared/runtime/errors.js";
 import { type Client, CompareRequest, Comparing } from "../client.js";
 import { withClient } from "../connection.js";
-import type { Context } from "../context.js";
+import { type Context, say } from "../context.js";
 import { EXIT, type ExitCode, usageError } from "../exit.js";
 import { withExamples } from "../help.js";
 import { painter } from "../output/color.js";
 import { comparingLines } from "../output/comparing-text.js";
+import { writeWhole } from "../output/file.js";
 import { printOne } from "../output/print.js";
 import type { Bind } from "../program.js";
 
@@ -22,6 +24,10 @@ interface CompareOptions {
   map?: string[];
   flips?: string;
   partial?: boolean;
+  format?: string;
+  report?: string;
+  markdown?: string;
+  junit?: string;
 }
 
 export function registerCompare(noun: Command, bind: Bind): void {
@@ -41,32 +47,71 @@ export function registerCompare(noun: Command, bind: Bind): void {
         "a name that was changed; model:, prompt: or dataset: before it says which",
       )
       .option("--flips <n>", "show so many samples that were lost and won in each cell")
+      .option("--format <format>", "print markdown (for pull requests), junit or html instead of the table")
+      .option("--report <file>", "write the comparison as one HTML file, with the samples that flipped")
+      .option("--markdown <file>", "write the summary for pull requests")
+      .option("--junit <file>", "write JUnit XML, a case for each judged metric")
       .option("--partial", "what only one of them has does not make it incomplete"),
     "sai result compare release c-7f3k2 --max-drop 1%",
     "sai result compare c-1 c-2 --fail-on exact_match=0.02 latency=200 --map model:old=new",
   ).action(
     bind<CompareOptions>((context, [base = "", candidate = ""], options) =>
-      withClient(context, (client) => compare(context, client, requestOf(base, candidate, options))),
+      withClient(context, (client) => compare(context, client, base, candidate, options)),
     ),
   );
 }
 
-/** Prints the comparison and exits by its verdict. */
-export async function compare(context: Context, client: Client, request: CompareRequest): Promise<void> {
-  const comparing = await client.compare(request).catch((error: unknown) => {
+const FILES = { report: "html", markdown: "markdown", junit: "junit" } as const;
+const FORMATS = ["markdown", "junit", "html"];
+
+async function compare(
+  context: Context,
+  client: Client,
+  base: string,
+  candidate: string,
+  options: CompareOptions,
+): Promise<void> {
+  const { format } = options;
+  if (format !== undefined && !FORMATS.includes(format))
+    throw usageError(`--format: ${format} is not one of ${FORMATS.join(", ")}`);
+  const request = requestOf(base, candidate, options);
+  const comparing = await compared(client, request);
+  if (comparing === undefined) throw usageError("compare: name the campaign or baseline it is compared with");
+  for (const [option, as] of Object.entries(FILES)) {
+    const path = options[option as keyof typeof FILES];
+    if (path === undefined) continue;
+    await writeWhole(resolve(context.io.cwd, path), client.exportComparison(request, as));
+    say(context, `wrote ${path}`);
+  }
+  if (format === undefined) await printComparing(context, comparing);
+  else for await (const chunk of client.exportComparison(request, format)) await context.io.out(chunk);
+  context.exit(exitCodeForVerdict(comparing.verdict));
+}
+
+/** The comparison of a campaign with the baseline that its suite names; undefined if it names none. */
+export const compareWithBaseline = (client: Client, campaignId: string): Promise<Comparing | undefined> =>
+  compared(client, CompareRequest.fromPartial({ candidate: campaignId }));
+
+async function compared(client: Client, request: CompareRequest): Promise<Comparing | undefined> {
+  return client.compare(request).catch((error: unknown) => {
     throw asUsage(error);
   });
+}
+
+async function printComparing(context: Context, comparing: Comparing): Promise<void> {
   await printOne(context, {
     json: Comparing.toJSON(comparing),
     name: comparing.verdict,
-    text: () =>
-      comparingLines(comparing, {
-        paint: painter(context.flags.color && context.io.outIsTty),
-        wide: context.flags.output === "wide",
-      }),
+    text: () => comparingText(context, comparing),
   });
-  context.exit(exitCodeForVerdict(comparing.verdict));
 }
+
+/** As the table shows it. */
+export const comparingText = (context: Context, comparing: Comparing): string[] =>
+  comparingLines(comparing, {
+    paint: painter(context.flags.color && context.io.outIsTty),
+    wide: context.flags.output === "wide",
+  });
 
 /** 0 for a pass, 5 for a fail, 6 for all that cannot tell. */
 export function exitCodeForVerdict(verdict: string): ExitCode {

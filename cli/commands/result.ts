@@ -23,6 +23,7 @@ import { registerResultCosts } from "./result-costs.js";
 import { registerResultIndex, sayBehind } from "./result-index.js";
 import { suiteFlags } from "./suite.js";
 
+const REPORT_FORMATS = ["html", "markdown", "junit"];
 export const EXPORT_FORMATS = ["html", "json", "csv", "jsonl"] as const;
 
 export function registerResult(program: Command, bind: Bind): void {
@@ -65,7 +66,10 @@ export function registerResult(program: Command, bind: Bind): void {
   noun
     .command("export <campaign>")
     .description("a whole file: html (report), json (summary), csv (a row per metric), jsonl (records)")
-    .option("--as <format>", "html, json, csv or jsonl (default: by the file's ending, else jsonl)")
+    .option(
+      "--as <format>",
+      "html, json, csv, jsonl, markdown or junit (default: by the file's ending, else jsonl)",
+    )
     .option("--output <file>", "where to (default: stdout)")
     .action(
       bind<{ as?: string; output?: string }>((context, [id = ""], options) =>
@@ -81,10 +85,23 @@ export function registerResult(program: Command, bind: Bind): void {
     .command("report <campaign>")
     .description("the report as one HTML file without scripts")
     .option("--output <file>", "where to (default: reports/<campaign>.html below the data folder)")
+    .option(
+      "--format <format>",
+      "html, markdown (for pull requests) or junit; the last two go to stdout",
+      "html",
+    )
     .action(
-      bind<{ output?: string }>((context, [id = ""], options) =>
+      bind<{ output?: string; format: string }>((context, [id = ""], options) =>
         withClient(context, async (client) => {
-          await requireFolder(context, options.output);
+          const { format, output } = options;
+          if (!REPORT_FORMATS.includes(format))
+            throw usageError(`--format: ${format} is not one of ${REPORT_FORMATS.join(", ")}`);
+          await requireFolder(context, output);
+          if (format !== "html") {
+            if (output !== undefined) return saveExport(context, client, id, format, output);
+            for await (const chunk of client.exportResult(id, format)) await context.io.out(chunk);
+            return;
+          }
           const path = options.output ?? reportPath(requireConfig(context, false).config.dataDir, id);
           await saveExport(context, client, id, "html", path);
           await context.io.out(`${path}\n`);
@@ -254,8 +271,9 @@ const scoresText = (scores: { [name: string]: number }): string =>
 
 /** The format as the API knows it; a usage error otherwise. */
 export function exportFormat(text: string): string {
-  const format = EXPORT_FORMATS.find((f) => f === text);
-  if (format === undefined) throw usageError(`--as: ${text} is not one of ${EXPORT_FORMATS.join(", ")}`);
+  const known = [...EXPORT_FORMATS, ...REPORT_FORMATS.slice(1)];
+  const format = known.find((f) => f === text);
+  if (format === undefined) throw usageError(`--as: ${text} is not one of ${known.join(", ")}`);
   return format;
 }
 

@@ -37,7 +37,10 @@ export function registerSuite(program: Command, bind: Bind): void {
     .option("--tenant <name>", "whose campaign it is, for shares and quotas (default: default)")
     .option("--idempotency-key <key>", "the same key and suite give the same campaign for 7 days")
     .option("--output <path>", "with --wait: write the results to this file or folder")
-    .option("--gate", "with --wait: exit 5 when a metric misses its target")
+    .option(
+      "--gate",
+      "with --wait: exit 5 when a metric misses its target or loses too much to the suite's baseline",
+    )
     .action(bind<ApplyFlags>(apply));
 }
 

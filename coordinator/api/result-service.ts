@@ -3,8 +3,10 @@ import type { Summary as BenchmarkSummary } from "../../shared/benchmark/summary
 import type { CampaignSpec } from "../../shared/gen/sai/v1/campaign.js";
 import { type ExportResponse, type ResultServiceServer, Summary } from "../../shared/gen/sai/v1/result.js";
 import { type CallObserver, streaming, unary } from "../../shared/rpc/serve.js";
+import { renderJunit } from "../report/junit.js";
+import { renderMarkdown } from "../report/markdown.js";
 import { renderCsv } from "../report/report-csv.js";
-import { renderHtml } from "../report/report-html.js";
+import { type BaselineView, renderHtml } from "../report/report-html.js";
 import { renderJson } from "../report/report-json.js";
 import type { RecordFilter, ResultsIndex } from "../results/results-index.js";
 import { CHUNK_BYTES, chunks } from "./chunks.js";
@@ -12,16 +14,17 @@ import type { CompareQuestions } from "./compare-questions.js";
 import type { Questions } from "./index-questions.js";
 import { pageSize, refuse } from "./page.js";
 
-const FORMATS = ["html", "json", "csv", "jsonl"];
+const FORMATS = ["html", "json", "csv", "markdown", "junit", "jsonl"];
 
 /**
  * sai.v1.ResultService over the records and the renderers; `questions` are those that the results index answers, `compare`
- * those about two campaigns, `rescore` scores a campaign's answers by other rules.
+ * those about two campaigns, `baseline` what a report says about the one its suite names, `rescore` scores a campaign's answers by other rules.
  */
 export function resultService(
   results: ResultsIndex,
   questions: Questions,
   compare: CompareQuestions,
+  baseline: (campaign: string) => Promise<BaselineView | undefined>,
   rescore: (campaign: string, spec: CampaignSpec | undefined) => Promise<BenchmarkSummary>,
   version: string,
   calls: CallObserver,
@@ -60,13 +63,20 @@ export function resultService(
       }
       if (format === "jsonl") return yield* lines(results.records(campaignId));
       const summary = await results.summary(campaignId);
-      const examples = format === "html" ? await results.examples(campaignId) : [];
       const text =
         format === "html"
-          ? renderHtml(summary, { version, generatedAt: new Date().toISOString(), examples })
+          ? renderHtml(summary, {
+              ...{ version, generatedAt: new Date().toISOString() },
+              examples: await results.examples(campaignId),
+              baseline: await baseline(campaignId),
+            })
           : format === "csv"
             ? renderCsv(summary)
-            : renderJson(summary);
+            : format === "markdown"
+              ? renderMarkdown(summary)
+              : format === "junit"
+                ? renderJunit(summary)
+                : renderJson(summary);
       yield* chunks(Buffer.from(text));
     }),
   };

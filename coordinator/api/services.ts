@@ -29,7 +29,7 @@ import type { StoreUsage } from "../store/store.js";
 import { adminService } from "./admin-service.js";
 import { artifactService } from "./artifact-service.js";
 import { campaignService } from "./campaign-service.js";
-import { compareQuestions } from "./compare-questions.js";
+import { baselineView, compareQuestions } from "./compare-questions.js";
 import { requestOf } from "./convert.js";
 import { eventService } from "./event-service.js";
 import { explain } from "./explain.js";
@@ -130,10 +130,11 @@ export function addApi(server: ServiceTable, parts: ApiParts): void {
   server.addService(NodeServiceService, nodeService(fleet, admin, calls));
   const questions = indexQuestions(parts.index, parts.records, calls);
   const compare = compareQuestions(campaigns, about.version, calls);
+  const baseline = (campaign: string) => baselineView(campaigns, campaign);
   const rescore = (campaign: string, spec: CampaignSpec | undefined) =>
     rescoreCampaign(campaigns, campaign, spec && requestOf(spec));
   server.addService(
     ResultServiceService,
-    resultService(results, questions, compare, rescore, about.version, calls),
+    resultService(results, questions, compare, baseline, rescore, about.version, calls),
   );
 }

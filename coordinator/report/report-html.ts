@@ -3,9 +3,11 @@
  * resource, enforced for the browser by a content security policy; (2) every text from outside is escaped (markup.ts);
  * (3) the same summary and options give the same bytes; (4) every figure has its numbers in a table behind it.
  */
+import type { Comparing } from "../../shared/benchmark/compare/comparison.js";
 import type { Summary } from "../../shared/benchmark/summary.js";
 import type { ExampleTask } from "./example.js";
 import { html, type Markup, nothing } from "./markup.js";
+import { baseline } from "./sections/baseline.js";
 import { confusions } from "./sections/confusions.js";
 import { gpus } from "./sections/gpus.js";
 import { header } from "./sections/header.js";
@@ -33,7 +35,12 @@ export interface ReportOptions {
   version?: string;
   /** Samples to show, by task. */
   examples?: readonly ExampleTask[];
+  /** The difference to the baseline that its suite names. */
+  baseline?: BaselineView | undefined;
 }
+
+/** A comparison with a baseline, or why there is none. */
+export type BaselineView = { comparing: Comparing } | { problem: string };
 
 /** The whole report as one HTML document (UTF-8). Throws RangeError only on a mistake in the drawing code. */
 export function renderHtml(summary: Summary, options: ReportOptions = {}): string {
@@ -41,6 +48,7 @@ export function renderHtml(summary: Summary, options: ReportOptions = {}): strin
   const chapters: [string, string, Markup | undefined][] = [
     ["warnings", "Warnings", warnings(view)],
     ["verdicts", "Verdicts", verdicts(view)],
+    ["baseline", "Baseline", baseline(options.baseline)],
     ["quality", "Metrics", quality(view)],
     ["levels", "Levels", levels(view)],
     ["tradeoffs", "Trade-offs", tradeoffs(view)],

@@ -72,6 +72,7 @@ svg text{font-family:inherit}.lbl,.val{fill:var(--ink)}.halo{paint-order:stroke;
 .dot{fill:var(--c);stroke:var(--card);stroke-width:1}.dot.hollow{fill:var(--card);stroke:var(--c);stroke-width:2}
 .line{fill:none;stroke:var(--c);stroke-width:2}.curve{stroke-linejoin:round}.faint{stroke-width:1.6;opacity:.55}.thin{stroke-width:1.6}.thick{stroke-width:7;opacity:.45}
 .front{fill:none;stroke:var(--soft);stroke-width:1.3;stroke-dasharray:5 4}
+.forbidden{fill:var(--bad);opacity:.13}.change{fill:none;stroke-width:2}.change-dot{stroke:var(--card);stroke-width:1}.change.v-pass{stroke:var(--good)}.change.v-fail{stroke:var(--bad)}.change.v-inconclusive{stroke:var(--warn)}.change.v-none{stroke:var(--soft)}.change-dot.v-pass{fill:var(--good)}.change-dot.v-fail{fill:var(--bad)}.change-dot.v-inconclusive{fill:var(--warn)}.change-dot.v-none{fill:var(--soft)}
 .frame{fill:var(--mute-bg);fill-opacity:.5}.right{fill:var(--ok)}.wrong{fill:var(--error)}
 .on{fill:#fff;font-weight:600;font-variant-numeric:tabular-nums}
 .part.o-ok{fill:var(--ok)}.part.o-parseError{fill:var(--parse)}.part.o-refused{fill:var(--refuse)}.part.o-engineError{fill:var(--error)}.part.o-timeout{fill:var(--time)}.part.o-oom{fill:var(--oom)}.part.o-poison{fill:var(--poison)}.part.o-cancelled{fill:var(--off)}

@@ -47,6 +47,7 @@ export function expandPlan(input: ExpandInput): Plan {
     suiteSha256: input.suiteSha256,
     jobs: [...quality, ...verdicts, ...loads].map((job, i) => ({ ...job, id: jobId(i) })),
     ...(suite.compat === undefined ? {} : { compat: suite.compat }),
+    ...(suite.baseline === undefined ? {} : { baseline: suite.baseline }),
     ...(suite.budget === undefined ? {} : { budget: suite.budget }),
   };
 }

@@ -29,8 +29,21 @@ export interface Plan {
   jobs: JobSpec[];
   /** The summary has the original's numbers beside the right ones; see legacy.ts. */
   compat?: "sai-legacy";
+  baseline?: SuiteBaseline;
   /** What it may cost; a retry may have another one. */
   budget?: Budget;
+}
+
+/** What a campaign is compared with when it has ended. */
+export interface SuiteBaseline {
+  /** A campaign's id or a baseline's name. */
+  campaign: string;
+  /** The one that is judged; absent: all quality metrics that are shares. */
+  metric?: string;
+  /** How much it may lose; absent: the default. */
+  maxDrop?: number;
+  /** Intervals are of 1 − alpha; absent: the default. */
+  alpha?: number;
 }
 
 /** One cell of the matrix: model × prompt × dataset × generation settings. */

@@ -1,4 +1,6 @@
 /** Two campaigns compared by the real command: the verdict that is printed and the exit code are one, whatever they are. */
+import { readFile, writeFile } from "node:fs/promises";
+import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
 import { CompareRequest, type Comparing } from "../../shared/gen/sai/v1/compare.js";
 import type { SaiError } from "../../shared/runtime/errors.js";
@@ -20,8 +22,9 @@ interface Wish {
   model?: string;
   targets?: (i: number) => string;
   metrics?: unknown[];
+  baseline?: { campaign: string; rule?: object };
 }
-const suiteOf = ({ items = 300, accuracy = 1, model = "m", targets, metrics }: Wish): string =>
+const suiteOf = ({ items = 300, accuracy = 1, model = "m", targets, metrics, baseline }: Wish): string =>
   JSON.stringify({
     ...{ schema: "sai/v1", name: "to be compared" },
     prompts: [{ id: "ask", template: "{{ input }}", output: "text" }],
@@ -37,6 +40,7 @@ const suiteOf = ({ items = 300, accuracy = 1, model = "m", targets, metrics }: W
     metrics: metrics ?? ["exact_match"],
     engine_config: { seed: 1, temperature: 0 },
     run: { shard_size: 100 },
+    ...(baseline && { baseline }),
   });
 const campaigns = new Map<string, Promise<string>>();
 /** The campaign of a suite; one for each that is asked for. */
@@ -153,4 +157,53 @@ test("the API refuses what is out of bounds", async () => {
   await expect(call({ maxDrop: -1 })).rejects.toThrow(/max_drop/);
   await expect(call({ flips: 101 })).rejects.toThrow(/flips/);
   await expect(call({ map: [{ kind: "node", base: "a", candidate: "b" }] })).rejects.toThrow(/map/);
+});
+
+test("the same comparison as a page, as Markdown and as JUnit, and a campaign's targets as the last two", async () => {
+  const [base, worse] = [
+    await run(),
+    await run({ accuracy: 0.6, metrics: [{ id: "exact_match", target: ">= 0.9" }] }),
+  ];
+  const files = ["--report", "c.html", "--markdown", "c.md", "--junit", "c.xml"];
+  expect((await sai("result", "compare", base, worse, ...files)).code).toBe(5);
+  const [page, markdown, junit] = await Promise.all(
+    ["c.html", "c.md", "c.xml"].map((name) => readFile(join(fleet.folder, name), "utf8")),
+  );
+  expect(page).not.toContain("<script");
+  expect(page).toContain("Flipped by exact_match");
+  expect(markdown).toMatch(/^### ❌ FAIL/);
+  expect(junit).toMatch(/<testcase name="exact_match"[^>]*><failure /);
+  const direct = await sai("result", "compare", base, worse, "--format", "markdown");
+  expect([direct.code, direct.out]).toEqual([5, markdown]);
+  expect((await sai("result", "compare", base, worse, "--format", "pdf")).code).toBe(2);
+  const targets = await sai("result", "report", worse, "--format", "junit");
+  expect(targets.out).toContain('<testcase name="exact_match &#62;= 0.9"');
+  expect(targets.out).toMatch(/failures="1" errors="0"/);
+  expect((await sai("result", "export", worse, "--as", "markdown")).out).toContain("❌ &#62;= 0.9");
+});
+
+test("apply --gate judges by the baseline that the suite names, and by targets", async () => {
+  expect((await sai("baseline", "set", "gated", await run())).code).toBe(0);
+  const apply = async (wish: Wish) => {
+    await writeFile(join(fleet.folder, "gated.json"), suiteOf(wish));
+    return sai("apply", "-f", "gated.json", "--wait", "--gate");
+  };
+  const baseline = { campaign: "gated" };
+  expect((await apply({ baseline })).code).toBe(0);
+  const worse = await apply({ baseline, accuracy: 0.6 });
+  expect(worse.code).toBe(5);
+  expect(worse.err).toContain("verdict: FAIL");
+  expect((await apply({ baseline: { ...baseline, rule: { max_drop: 0.6 } }, accuracy: 0.6 })).code).toBe(0);
+  expect((await apply({ baseline, items: 10 })).code).toBe(6);
+  const targets = [{ id: "exact_match", target: ">= 0.9" }];
+  expect((await apply({ baseline, metrics: targets })).code).toBe(0);
+  const rule = { metric: "exact_match", max_drop: 0.6, alpha: 0.1 };
+  const missed = { baseline: { ...baseline, rule }, accuracy: 0.6, metrics: targets };
+  expect((await apply(missed)).code).toBe(5);
+  const id = await run(missed);
+  const html = (await sai("result", "export", id, "--as", "html")).out;
+  expect(html).toContain('<section id="baseline">');
+  expect(html).toContain("90 % interval");
+  const gone = await apply({ baseline: { campaign: "nobody" } });
+  expect([gone.code, gone.err]).toEqual([1, expect.stringContaining("no campaign or baseline nobody")]);
 });

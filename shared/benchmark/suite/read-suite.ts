@@ -8,6 +8,7 @@ import type { Json } from "../json.js";
 import { checkJudges } from "./check-judges.js";
 import { checkPatterns } from "./check-patterns.js";
 import { Fields, isObject, kindOf } from "./fields.js";
+import { readBaseline } from "./read-baseline.js";
 import { readBudget } from "./read-budget.js";
 import { addCriteria, reportNotApplied } from "./read-criteria.js";
 import { readDatasets } from "./read-datasets.js";
@@ -25,7 +26,7 @@ import { readTestConfig } from "./read-test-config.js";
 import type { Suite } from "./suite-types.js";
 
 /** Parts of `sai/v1` that have no meaning in this version. */
-const NOT_IN_THIS_VERSION = ["baseline", "artifacts"];
+const NOT_IN_THIS_VERSION = ["artifacts"];
 
 /** The suite, absent when there is any error. `lineOf` gives the line of a path in the suite's text. */
 export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suite; findings: Finding[] } {
@@ -67,6 +68,8 @@ export function readSuite(value: Json, lineOf: LineOf = () => 0): { suite?: Suit
   if (scenarios.length > 0) suite.scenarios = scenarios;
   const budget = readBudget(root);
   if (budget) suite.budget = budget;
+  const baseline = readBaseline(root);
+  if (baseline) suite.baseline = baseline;
   const fewshot = readFewShot(root);
   if (fewshot) suite.fewshot = fewshot;
   root.accept("metadata", "author", "created", "tags");

@@ -39,6 +39,7 @@ const EVERYTHING: Obj = {
   placement: {},
   matrix: { include: [{ model: "m" }] },
   fewshot: { n: 1 },
+  baseline: { campaign: "release", rule: { metric: "accuracy", max_drop: 0.02, alpha: 0.05 } },
   budget: { usd: 1 },
   test_scenarios: [
     { name: "s", filter: "a == 1", expected_performance: { recall: 1 } },
@@ -47,7 +48,7 @@ const EVERYTHING: Obj = {
 };
 
 /** Keys that are read to be refused. */
-const REFUSED = new Set(["baseline", "artifacts", "custom_metrics", "labels", "exclusive_gpu"]);
+const REFUSED = new Set(["artifacts", "custom_metrics", "labels", "exclusive_gpu"]);
 
 /** Path of an object without indexes → the keys the reader asked it for. */
 function keysOfReader(): Map<string, Set<string>> {

@@ -242,6 +242,14 @@ export const SUITE_SCHEMA: { readonly [key: string]: Json } = {
           ...Object.fromEntries(["ttft_ms", "tpot_ms", "e2e_ms"].map((key) => [key, { type: "number" }])),
         }),
       }),
+      baseline: strict("What the campaign is compared with when it has ended; --gate judges by it.", {
+        campaign: text("A campaign's id, or a baseline's name."),
+        rule: strict("How much may be lost.", {
+          metric: text("What is judged; default: all quality metrics that are shares."),
+          max_drop: number("In the metric's unit; default 0.02 for shares.", 0),
+          alpha: number("Intervals are of 1 - alpha; default 0.05.", 0.0001, 0.5),
+        }),
+      }),
       placement: strict("Where it may run.", {
         mixed: bool("On devices of several classes, although times are compared."),
       }),

@@ -12,6 +12,7 @@ import type {
   MetricSpec,
   ModelSpec,
   OutputFormat,
+  SuiteBaseline,
   TestConfig,
 } from "../plan.js";
 
@@ -32,6 +33,8 @@ export interface Suite {
   /** Models that only judge. */
   judges?: SuiteModel[];
   compat?: "sai-legacy";
+  /** What it is compared with when it has ended. */
+  baseline?: SuiteBaseline;
   /** Which cells of prompts × models × datasets are run. Absent: all. */
   matrix?: { include: MatrixRule[]; exclude: MatrixRule[] };
   /** `test_scenarios`: parts of the datasets with expectations of their own. */

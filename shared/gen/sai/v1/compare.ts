@@ -62,7 +62,7 @@ export interface NamePair {
 
 /** Output of Compare. */
 export interface CompareResponse {
-  /** The comparison. */
+  /** The comparison; absent where no base is named, neither by the request nor by the candidate's suite. */
   comparing: Comparing | undefined;
 }
 
