@@ -169,7 +169,7 @@ test("lists and filters say which field is wrong", async () => {
     await refuses(api.page(id, { pageToken }), "page_token");
   }
   await refuses(api.page(id, { status: "excellent" }), "status");
-  await refuses(api.export(id, "docx"), "format", "html, json, csv, jsonl");
+  await refuses(api.export(id, "docx"), "format", "html, json, csv, markdown, junit, jsonl");
   await refuses(api.validate({ suite: suiteOf() }, 21), "show");
   await refuses(api.missing(["zz"]), "sha256[0]");
   await refuses(api.missing(Array(1001).fill("0".repeat(64))), "sha256");
