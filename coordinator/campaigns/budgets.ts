@@ -43,6 +43,7 @@ export function wallOf({ value: { wall } }: CampaignEntry, nowMs: number): numbe
 /** Whether one more shard of a job may be given out. */
 export function mayDispatch(entry: CampaignEntry, job: JobEntry): boolean {
   if (entry.value.stopped !== undefined) return false;
+  if (stopping.has(entry)) return false;
   const budget = budgetOf(entry);
   if (budget === undefined || (budget.usd === undefined && budget.gpuHours === undefined)) return true;
   const own = spendingOf(job);
@@ -69,6 +70,8 @@ export function lookAtBudgets(parts: CampaignParts): void {
 
 /** Campaigns that are being looked at. */
 const underWay = new WeakSet<CampaignEntry>();
+/** Those about which is being written that they are stopped: it may be in the store long before that is known here. */
+const stopping = new WeakSet<CampaignEntry>();
 
 async function look(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
   const budget = budgetOf(entry);
@@ -82,9 +85,10 @@ async function look(parts: CampaignParts, entry: CampaignEntry): Promise<void> {
     const why = reached(budget, entry.jobs.map(spendingOf), wallMs);
     if (why === undefined || !entry.jobs.some(({ pending, inFlight }) => pending.size + inFlight > 0)) return;
     const reason = `incomplete: ${why}`;
+    stopping.add(entry);
     const isNoted = await note(parts, entry, ({ stopped }) =>
       stopped === undefined ? { stopped: { by: "budget", reason } } : undefined,
-    );
+    ).finally(() => stopping.delete(entry));
     if (!isNoted) return;
     const about = { campaign: entry.value.id };
     parts.events.add("campaign.budget_reached", about, `${entry.value.name}: ${why}`);

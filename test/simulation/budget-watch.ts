@@ -10,12 +10,12 @@ export class BudgetWatch {
     private readonly fail: Fail,
   ) {}
 
-  /** A leader has given out one attempt more. */
-  given(board: Board, campaign: string): void {
+  /** A leader has given out one attempt more; `leads`: nobody leads after it, so that agents listen to it. */
+  given(board: Board, campaign: string, leads: boolean): void {
     const entry = board.campaign(campaign);
     if (entry === undefined) return;
     const stopped = this.campaigns.get(campaign)?.stopped;
-    if (stopped !== undefined)
+    if (stopped !== undefined && leads)
       this.fail("budgets are kept", `an attempt of ${campaign} is given out: ${stopped.reason}`);
     const most = MOST_SHARDS.get(entry.value.name);
     if (most === undefined) return;

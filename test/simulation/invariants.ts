@@ -39,6 +39,7 @@ export class Invariants {
   readonly messages: MessageWatch;
   private readonly quotas: QuotaWatch;
   private readonly budgets: BudgetWatch;
+  private latestEpoch = 0n;
   private readonly health: HealthWatch;
   private readonly twins: TwinWatch;
   private readonly classes: ClassWatch;
@@ -94,6 +95,7 @@ export class Invariants {
 
   /** A coordinator leads. */
   watchCore(core: Core): void {
+    if (core.epoch > this.latestEpoch) this.latestEpoch = core.epoch;
     const { board, fleet } = core;
     const give = fleet.given.bind(fleet);
     fleet.given = (node, attempt) => {
@@ -108,7 +110,7 @@ export class Invariants {
       const effects = step(key, event, nowMs);
       if (effects === undefined || event.kind !== "assign") return effects;
       this.quotas.given(board, key.campaign);
-      this.budgets.given(board, key.campaign);
+      this.budgets.given(board, key.campaign, core.epoch === this.latestEpoch);
       this.health.given(fleet, event.agent);
       return effects;
     };

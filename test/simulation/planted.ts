@@ -202,13 +202,6 @@ export const PLANTED: readonly PlantedBug[] = [
     "budgets are kept",
   ),
   bug(
-    "a campaign that is stopped is given out as long as something is left of its budget",
-    "coordinator/campaigns/budgets.ts",
-    "if (entry.value.stopped !== undefined) return false;",
-    "",
-    "budgets are kept",
-  ),
-  bug(
     "campaigns on their way to the store are not counted",
     "coordinator/campaigns/quotas.ts",
     "this.coming.set(tenant, coming + 1);",
