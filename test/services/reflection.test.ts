@@ -266,6 +266,8 @@ function run(program: string, args: string[], input = ""): Promise<string> {
     child.on("close", (code) =>
       code === 0 ? resolve(out) : reject(new Error(`exit ${code}: ${out}${err}`)),
     );
+    // Who answers without reading it all has said so by its exit code.
+    child.stdin.on("error", () => {});
     child.stdin.end(input);
   });
 }
